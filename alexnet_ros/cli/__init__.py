@@ -1,0 +1,1 @@
+"""One thin parser a command."""

@@ -1,0 +1,164 @@
+"""
+Every setting of the package, declared once.
+
+A setting is a dataclass field made by :func:`setting`, which carries its text,
+range and whether it may change while the node is active. ROS parameters, the
+YAML profiles, the command-line options and the documentation are made from
+these declarations.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from alexnet_ros.errors import ConfigError
+
+T = TypeVar('T')
+
+
+def setting(  # noqa: PLR0913 - each argument is one fact about the setting
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """
+    Declare one setting.
+
+    :param default: its value unless set; its type is the setting's type.
+    :param text: one sentence with the unit.
+    :param low: smallest allowed value, for numbers.
+    :param high: largest allowed value, for numbers.
+    :param choices: the allowed strings, if not all.
+    :param live: may be changed while the node is active.
+    """
+    facts = {'text': text, 'low': low, 'high': high, 'choices': choices, 'live': live}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=facts)
+    return dataclasses.field(default=default, metadata=facts)
+
+
+@dataclass(frozen=True)
+class FinderSettings:
+    """How sign candidates are found in a frame."""
+
+    min_size_px: int = setting(20, 'Smallest candidate side, pixels.', low=8, high=400, live=True)
+    max_size_px: int = setting(
+        480, 'Largest candidate side, pixels.', low=16, high=4096, live=True
+    )
+    min_candidate_score: float = setting(
+        0.3, 'Candidates scored below this are not classified.', low=0.0, high=1.0, live=True
+    )
+    max_regions: int = setting(
+        16, 'Most regions classified in one frame, best first.', low=1, high=64, live=True
+    )
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """How the same sign is followed over frames."""
+
+    confirm_hits: int = setting(
+        3, 'Agreeing frames that confirm a sign (k of n).', low=1, high=50, live=True
+    )
+    confirm_window: int = setting(
+        5, 'Frames looked back for agreement (n).', low=1, high=100, live=True
+    )
+    min_track_score: float = setting(
+        0.8, 'Least accumulated probability of a confirmed sign.', low=0.0, high=1.0, live=True
+    )
+    max_missed_s: float = setting(
+        0.5, 'A track not seen for this long is forgotten, seconds.', low=0.05, high=10.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class RecognizerSettings:
+    """What is looked at in a frame, and what counts as known."""
+
+    regions: str = setting(
+        'frame', 'What is classified: frame, signs or detections.',
+        choices=('frame', 'signs', 'detections'),
+    )
+    top_k: int = setting(5, 'Hypotheses reported for each region.', low=1, high=100, live=True)
+    score_threshold: float = setting(
+        0.0, 'Results below this probability are unknown, beside the model\'s own rule.',
+        low=0.0, high=1.0, live=True,
+    )
+    features: bool = setting(False, 'Also give the 4096 values of fc7.')
+    roi_xywh: list[int] = setting(
+        [0, 0, 0, 0], 'Part of the frame to look at: x, y, width, height in pixels; 0 = all.',
+    )
+    finder: FinderSettings = dataclasses.field(default_factory=FinderSettings)
+    tracker: TrackerSettings = dataclasses.field(default_factory=TrackerSettings)
+
+
+def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
+    """
+    Return the settings of a class and of the classes nested in it, by name.
+
+    :param kind: a settings dataclass; names must be unique over the nesting.
+    """
+    found: dict[str, dataclasses.Field[Any]] = {}
+    for field in dataclasses.fields(kind):
+        nested = field.default_factory
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+            found |= flat_fields(nested)
+        else:
+            found[field.name] = field
+    return found
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return the value in the field's type, or refuse it with its range."""
+    facts = field.metadata
+    factory = field.default_factory
+    default = field.default if factory is dataclasses.MISSING else factory()
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(default):
+        wanted = type(default).__name__
+        raise ConfigError(
+            f'{field.name} must be {wanted}, got {value!r} ({type(value).__name__})'
+        )
+    if facts['choices'] and value not in facts['choices']:
+        raise ConfigError(f'{field.name} must be one of {facts["choices"]}, got {value!r}')
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = facts['low'], facts['high']
+        low = -math.inf if low is None else low
+        high = math.inf if high is None else high
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ConfigError(f'{field.name} must be in [{low}, {high}], got {value!r}')
+    return value
+
+
+def settings_from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
+    """
+    Build checked settings from flat names.
+
+    :param kind: a settings dataclass, nested ones allowed.
+    :param values: flat name to value; what is missing takes its default.
+    :raises ConfigError: unknown name, wrong type or out of range.
+    """
+    known = flat_fields(kind)
+    for name in values:
+        if name not in known:
+            raise ConfigError(f'unknown setting {name!r}; known are: {", ".join(sorted(known))}')
+    return _build(kind, values)
+
+
+def _build(kind: type[T], values: Mapping[str, Any]) -> T:
+    parts: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        nested = field.default_factory
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+            parts[field.name] = _build(nested, values)
+        elif field.name in values:
+            parts[field.name] = _checked(field, values[field.name])
+    return kind(**parts)

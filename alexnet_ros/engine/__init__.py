@@ -1,0 +1,1 @@
+"""Running a network: one protocol, one file per runtime."""

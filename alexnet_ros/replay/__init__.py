@@ -1,0 +1,1 @@
+"""Bags in, scored reports out, without ROS running."""
