@@ -88,7 +88,7 @@ class RecognizerSettings:
     )
     top_k: int = setting(5, 'Hypotheses reported for each region.', low=1, high=100, live=True)
     score_threshold: float = setting(
-        0.0, 'Results below this probability are unknown, beside the model\'s own rule.',
+        0.0, "Results below this probability are unknown, beside the model's own rule.",
         low=0.0, high=1.0, live=True,
     )
     features: bool = setting(False, 'Also give the 4096 values of fc7.')

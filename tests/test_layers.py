@@ -11,7 +11,8 @@ LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'engine'},
     {'recognizer'},
     {'training', 'replay', 'ros'},
-    {'cli', '__main__'},
+    {'cli'},
+    {'__main__'},
 )
 FENCED = {  # third-party package: where alone it may be imported
     'rclpy': 'ros/',
