@@ -18,7 +18,7 @@ from alexnet_ros.errors import ConfigError
 T = TypeVar('T')
 
 
-def setting(  # noqa: PLR0913 - each argument is one fact about the setting
+def setting(
     default: Any,
     text: str,
     *,
