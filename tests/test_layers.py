@@ -10,7 +10,7 @@ LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
     {'engine'},
     {'recognizer'},
-    {'training', 'replay', 'ros'},
+    {'training', 'replay', 'ros', 'bench'},
     {'cli'},
     {'__main__'},
 )

@@ -1,0 +1,1 @@
+"""Measuring this machine: everything side by side, in turn, in one run."""

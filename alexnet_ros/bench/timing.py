@@ -1,0 +1,122 @@
+"""
+Times of several things, taken in turn.
+
+A shared machine changes its speed from minute to minute. So the cases are
+run in alternating rounds, A B C A B C, and compared round by round: what slows
+one slows its neighbours too, and the ratio stands.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+Case = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """
+    The times of one case.
+
+    :param round_ms: median time of one call in each round, milliseconds.
+    :param calls_ms: time of every call, milliseconds.
+    """
+
+    round_ms: tuple[float, ...]
+    calls_ms: tuple[float, ...]
+
+    @property
+    def median_ms(self) -> float:
+        """Median over the rounds."""
+        return statistics.median(self.round_ms)
+
+    def percentile_ms(self, percent: float) -> float:
+        """
+        Return a percentile over all calls.
+
+        :param percent: 0 to 100.
+        """
+        return float(np.percentile(self.calls_ms, percent))
+
+    def row(self) -> dict[str, float]:
+        """Return the figures of a table row, milliseconds."""
+        return {
+            'median_ms': round(self.median_ms, 4),
+            'p95_ms': round(self.percentile_ms(95), 4),
+            'min_ms': round(min(self.calls_ms), 4),
+            'spread_low_ms': round(min(self.round_ms), 4),
+            'spread_high_ms': round(max(self.round_ms), 4),
+            'calls': len(self.calls_ms),
+        }
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of the measured time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def alternate(
+    cases: Mapping[str, Case],
+    *,
+    rounds: int = 5,
+    round_s: float = 0.3,
+    least_calls: int = 5,
+    tick: Callable[[], None] | None = None,
+) -> dict[str, Timing]:
+    """
+    Time all cases in alternating rounds.
+
+    :param cases: name to a call without arguments; each is warmed up first.
+    :param rounds: how often each case has its turn.
+    :param round_s: about how long one turn lasts, seconds.
+    :param least_calls: calls in a turn, however long they take.
+    :param tick: called after each turn, for a progress bar.
+    """
+    for case in cases.values():
+        case()
+        case()
+    rounds_ms: dict[str, list[float]] = {name: [] for name in cases}
+    calls_ms: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            times = _one_turn(case, round_s, least_calls)
+            rounds_ms[name].append(statistics.median(times))
+            calls_ms[name].extend(times)
+            if tick is not None:
+                tick()
+    return {name: Timing(tuple(rounds_ms[name]), tuple(calls_ms[name])) for name in cases}
+
+
+def _one_turn(case: Case, round_s: float, least_calls: int) -> list[float]:
+    times: list[float] = []
+    with no_collection():
+        end_ns = time.perf_counter_ns() + int(round_s * 1e9)
+        while len(times) < least_calls or time.perf_counter_ns() < end_ns:
+            start_ns = time.perf_counter_ns()
+            case()
+            times.append((time.perf_counter_ns() - start_ns) / 1e6)
+    return times
+
+
+def ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
+    """
+    Return how many times faster ``fast`` is, compared round by round.
+
+    :returns: median, least and greatest ratio over the rounds.
+    """
+    pairs: Sequence[float] = [
+        a / b for a, b in zip(slow.round_ms, fast.round_ms, strict=True)
+    ]
+    return statistics.median(pairs), min(pairs), max(pairs)
