@@ -1,0 +1,228 @@
+"""
+A lifecycle node whose transitions cannot fail silently.
+
+rclpy's own class swallows exceptions in ``on_*`` without a word, leaves
+publishers enabled after a failed activation and lets an invalid transition
+request end the executor; :class:`ManagedNode` closes these holes. A node of
+this package overrides the ``do_*`` methods and :meth:`ManagedNode.release`.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import (
+    LifecycleNode,
+    LifecyclePublisher,
+    LifecycleState,
+    TransitionCallbackReturn,
+)
+
+from alexnet_ros.errors import AlexnetRosError
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+FAILURE = TransitionCallbackReturn.FAILURE
+ERROR = TransitionCallbackReturn.ERROR
+Transition = Callable[[LifecycleState], TransitionCallbackReturn]
+
+
+class ManagedNode(LifecycleNode):
+    """
+    Lifecycle node with logged, released and reversible transitions.
+
+    An :class:`~alexnet_ros.errors.AlexnetRosError` in configure or activate is
+    an expected failure: one line is logged and the state stays where it was.
+    Any other exception is logged with its traceback and leads through
+    ``on_error`` to ``unconfigured``, everything released, publishers silent.
+
+    :param node_name: default name, before remapping.
+    :param kwargs: passed on to ``rclpy``'s node.
+    """
+
+    def __init__(self, node_name: str, **kwargs: Any) -> None:
+        self.stopping = threading.Event()
+        self.last_error = ''
+        self.exit_request: tuple[int, str] | None = None
+        self._active = False
+        self._outputs: list[LifecyclePublisher] = []
+        super().__init__(node_name, **kwargs)
+        self._guard_change_state()
+
+    # What a node overrides
+
+    def do_configure(self) -> None:
+        """Acquire what the node needs; an exception undoes it by :meth:`release`."""
+
+    def do_activate(self) -> None:
+        """Prepare to run; the publishers are enabled after this returns."""
+
+    def do_deactivate(self) -> None:
+        """Stop working; the publishers are silent already."""
+
+    def release(self) -> None:
+        """Free everything acquired; called in any state, more than once."""
+
+    # What rclpy calls
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Configure, or release and stay unconfigured."""
+        def configure() -> TransitionCallbackReturn:
+            self.last_error = ''
+            self.do_configure()
+            return super(ManagedNode, self).on_configure(state)
+
+        result = self._guarded('configure', configure)
+        if result != SUCCESS:
+            self._guarded('release after a failed configure', self._release)
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Activate; enabling the publishers comes last."""
+        def activate() -> TransitionCallbackReturn:
+            self.do_activate()
+            return super(ManagedNode, self).on_activate(state)
+
+        result = self._guarded('activate', activate)
+        if result == SUCCESS:
+            self._active = True
+        else:
+            self._silence(state)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Silence the publishers, then stop working."""
+        self._silence(state)
+
+        def deactivate() -> TransitionCallbackReturn:
+            self.do_deactivate()
+            return super(ManagedNode, self).on_deactivate(state)
+
+        result = self._guarded('deactivate', deactivate)
+        return ERROR if result == FAILURE else result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything."""
+        self._silence(state)
+        result = self._guarded('cleanup', self._release)
+        return ERROR if result == FAILURE else result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and release from any state; always ends finalized."""
+        was_active = self._active
+        self._silence(state)
+        if was_active:
+            self._guarded('deactivate for shutdown', self._deactivate)
+        self._guarded('shutdown', self._release)
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release everything and go back to unconfigured, publishers silent."""
+        self._silence(state)
+        return self._guarded('release after an error', self._release)
+
+    # Helpers
+
+    @property
+    def active(self) -> bool:
+        """Whether callbacks may work; subscriptions and timers check it first."""
+        return self._active
+
+    def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> LifecyclePublisher:
+        """Create a publisher that is silent unless the node is active."""
+        publisher = super().create_lifecycle_publisher(*args, **kwargs)
+        self._outputs.append(publisher)
+        return publisher
+
+    def destroy_lifecycle_publisher(self, publisher: LifecyclePublisher) -> bool:
+        """Destroy a publisher of :meth:`create_lifecycle_publisher`."""
+        if publisher in self._outputs:
+            self._outputs.remove(publisher)
+        return super().destroy_lifecycle_publisher(publisher)
+
+    def request_exit(self, code: int, reason: str) -> None:
+        """
+        Ask the process to end, from any thread; the first request stands.
+
+        :param code: exit status, not 0 if something must respawn the node.
+        :param reason: one line for the log and the diagnostics.
+        """
+        if self.exit_request is None:
+            self.exit_request = (code, reason)
+            self.last_error = reason
+            self.get_logger().fatal(reason)
+        self.stopping.set()
+
+    def start_soon(self) -> None:
+        """Configure and activate by itself as soon as the node spins."""
+        # A steady clock: under simulated time a ROS timer waits for /clock.
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+
+        def start() -> None:
+            timer.cancel()
+            if not self.stopping.is_set() and self.trigger_configure() == SUCCESS:
+                self.trigger_activate()
+
+        timer = self.create_timer(0.001, start, clock=clock)
+
+    def finalize(self) -> None:
+        """Run ``on_shutdown`` if the state allows it, then release in any case."""
+        self.stopping.set()
+        try:
+            self.trigger_shutdown()
+        except Exception:
+            # finalized already, or the context is gone: on_shutdown cannot run
+            self._active = False
+        self._guarded('release', self._release)
+
+    def _deactivate(self) -> TransitionCallbackReturn:
+        self.do_deactivate()
+        return SUCCESS
+
+    def _release(self) -> TransitionCallbackReturn:
+        self.release()
+        return SUCCESS
+
+    def _silence(self, state: LifecycleState) -> None:
+        self._active = False
+        for publisher in self._outputs:
+            publisher.on_deactivate(state)
+
+    def _guarded(
+        self, name: str, action: Callable[[], TransitionCallbackReturn]
+    ) -> TransitionCallbackReturn:
+        """Run one step; turn what it raises into a log entry and a result."""
+        try:
+            result = action()
+        except AlexnetRosError as error:
+            self.last_error = str(error)
+            self.get_logger().error(f'cannot {name}: {error}')
+            return FAILURE
+        except Exception as error:
+            self.last_error = f'{type(error).__name__}: {error}'
+            self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
+            return ERROR
+        if isinstance(result, TransitionCallbackReturn):
+            return result
+        self.last_error = f'{name} returned {result!r}, not a TransitionCallbackReturn'
+        self.get_logger().error(self.last_error)
+        return ERROR
+
+    def _guard_change_state(self) -> None:
+        """Answer an impossible transition with False instead of ending the spin."""
+        service = getattr(self, '_service_change_state', None)
+        if service is None:
+            return
+        handle = service.callback
+
+        def change_state(request: Any, response: Any) -> Any:
+            try:
+                return handle(request, response)
+            except Exception as error:
+                wanted = request.transition.label or request.transition.id
+                self.get_logger().warning(f'transition {wanted} refused: {error}')
+                response.success = False
+                return response
+
+        service.callback = change_state

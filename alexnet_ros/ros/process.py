@@ -1,0 +1,129 @@
+"""
+Run one node as a process: signals, executor, bounded and honest exit.
+
+rclpy's own signal handlers invalidate the context before ``on_shutdown`` can
+run, so they stay off; Python's handlers set a flag that the spin loop reads.
+"""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.ros.lifecycle import ManagedNode
+
+SPIN_S = 0.1  # how long a signal may wait for the spin loop
+EXIT_BOUND_S = 1.7  # after this a clean end is given up
+MOST_ERRORS = 20  # exceptions out of callbacks in a row before giving up
+
+
+def make_executor(choice: str) -> Executor:
+    """
+    Return the executor asked for.
+
+    :param choice: ``events``, ``single``, or ``auto`` for events where rclpy
+        has it (Jazzy 7.1.4 and newer).
+    """
+    if choice != 'single':
+        try:
+            from rclpy.experimental import EventsExecutor
+        except ImportError:
+            if choice == 'events':
+                rclpy.logging.get_logger('alexnet_ros').warning(
+                    'this rclpy has no EventsExecutor; the single-threaded executor is used'
+                )
+        else:
+            return EventsExecutor()
+    return SingleThreadedExecutor()
+
+
+def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
+    """
+    Make one node, spin it until a signal or its own request, and clean up.
+
+    :param make_node: called after ``rclpy.init``; the node may have an
+        attribute ``executor_choice``.
+    :param args: command line, with ``--ros-args``; None for ``sys.argv``.
+    :returns: exit status: 0 after SIGINT or SIGTERM, 1 if the node could not
+        be made, else what the node asked for.
+    """
+    stop = threading.Event()
+    nodes: list[ManagedNode] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        for node in nodes:
+            node.stopping.set()
+        _bound_exit(0, f'signal {signal.Signals(number).name}')
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    rclpy.init(
+        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
+    )
+    executor: Executor | None = None
+    try:
+        node = make_node()
+        nodes.append(node)
+        executor = make_executor(getattr(node, 'executor_choice', 'auto'))
+        executor.add_node(node)
+        code = _spin(executor, node, stop)
+    except AlexnetRosError as error:
+        print(f'alexnet_ros: {error}', file=sys.stderr)
+        code = 1
+    finally:
+        _close(nodes, executor)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:
+    """Spin until told to stop; an exception out of a callback does not end it."""
+    errors = 0
+    while not stop.is_set():
+        if node.exit_request is not None:
+            code, reason = node.exit_request
+            _bound_exit(code, reason)
+            return code
+        try:
+            executor.spin_once(timeout_sec=SPIN_S)
+            errors = 0
+        except ExternalShutdownException:
+            break
+        except Exception:
+            errors += 1
+            node.get_logger().error(f'unhandled in a callback:\n{traceback.format_exc()}')
+            if errors >= MOST_ERRORS:
+                node.request_exit(1, f'{errors} callbacks in a row failed')
+    return 0
+
+
+def _close(nodes: list[ManagedNode], executor: Executor | None) -> None:
+    for node in nodes:
+        node.finalize()
+        node.destroy_node()
+    if executor is not None:
+        executor.shutdown()
+    rclpy.try_shutdown()
+
+
+def _bound_exit(code: int, reason: str) -> None:
+    """End the process in bounded time even if a thread or a library hangs."""
+    def end() -> None:
+        print(f'alexnet_ros: ended without cleaning up after {reason}', file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer: Any = threading.Timer(EXIT_BOUND_S, end)
+    timer.daemon = True
+    timer.start()
