@@ -1,0 +1,70 @@
+"""
+Colour maps of a frame: how red, blue, yellow or bright each pixel is.
+
+Each map is the lead of one colour over the others divided by brightness
+(Ruta et al. 2010; Greenhalgh and Mirmehdi 2012), so that a sign keeps its
+value in shade, dusk and backlight. All steps are saturated 8-bit operations.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8]
+
+FLOOR = 24
+"""Added to the brightness before dividing, grey levels: mutes noise in the dark."""
+
+
+def halvings(size_wh: tuple[int, int], most_px: int = 1_100_000) -> int:
+    """
+    Return how often a frame is halved before signs are looked for.
+
+    :param size_wh: width and height of the frame, pixels.
+    :param most_px: largest area worked on, pixels.
+    """
+    width, height = size_wh
+    count = 0
+    while (width >> count) * (height >> count) > most_px:
+        count += 1
+    return count
+
+
+def shrunk(image_rgb: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """
+    Halve a frame by exact area averaging, ``count`` times.
+
+    :param image_rgb: shape (H, W, 3), uint8; odd last rows or columns are cut.
+    :returns: shape (H >> count, W >> count, 3); the input itself for 0.
+    """
+    if count == 0:
+        return image_rgb
+    step = 1 << count
+    height, width = (side // step * step for side in image_rgb.shape[:2])
+    size = (width // step, height // step)
+    half = cv2.resize(image_rgb[:height, :width], size, interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.uint8)
+
+
+def _share(lead: Plane, brightness: Plane) -> Plane:
+    """Return 255 * lead / (brightness + FLOOR), rounded."""
+    lifted = cv2.add(brightness, (FLOOR, 0, 0, 0))
+    return np.asarray(cv2.divide(lead, lifted, scale=255.0), np.uint8)
+
+
+def colour_maps(image_rgb: NDArray[np.uint8]) -> dict[str, Plane]:
+    """
+    Return the planes in which signs stand out.
+
+    :param image_rgb: shape (H, W, 3), uint8.
+    :returns: ``red``, ``blue``, ``yellow`` (0 to 255, share of the colour's
+        lead in its brightness) and ``grey`` (mean brightness), each (H, W).
+    """
+    red, green, blue = cv2.split(image_rgb)
+    warm = cv2.min(red, green)
+    return {
+        'red': _share(cv2.subtract(red, cv2.max(green, blue)), red),
+        'blue': _share(cv2.subtract(blue, red), blue),
+        'yellow': _share(cv2.subtract(warm, blue), warm),
+        'grey': np.asarray(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), np.uint8),
+    }
