@@ -9,6 +9,7 @@ these declarations.
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -97,6 +98,125 @@ class RecognizerSettings:
     )
     finder: FinderSettings = dataclasses.field(default_factory=FinderSettings)
     tracker: TrackerSettings = dataclasses.field(default_factory=TrackerSettings)
+
+
+@dataclass(frozen=True)
+class TensorRtSettings:
+    """How a network is compiled by TensorRT; other engines ignore these."""
+
+    workspace_mb: int = setting(
+        256, 'Scratch memory TensorRT may use, MiB.', low=16, high=65536
+    )
+    optimization_level: int = setting(
+        3, 'How hard the builder searches: 0 quick build, 5 fastest engine.', low=0, high=5
+    )
+    timing_cache: bool = setting(
+        True, 'Keep measured kernel times so that the next build is quicker.'
+    )
+    dla_core: int = setting(
+        -1, 'Deep-learning accelerator core to use, with GPU fallback; -1 = none.', low=-1, high=7
+    )
+    version_compatible: bool = setting(
+        False, 'Build engines that later TensorRT versions can load; slower.'
+    )
+    build_limit_s: float = setting(
+        1800.0, 'A build that takes longer is given up, seconds.', low=1.0, high=86400.0
+    )
+    cuda_graph: bool = setting(True, 'Replay each batch size as one CUDA graph.')
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """The parameters of the ``classifier`` node."""
+
+    model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
+    backend: str = setting(
+        'auto', 'What runs the network; auto takes TensorRT where it works.',
+        choices=('auto', 'onnxruntime', 'tensorrt', 'tensorrt_rtx'),
+    )
+    precision: str = setting(
+        'auto', 'Which file of the model package; auto takes the smallest it has.',
+        choices=('auto', 'int8', 'fp16', 'fp32'),
+    )
+    threads: int = setting(
+        0, 'CPU threads of the network; 0 lets the engine choose.', low=0, high=256
+    )
+    max_batch: int = setting(16, 'Most regions in one run of the network.', low=1, high=64)
+    cache_dir: str = setting('', 'Where built engines are kept; empty for the user cache.')
+    cameras: list[str] = setting(
+        [''], 'Camera names; topics are NAME/image and ~/NAME/...; [""] is one without a name.'
+    )
+    image_transport: str = setting(
+        'raw', 'Input topic and type: image, or image/compressed.', choices=('raw', 'compressed')
+    )
+    image_reliability: str = setting(
+        'best_effort', 'Reliability asked of the camera; best_effort takes any.',
+        choices=('best_effort', 'reliable'),
+    )
+    max_rate_hz: float = setting(
+        0.0, 'Most results a second and camera; 0 is no limit.', low=0.0, high=1000.0, live=True
+    )
+    batch_wait_ms: float = setting(
+        5.0, 'Longest wait for the other cameras to share a batch, milliseconds.',
+        low=0.0, high=1000.0, live=True,
+    )
+    detections_wait_ms: float = setting(
+        200.0, 'Longest wait for the boxes of a frame, milliseconds.',
+        low=0.0, high=5000.0, live=True,
+    )
+    own_track_ids: bool = setting(
+        False, 'With regions: detections, the ids of confirmed signs replace the given ids.',
+        live=True,
+    )
+    lazy: bool = setting(True, 'Do no work while nobody listens to a result.', live=True)
+    overlay_quality: int = setting(
+        80, 'JPEG quality of the overlay, percent.', low=1, high=100, live=True
+    )
+    stale_after_s: float = setting(
+        1.0, 'Without an image for this long the input is stale, seconds.',
+        low=0.05, high=3600.0, live=True,
+    )
+    error_after_s: float = setting(
+        5.0, 'Without an image for this long the input is in error, seconds.',
+        low=0.05, high=3600.0, live=True,
+    )
+    inference_timeout_s: float = setting(
+        10.0, 'A frame that takes longer ends the process, for a respawn, seconds.',
+        low=0.1, high=3600.0, live=True,
+    )
+    diagnostics_period_s: float = setting(
+        1.0, 'Time between diagnostics, on the steady clock, seconds.', low=0.1, high=60.0,
+        live=True,
+    )
+    hardware_id: str = setting('', 'Hardware id in the diagnostics; empty for the host name.')
+    executor: str = setting(
+        'auto', 'rclpy executor; auto takes events where rclpy has it.',
+        choices=('auto', 'events', 'single'),
+    )
+    autostart: bool = setting(False, 'Configure and activate without a lifecycle manager.')
+    bond: bool = setting(False, "Keep a bond with Nav2's lifecycle manager (needs bondpy).")
+    recognizer: RecognizerSettings = dataclasses.field(default_factory=RecognizerSettings)
+    tensorrt: TensorRtSettings = dataclasses.field(default_factory=TensorRtSettings)
+
+    def __post_init__(self) -> None:
+        """Check what one declaration cannot say."""
+        finder, tracker = self.recognizer.finder, self.recognizer.tracker
+        for low, high, rule in (
+            (finder.min_size_px, finder.max_size_px, 'min_size_px <= max_size_px'),
+            (tracker.confirm_hits, tracker.confirm_window, 'confirm_hits <= confirm_window'),
+            (self.stale_after_s, self.error_after_s, 'stale_after_s <= error_after_s'),
+        ):
+            if low > high:
+                raise ConfigError(f'{rule} must hold, got {low} and {high}')
+        roi = self.recognizer.roi_xywh
+        if len(roi) != 4 or min(roi) < 0:
+            raise ConfigError(f'roi_xywh must be four numbers of at least 0, got {roi}')
+        names = self.cameras
+        fit = all(re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) for name in names)
+        if not (names == [''] or (names and fit and len(set(names)) == len(names))):
+            raise ConfigError(
+                f'cameras must be [""] or different names of letters, digits and _, got {names}'
+            )
 
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:

@@ -45,6 +45,7 @@ class ManagedNode(LifecycleNode):
         self.stopping = threading.Event()
         self.last_error = ''
         self.exit_request: tuple[int, str] | None = None
+        self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
         self._active = False
         self._outputs: list[LifecyclePublisher] = []
         super().__init__(node_name, **kwargs)
@@ -152,6 +153,7 @@ class ManagedNode(LifecycleNode):
             self.exit_request = (code, reason)
             self.last_error = reason
             self.get_logger().fatal(reason)
+            self.exit_hook(code, reason)
         self.stopping.set()
 
     def start_soon(self) -> None:

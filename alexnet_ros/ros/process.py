@@ -73,6 +73,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     executor: Executor | None = None
     try:
         node = make_node()
+        node.exit_hook = _bound_exit
         nodes.append(node)
         executor = make_executor(getattr(node, 'executor_choice', 'auto'))
         executor.add_node(node)
@@ -92,20 +93,18 @@ def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:
     errors = 0
     while not stop.is_set():
         if node.exit_request is not None:
-            code, reason = node.exit_request
-            _bound_exit(code, reason)
-            return code
+            return node.exit_request[0]
         try:
             executor.spin_once(timeout_sec=SPIN_S)
             errors = 0
         except ExternalShutdownException:
             break
-        except Exception:
+        except Exception:  # the node must outlive any one callback
             errors += 1
             node.get_logger().error(f'unhandled in a callback:\n{traceback.format_exc()}')
             if errors >= MOST_ERRORS:
                 node.request_exit(1, f'{errors} callbacks in a row failed')
-    return 0
+    return 0 if node.exit_request is None else node.exit_request[0]
 
 
 def _close(nodes: list[ManagedNode], executor: Executor | None) -> None:
