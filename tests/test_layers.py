@@ -6,7 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / 'alexnet_ros'
 LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'errors', 'records'},
-    {'config', 'labels', 'model_package'},
+    {'config', 'labels', 'sign_actions'},
+    {'model_package'},
+    {'sightings', 'speed_sources'},
+    {'sign_colours', 'sign_shapes'},
     {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
     {'engine'},
     {'recognizer'},

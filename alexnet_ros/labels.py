@@ -1,0 +1,152 @@
+"""Class names and what each class is for, read from ``labels.csv``."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from alexnet_ros.errors import LabelFileError
+
+COLUMNS = ('class_id', 'name', 'role')
+MAX_BYTES = 8 << 20  # 10,000 classes with long names take 1 MB
+MAX_CLASSES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """
+    One class of a model.
+
+    :param class_id: index of its logit, from 0.
+    :param name: what it is called in every output.
+    :param role: what it is for: ``sign``, ``background``, ``heading``, ...
+    """
+
+    class_id: int
+    name: str
+    role: str
+
+
+class Labels(Sequence[Label]):
+    """
+    All classes of a model; the position is the class id.
+
+    :param labels: with the ids 0, 1, 2, ... in this order, each with a name.
+    :raises LabelFileError: ids with gaps, empty or repeated names, none at all.
+    """
+
+    def __init__(self, labels: Iterable[Label]) -> None:
+        self._labels = tuple(labels)
+        if not self._labels:
+            raise LabelFileError('labels: expected at least one class, got none')
+        seen: dict[str, int] = {}
+        for position, label in enumerate(self._labels):
+            if label.class_id != position:
+                raise LabelFileError(
+                    f'labels: expected class_id {position}, got {label.class_id}; '
+                    'ids run from 0 without gaps, in order'
+                )
+            if not label.name.strip():
+                raise LabelFileError(f'labels: class {position} has no name')
+            if label.name in seen:
+                raise LabelFileError(
+                    f'labels: classes {seen[label.name]} and {position} are both '
+                    f'called {label.name!r}; names must differ'
+                )
+            seen[label.name] = position
+
+    @classmethod
+    def read(cls, path: Path) -> 'Labels':
+        """
+        Read a CSV file with the columns ``class_id``, ``name`` and ``role``.
+
+        :raises LabelFileError: missing, too large, not UTF-8 or malformed; the
+            message names the file and the line.
+        """
+        try:
+            with path.open('rb') as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise LabelFileError(f'{path}: cannot be read: {error.strerror}') from error
+        return cls.from_bytes(data, str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = 'labels') -> 'Labels':
+        """
+        Read the content of a label file.
+
+        :param data: CSV text in UTF-8.
+        :param source: how messages call it.
+        :raises LabelFileError: too large, not UTF-8 or malformed.
+        """
+        if len(data) > MAX_BYTES:
+            raise LabelFileError(f'{source}: larger than {MAX_BYTES} bytes')
+        try:
+            rows = list(csv.reader(io.StringIO(data.decode('utf-8-sig'), newline=''), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise LabelFileError(f'{source}: is no CSV text in UTF-8: {error}') from error
+        if not rows or tuple(word.strip() for word in rows[0]) != COLUMNS:
+            got = ','.join(rows[0])[:80] if rows else 'an empty file'
+            raise LabelFileError(f'{source}: expected the header {",".join(COLUMNS)}, got {got}')
+        if len(rows) > MAX_CLASSES + 1:
+            raise LabelFileError(f'{source}: more than {MAX_CLASSES} classes')
+        labels = []
+        for number, row in enumerate(rows[1:], start=2):
+            if not row:
+                continue
+            if len(row) != len(COLUMNS) or not row[0].strip().isdecimal() or len(row[0]) > 9:
+                raise LabelFileError(
+                    f'{source}, line {number}: expected class_id,name,role, '
+                    f'got {",".join(row)[:80]!r}'
+                )
+            labels.append(Label(int(row[0]), row[1].strip(), row[2].strip()))
+        try:
+            return cls(labels)
+        except LabelFileError as error:
+            raise LabelFileError(f'{source}: {error}') from error
+
+    def csv_bytes(self) -> bytes:
+        """Return the content of a label file that reads back as these labels."""
+        text = io.StringIO(newline='')
+        writer = csv.writer(text, lineterminator='\n')
+        writer.writerow(COLUMNS)
+        writer.writerows((label.class_id, label.name, label.role) for label in self._labels)
+        return text.getvalue().encode()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names in the order of the class ids."""
+        return tuple(label.name for label in self._labels)
+
+    def with_role(self, role: str) -> tuple[Label, ...]:
+        """Return the classes that have this role."""
+        return tuple(label for label in self._labels if label.role == role)
+
+    @overload
+    def __getitem__(self, index: int) -> Label: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Label, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Label | tuple[Label, ...]:
+        """Return the label of a class id, or the labels of a range of ids."""
+        return self._labels[index]
+
+    def __len__(self) -> int:
+        """Return the number of classes."""
+        return len(self._labels)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all ids, names and roles."""
+        return isinstance(other, Labels) and self._labels == other._labels
+
+    def __hash__(self) -> int:
+        """Agree with the comparison."""
+        return hash(self._labels)
+
+    def __repr__(self) -> str:
+        """Tell the number of classes and the first names."""
+        names = ', '.join(self.names[:3]) + (', ...' if len(self) > 3 else '')
+        return f'Labels({len(self)} classes: {names})'

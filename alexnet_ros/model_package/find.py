@@ -1,0 +1,57 @@
+"""Where model folders lie."""
+
+import os
+import sys
+from pathlib import Path
+
+from alexnet_ros.errors import ModelPackageError
+
+MODELS_VARIABLE = 'ALEXNET_ROS_MODELS'
+
+
+def find_package(name_or_path: str | Path) -> Path:
+    """
+    Return the folder of a model.
+
+    A path is taken as it is. A bare name is looked for in the folders of
+    ``ALEXNET_ROS_MODELS``, in ``models/`` beside the source package, in
+    ``share/alexnet_ros/models`` of every installed prefix, and last in the
+    working directory.
+
+    :returns: the folder in which ``model.yaml`` really lies; a link to it, as
+        ``colcon build --symlink-install`` makes, is followed once and here.
+    :raises ModelPackageError: nothing found; the message tells where it looked.
+    """
+    text = os.fspath(name_or_path)
+    if not text or '\0' in text:
+        raise ModelPackageError(f'model must be a name or a folder, got {text!r}')
+    path = Path(text).expanduser()
+    if path.name == 'model.yaml':
+        path = path.parent
+    bare = os.sep not in text and text not in {'.', '..'}
+    places = [place / path for place in model_places()] if bare else []
+    for place in [*places, path]:
+        if (place / 'model.yaml').is_file():
+            return (place / 'model.yaml').resolve().parent
+    if bare:
+        known = sorted({f.parent.name for p in model_places() for f in p.glob('*/model.yaml')})
+        looked = ', '.join(str(place.parent) for place in [*places, path.absolute()])
+        raise ModelPackageError(
+            f'model {text!r} not found; known are: {", ".join(known) or "none"}; '
+            f'looked in {looked}; give a folder or set {MODELS_VARIABLE}'
+        )
+    raise ModelPackageError(f'{path / "model.yaml"} does not exist; give the folder of a model')
+
+
+def model_places() -> list[Path]:
+    """Return the folders that may hold models, the first to be asked first."""
+    own = [Path(word) for word in os.environ.get(MODELS_VARIABLE, '').split(os.pathsep) if word]
+    source = Path(__file__).resolve().parents[1]
+    ament = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    prefixes = [
+        *(Path(word) for word in ament if word),
+        *source.parents[3:4],  # of PREFIX/lib/pythonX.Y/site-packages/alexnet_ros
+        Path(sys.prefix),
+    ]
+    shares = [prefix / 'share' / 'alexnet_ros' / 'models' for prefix in prefixes]
+    return list(dict.fromkeys([*own, source.parent / 'models', *shares]))

@@ -1,0 +1,216 @@
+"""The model folder: ``model.yaml`` and the files that it lists, verified."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.errors import LabelFileError, ModelPackageError
+from alexnet_ros.labels import MAX_BYTES, Labels
+from alexnet_ros.model_package.fields import MAX_YAML_BYTES, Fields, mapping_from_yaml, shown
+from alexnet_ros.model_package.find import find_package
+from alexnet_ros.model_package.onnx_scan import TensorShape, scan_onnx
+from alexnet_ros.model_package.specs import (
+    MAX_ONNX_BYTES,
+    PRECISIONS,
+    InputSpec,
+    ModelFile,
+    ScoreSpec,
+    bare_name,
+    input_spec,
+    model_files,
+    score_spec,
+    sha256_text,
+)
+
+FEATURES = 4096  # values of fc7, Krizhevsky et al. 2012
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """
+    A verified model folder.
+
+    :param architecture: variant, ranks and classes, as training wrote them.
+    :param files: precision to file.
+    :param metrics: measured figures, with the command that measures them.
+    :param origin: data, initial weights, seed, licence.
+    :param folder: absolute path with links resolved.
+    """
+
+    name: str
+    version: str
+    input: InputSpec
+    files: Mapping[str, ModelFile]
+    labels: Labels
+    scores: ScoreSpec
+    folder: Path
+    architecture: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> 'ModelPackage':
+        """
+        Find a model folder and verify all of it.
+
+        :param name_or_path: see :func:`find_package`.
+        :raises ModelPackageError: missing, incomplete, altered or
+            inconsistent; the message names the file and the remedy.
+        """
+        folder = find_package(name_or_path)
+        source = folder / 'model.yaml'
+        fields = mapping_from_yaml(_content(source, MAX_YAML_BYTES), str(source))
+        fields.only(
+            'name', 'version', 'architecture', 'input', 'files', 'labels', 'labels_sha256',
+            'scores', 'metrics', 'origin',
+        )  # fmt: skip
+        package = cls(
+            name=bare_name(fields, 'name'),
+            version=fields.text('version'),
+            input=input_spec(fields.mapping('input', needed=True)),
+            files=model_files(fields.mapping('files', needed=True)),
+            labels=_labels(folder, fields),
+            scores=score_spec(fields.mapping('scores')),
+            folder=folder,
+            architecture=fields.mapping('architecture').plain(),
+            metrics=fields.mapping('metrics').plain(),
+            origin=fields.mapping('origin').plain(),
+        )
+        unknown = package.scores.unknown_class_id
+        if unknown is not None and unknown >= len(package.labels):
+            raise ModelPackageError(
+                f'{source}: scores: unknown: class_id {unknown} is none of the '
+                f'{len(package.labels)} classes'
+            )
+        for precision in package.files:
+            package.read_onnx(precision)
+        return package
+
+    @property
+    def default_precision(self) -> str:
+        """The smallest form that the package has."""
+        return next(precision for precision in PRECISIONS if precision in self.files)
+
+    def model_file(self, precision: str | None = None) -> ModelFile:
+        """Return the entry of a precision, of the default one for None."""
+        wanted = precision or self.default_precision
+        if wanted not in self.files:
+            raise ModelPackageError(
+                f'{self.folder}: has no {shown(wanted)} file; it has {", ".join(self.files)}'
+            )
+        return self.files[wanted]
+
+    def onnx_path(self, precision: str | None = None) -> Path:
+        """Return where the ONNX file of a precision lies."""
+        return self.folder / self.model_file(precision).file
+
+    def sha256(self, precision: str | None = None) -> str:
+        """Return the SHA-256 of the ONNX file of a precision, in hex."""
+        return self.model_file(precision).sha256
+
+    def read_onnx(self, precision: str | None = None) -> bytes:
+        """
+        Return the bytes of an ONNX file, verified as they were read.
+
+        Engines load these bytes rather than the path, so that what was
+        checked and what runs are the same.
+
+        :raises ModelPackageError: the file changed, or does not fit the rest.
+        """
+        entry = self.model_file(precision)
+        path = self.folder / entry.file
+        data = _content(path, min(entry.bytes, MAX_ONNX_BYTES))
+        if len(data) != entry.bytes:
+            raise ModelPackageError(
+                f'{path}: model.yaml says {entry.bytes} bytes, it has {len(data)}; '
+                'copy the model again'
+            )
+        _check_hash(path, data, entry.sha256)
+        self._check_graph(data, path)
+        return data
+
+    def _check_graph(self, data: bytes, path: Path) -> None:
+        """Compare the graph's inputs and outputs with the package."""
+        graph = scan_onnx(data, path)
+        spec = self.input
+        image = TensorShape('uint8', (None, spec.height, spec.width, 3))
+        if list(graph.inputs) != ['image'] or not _fits(graph.inputs['image'], image):
+            raise ModelPackageError(
+                f'{path}: expected one input "image", uint8 [N, {spec.height}, {spec.width}, 3] '
+                f'as model.yaml says, got {_described(graph.inputs)}'
+            )
+        logits = graph.outputs.get('logits')
+        features = graph.outputs.get('features')
+        if (
+            logits is None
+            or features is None
+            or logits.dtype not in {'float32', 'float16'}
+            or features.dtype not in {'float32', 'float16'}
+            or not _fits(features, TensorShape(features.dtype, (None, FEATURES)))
+        ):
+            raise ModelPackageError(
+                f'{path}: expected the outputs "logits" [N, classes] and "features" '
+                f'[N, {FEATURES}], got {_described(graph.outputs)}'
+            )
+        if logits.dims[1:] != (len(self.labels),):
+            raise ModelPackageError(
+                f'{path}: gives logits {_described({"logits": logits})}, but '
+                f'{self.folder / "model.yaml"} lists {len(self.labels)} labels; '
+                'use the labels that the model was trained with'
+            )
+
+
+def _content(path: Path, limit: int) -> bytes:
+    """Read a plain file inside the package, at most ``limit`` + 1 bytes of it."""
+    try:
+        kind = path.lstat()
+        if not stat.S_ISREG(kind.st_mode):
+            raise ModelPackageError(
+                f'{path}: is a link or no plain file; put the file itself there'
+            )
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), 'rb') as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise ModelPackageError(
+            f'{path}: cannot be read: {error.strerror}; copy the model again'
+        ) from error
+
+
+def _check_hash(path: Path, data: bytes, expected: str) -> None:
+    got = hashlib.sha256(data).hexdigest()
+    if got != expected:
+        raise ModelPackageError(
+            f'{path}: SHA-256 is {got[:12]}..., model.yaml says {expected[:12]}...; '
+            'the file was altered or damaged, copy the model again'
+        )
+
+
+def _labels(folder: Path, fields: Fields) -> Labels:
+    path = folder / bare_name(fields, 'labels')
+    data = _content(path, MAX_BYTES)
+    if 'labels_sha256' in fields:
+        _check_hash(path, data, sha256_text(fields, 'labels_sha256'))
+    try:
+        return Labels.from_bytes(data, str(path))
+    except LabelFileError as error:
+        raise ModelPackageError(str(error)) from error
+
+
+def _fits(got: TensorShape, wanted: TensorShape) -> bool:
+    """Tell whether all fixed sizes agree; the batch size must be free."""
+    same = len(got.dims) == len(wanted.dims) and got.dtype == wanted.dtype
+    free = bool(got.dims) and got.dims[0] is None
+    pairs = zip(got.dims[1:], wanted.dims[1:], strict=False)
+    return same and free and all(have in {None, want} for have, want in pairs)
+
+
+def _described(tensors: Mapping[str, TensorShape]) -> str:
+    words = [
+        f'{name} {shape.dtype} [{", ".join("N" if d is None else str(d) for d in shape.dims)}]'
+        for name, shape in list(tensors.items())[:4]
+    ]
+    return ', '.join(words)[:300] or 'none'

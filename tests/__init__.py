@@ -1,0 +1,1 @@
+"""Tests of alexnet_ros; helpers are imported as ``tests.models`` and so on."""
