@@ -1,0 +1,72 @@
+# `make demo` and `make test` need only Python 3.10 or newer, a C++ compiler and make.
+#
+#   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
+#   make test [ARGS="-k codec"]                        all tests that this machine can run
+#   make lint | bench | colcon | test-gpu | faults | fuzz | soak | model | clean
+#
+# ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
+
+PYTHON ?= python3
+ROS_DISTRO ?= jazzy
+VENV := .venv$(if $(filter-out jazzy,$(ROS_DISTRO)),-$(ROS_DISTRO))
+RUN := $(VENV)/bin
+SET_UP := ROS_DISTRO=$(ROS_DISTRO) $(PYTHON) tools/set_up.py
+
+# Variables of an environment of ROS wheels that make itself was started from.
+ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
+  unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
+endif
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test lint bench colcon test-gpu faults fuzz soak model set-up set-up-train clean
+
+demo:
+	@$(SET_UP) run
+	@$(RUN)/alexnet_ros demo $(if $(BAG),--bag "$(BAG)") $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(MODEL),--model "$(MODEL)") --output build/demo $(ARGS)
+
+test:
+	@$(SET_UP) run test
+	@$(RUN)/python -m pytest $(ARGS)
+
+lint:
+	@$(SET_UP) run test
+	@$(RUN)/ruff check .
+	@$(RUN)/mypy
+
+bench:
+	@$(SET_UP) run test
+	@$(RUN)/alexnet_ros bench $(ARGS)
+
+colcon:
+	@$(SET_UP) run colcon
+	@$(RUN)/python tools/colcon_check.py $(ARGS)
+
+test-gpu:
+	@$(SET_UP) run test
+	@$(RUN)/python -m pytest tests/gpu -m gpu $(ARGS)
+
+faults:
+	@$(SET_UP) run test
+	@$(RUN)/python -m pytest tests/faults $(ARGS)
+
+fuzz:
+	@$(SET_UP) run test
+	@$(RUN)/python tools/fuzz.py $(ARGS)
+
+soak:
+	@$(SET_UP) run test
+	@$(RUN)/python tools/soak.py $(ARGS)
+
+model:
+	@$(SET_UP) train
+	@PATH="$(CURDIR)/$(RUN):$$PATH" bash tools/make_signs_model.sh $(ARGS)
+
+set-up:
+	@$(SET_UP) run
+
+set-up-train:
+	@$(SET_UP) train
+
+clean:
+	rm -rf build install log .venv .venv-*
