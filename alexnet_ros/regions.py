@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
 from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_shapes import SHAPES, shape_fit, support
+from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
+from alexnet_ros.sign_symmetry import discs
 
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
-LEVELS = {'red': (36, 64, 100), 'blue': (60, 100, 150), 'yellow': (70, 120)}
+LEVELS = {'red': (24, 40, 64, 100), 'blue': (45, 75, 105, 150), 'yellow': (45, 70, 120)}
 """Thresholds on each colour map; signs from faded to saturated pass one of them."""
+
+LEAST_OUTLINE = 0.6
+"""Share of a disc's outline that must be an edge, where colour does not help."""
 
 ALLOWED = {
     'red': ('disc', 'triangle', 'yield'), 'blue': ('disc',), 'yellow': ('diamond',),
@@ -60,57 +64,113 @@ def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
     ], axis=1)
 
 
-def _outlines(
-    mask: Plane, smallest: float, largest: float
-) -> tuple[list[NDArray[np.int32]], Boxes, Scores, NDArray[np.bool_]]:
+@dataclass(frozen=True)
+class _Outlines:
+    """Outlines of one mask that have a sign's size."""
+
+    contours: list[NDArray[np.int32]]
+    hulls: list[NDArray[np.int32]]
+    boxes: Boxes  # (N, 4) xywh
+    holes: NDArray[np.bool_]  # (N,)
+
+
+def _outlines(mask: Plane, smallest: float, largest: float) -> _Outlines:
     """
-    Return hulls, boxes, solidity and whether each is a hole, of a mask's outlines.
+    Return the outlines of a mask and of its holes.
 
     :param smallest: least side of an outline, pixels; holes may be smaller.
     """
     contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    hulls, boxes, solid, holes = [], [], [], []
+    kept, hulls, boxes, holes = [], [], [], []
     for contour, node in zip(contours, tree[0] if len(contours) else (), strict=True):
-        if len(contour) < 5:
+        if len(contour) < 6:
             continue
         hole = node[3] >= 0
-        low = smallest * 0.66 if hole else smallest * 0.9
+        low = smallest * (0.66 if hole else 0.9)
         x, y, width, height = cv2.boundingRect(contour)
-        if (
-            min(width, height) < low or max(width, height) > largest
-            or not 0.4 < width / height < 2.5
-        ):
+        if width < low or height < 0.3 * low or max(width, height) > largest:
             continue
-        area = cv2.contourArea(contour)
-        if area < 0.3 * (width - 1) * (height - 1):
+        if height > 2.2 * width or width > 3.5 * height:
             continue
-        hull = cv2.convexHull(contour)
-        hulls.append(hull)
+        kept.append(contour)
+        hulls.append(cv2.convexHull(contour))
         boxes.append((x, y, width, height))
-        solid.append(area / max(cv2.contourArea(hull), 1.0))
         holes.append(hole)
-    return (
-        hulls, np.array(boxes, np.float32).reshape(-1, 4), np.array(solid, np.float32),
-        np.array(holes, np.bool_),
+    return _Outlines(
+        kept, hulls, np.array(boxes, np.float32).reshape(-1, 4), np.array(holes, np.bool_)
     )
 
 
-def _from_mask(mask: Plane, colour: str, smallest: float, largest: float) -> _Found:
+def _paired(outlines: _Outlines) -> _Outlines:
+    """
+    Join outlines that lie right above each other and are equally wide.
+
+    A white bar across a sign (no entry), or letters, cut its colour in two.
+    """
+    boxes = outlines.boxes
+    flat = np.flatnonzero(~outlines.holes & (boxes[:, 2] > 1.25 * boxes[:, 3]))
+    contours, hulls, joined = [], [], []
+    for upper in flat:
+        x, y, width, height = boxes[upper]
+        for lower in flat:
+            left, top, wide, tall = boxes[lower]
+            whole = top + tall - y
+            if (
+                top > y + 0.5 * height and abs(left - x) < 0.2 * width
+                and abs(wide - width) < 0.25 * width and 0.7 < whole / width < 1.4
+                and top - y - height < 0.4 * whole
+            ):
+                both = np.concatenate([outlines.contours[upper], outlines.contours[lower]])
+                contours.append(both)
+                hulls.append(cv2.convexHull(both))
+                joined.append(cv2.boundingRect(both))
+    return _Outlines(
+        contours, hulls, np.array(joined, np.float32).reshape(-1, 4),
+        np.zeros(len(joined), np.bool_),
+    )
+
+
+def _from_mask(mask: Plane, colour: str, smallest: float, largest: float) -> list[_Found]:
     """Return the candidates of one colour mask."""
-    hulls, boxes, solid, holes = _outlines(mask, smallest, largest)
-    if not hulls:
-        return _Found(boxes, solid)
-    shapes, fit = shape_fit(support(hulls, boxes), boxes)
+    outlines = _outlines(mask, smallest, largest)
+    found = [_rated(outlines, colour, smallest)]
+    if colour != 'yellow':
+        found.append(_rated(_paired(outlines), colour, smallest))
+    return found
+
+
+def _rated(outlines: _Outlines, colour: str, smallest: float) -> _Found:
+    """Return the outlines that have a shape of the colour, grown to whole signs."""
+    boxes, holes = outlines.boxes, outlines.holes
+    if not outlines.hulls:
+        return _Found(boxes, np.zeros(0, np.float32))
+    supports = support(outlines.hulls, boxes)
+    shapes, fit = shape_fit(supports, boxes)
     names = np.array(SHAPES)[shapes]
     allowed = np.where(
         holes, np.isin(names, ALLOWED['hole']) & (colour == 'red'), np.isin(names, ALLOWED[colour])
     )
+    allowed &= (fit > 0.1) & (boxes[:, 3] > 0.6 * smallest)
+    picks = np.flatnonzero(allowed)
+    if not len(picks):
+        return _Found(boxes[:0], np.zeros(0, np.float32))
+    rim = rim_share([outlines.contours[i] for i in picks], boxes[picks], supports[picks])
     growth = np.array([
-        GROWTH[str(name)] if hole else GROWTH['yellow' if colour == 'yellow' else 'outer']
-        for name, hole in zip(names[allowed], holes[allowed], strict=True)
-    ], np.float32).reshape(-1, 4)
-    scores = fit * np.clip((solid - 0.5) / 0.4, 0, 1)
-    return _Found(_grown(boxes[allowed], growth), scores[allowed])
+        GROWTH[str(names[i])] if holes[i] else GROWTH['yellow' if colour == 'yellow' else 'outer']
+        for i in picks
+    ], np.float32)
+    scores = fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)
+    return _Found(_grown(boxes[picks], growth), scores.astype(np.float32))
+
+
+def _from_symmetry(grey: Plane, smallest: float, largest: float) -> _Found:
+    """Return discs found by their outline alone, looked for at half the size."""
+    half = shrunk(grey, 1)
+    found = discs(half, smallest / 2, largest / 2)
+    found = found[found[:, 3] >= LEAST_OUTLINE]
+    middles, radii = 2 * found[:, :2], 2 * found[:, 2:3]
+    boxes = np.concatenate([middles - radii, 2 * radii, 2 * radii], axis=1)
+    return _Found(boxes, 0.6 * found[:, 3])
 
 
 def _overlap(boxes: Boxes, box: Boxes) -> Scores:
@@ -177,10 +237,12 @@ class SignFinder:
         largest = min(self.settings.max_size_px / (1 << count), float(max(small.shape[:2])))
         maps = colour_maps(small)
         found = [
-            _from_mask(mask, colour, smallest, largest)
+            part
             for colour, levels in LEVELS.items()
             for mask in _masks(maps[colour], levels)
+            for part in _from_mask(mask, colour, smallest, largest)
         ]
+        found.append(_from_symmetry(maps['grey'], smallest, largest))
         boxes = np.concatenate([part.boxes for part in found])
         scores = np.concatenate([part.scores for part in found])
         good = scores >= self.settings.min_candidate_score

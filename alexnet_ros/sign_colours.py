@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
 
-FLOOR = 24
+FLOOR = 8
 """Added to the brightness before dividing, grey levels: mutes noise in the dark."""
 
 

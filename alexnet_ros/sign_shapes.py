@@ -41,29 +41,64 @@ def _polygon(name: str) -> NDArray[np.float64]:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
+NEAR_RIM = 0.72
+"""Share of the way from the middle to the hull from which a point is at the rim."""
+
 SHAPES = ('disc', 'triangle', 'yield', 'diamond', 'square')
 """Known shapes; ``square`` stands for everything that is no sign's outline."""
 
 _UNIT = _directions()
 
 
-def support(hulls: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def support(
+    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """
-    Return how far each hull reaches in every direction.
+    Return how far each outline reaches in every direction.
 
-    :param hulls: N convex hulls as OpenCV gives them, each (points, 1, 2).
+    :param outlines: N outlines or convex hulls as OpenCV gives them, each
+        (points, 1, 2).
     :param boxes: N boxes xywh, shape (N, 4), pixels.
-    :returns: shape (N, DIRECTIONS), 0.5 where the hull touches its box's side
-        middle.
+    :returns: shape (N, DIRECTIONS), 0.5 where the outline touches its box's
+        side middle.
     """
-    counts = [len(hull) for hull in hulls]
-    points = np.concatenate([hull.reshape(-1, 2) for hull in hulls]).astype(np.float32)
-    owner = np.repeat(np.arange(len(hulls)), counts)
+    reach, starts, _ = _reach(outlines, boxes)
+    return np.asarray(np.maximum.reduceat(reach, starts, axis=0), np.float32)
+
+
+def _reach(
+    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Return each point's reach (points, DIRECTIONS), outline starts and owners."""
+    counts = np.array([len(outline) for outline in outlines])
+    points = np.concatenate([outline.reshape(-1, 2) for outline in outlines]).astype(np.float32)
+    owner = np.repeat(np.arange(len(outlines)), counts)
     inner = np.maximum(boxes[:, 2:] - 1, 1)  # pixel centres span one less than the box
     middle = boxes[:, :2] + (boxes[:, 2:] - 1) / 2
     unit = (points - middle[owner]) / inner[owner]  # (points, 2)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return np.asarray(np.maximum.reduceat(unit @ _UNIT, starts, axis=0), np.float32)
+    starts = np.cumsum(counts) - counts
+    return (unit @ _UNIT).astype(np.float32), starts, owner
+
+
+def rim_share(
+    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32],
+    supports: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """
+    Return which share of each outline's points lies near its convex hull.
+
+    Near 1 for filled shapes, closed rings and broken rings; low for foliage.
+
+    :param outlines: N outlines, each (points, 1, 2).
+    :param boxes: their boxes xywh, shape (N, 4).
+    :param supports: shape (N, DIRECTIONS).
+    :returns: shape (N,), 0 to 1.
+    """
+    reach, starts, owner = _reach(outlines, boxes)
+    gauge = (reach / np.maximum(supports, 0.1)[owner]).max(axis=1)  # 1 on the hull
+    near = (gauge > NEAR_RIM).astype(np.float32)
+    counts = np.diff(np.append(starts, len(owner)))
+    return np.asarray(np.add.reduceat(near, starts) / counts, np.float32)
 
 
 def _templates() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
