@@ -122,6 +122,9 @@ class TensorRtSettings:
     build_limit_s: float = setting(
         1800.0, 'A build that takes longer is given up, seconds.', low=1.0, high=86400.0
     )
+    tuned_batch: int = setting(
+        4, 'Batch size the engine is tuned for; at most the largest batch.', low=1, high=256
+    )
     cuda_graph: bool = setting(True, 'Replay each batch size as one CUDA graph.')
 
 
@@ -132,7 +135,7 @@ class ClassifierSettings:
     model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
     backend: str = setting(
         'auto', 'What runs the network; auto takes TensorRT where it works.',
-        choices=('auto', 'onnxruntime', 'tensorrt', 'tensorrt_rtx'),
+        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu'),
     )
     precision: str = setting(
         'auto', 'Which file of the model package; auto takes the smallest it has.',
@@ -217,6 +220,101 @@ class ClassifierSettings:
             raise ConfigError(
                 f'cameras must be [""] or different names of letters, digits and _, got {names}'
             )
+
+
+@dataclass(frozen=True)
+class NavigatorSettings:
+    """How the navigator turns confirmed signs and classes into limits and locks."""
+
+    actions: str = setting(
+        'sign_actions.yaml', 'Table of actions: a path or a file in config/.'
+    )
+    max_speed_mps: float = setting(
+        13.9, "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
+        low=0.01, high=100.0, live=True,
+    )
+    max_age_s: float = setting(
+        1.0, 'Images older than this do nothing, seconds.', low=0.01, high=60.0, live=True
+    )
+    max_skew_s: float = setting(
+        0.05, 'How far ahead of the clock a stamp may be (the tick of /clock), seconds.',
+        low=0.0, high=1.0, live=True,
+    )
+    stale_after_s: float = setting(
+        1.0, 'Without a good result for this long the input is stale, seconds of real time.',
+        low=0.05, high=60.0, live=True,
+    )
+    on_stale: str = setting(
+        'hold', 'While stale: hold everything as it was, or stop (stop_lock true).',
+        choices=('hold', 'stop'), live=True,
+    )
+    min_score: float = setting(
+        0.5, 'Results below this probability do nothing.', low=0.0, high=1.0, live=True
+    )
+    near_height_px: float = setting(
+        32.0, 'A sign this high is reached, pixels of the camera frame.',
+        low=0.0, high=10000.0, live=True,
+    )
+    passed_height_px: float = setting(
+        20.0, 'A sign that was this high and is gone was passed, pixels.',
+        low=0.0, high=10000.0, live=True,
+    )
+    passed_after_s: float = setting(
+        0.6, "A sign not seen so long is gone; more than the tracker's max_missed_s, seconds.",
+        low=0.05, high=20.0, live=True,
+    )
+    same_place_s: float = setting(
+        1.0, 'Of limit signs passed within this time the lowest counts, seconds.',
+        low=0.0, high=20.0, live=True,
+    )
+    limit_time_s: float = setting(
+        0.0, 'A limit ends so long after its sign, seconds; 0 = by an end sign only.',
+        low=0.0, high=86400.0, live=True,
+    )
+    limit_distance_m: float = setting(
+        0.0, 'A limit ends so far behind its sign, metres; 0 = by an end sign only.',
+        low=0.0, high=1e6, live=True,
+    )
+    release_to: str = setting(
+        'none', 'With no limit left: none (0.0 once, no limit) or cap (max_speed_mps stays).',
+        choices=('none', 'cap'), live=True,
+    )
+    stop_hold_s: float = setting(
+        3.0, 'How long a stop sign locks, seconds; from standstill if the speed is known.',
+        low=0.1, high=600.0, live=True,
+    )
+    stop_again_s: float = setting(
+        5.0, 'No other stop sign stops so soon after a stop, seconds.',
+        low=0.0, high=600.0, live=True,
+    )
+    yield_speed_mps: float = setting(
+        2.8, 'Speed at a yield sign, metres a second.', low=0.01, high=100.0, live=True
+    )
+    yield_hold_s: float = setting(
+        4.0, 'How long a yield sign slows after it was last seen, seconds.',
+        low=0.1, high=600.0, live=True,
+    )
+    warn_hold_s: float = setting(
+        5.0, 'How long a warning sign slows after it was last seen, seconds.',
+        low=0.1, high=600.0, live=True,
+    )
+    engage_frames: int = setting(
+        2, 'Frames in a row that make a whole-frame class stricter.', low=1, high=100, live=True
+    )
+    release_frames: int = setting(
+        5, 'Frames in a row that make a whole-frame class less strict.',
+        low=1, high=1000, live=True,
+    )
+    heading_smoothing: float = setting(
+        0.5, 'Share of the last heading kept in the next, 0 to 1.', low=0.0, high=0.99, live=True
+    )
+    velocity_source: str = setting(
+        'none', 'Measured speed: none, twist (TwistStamped on velocity) or odom (Odometry).',
+        choices=('none', 'twist', 'odom'),
+    )
+    require_label_info: bool = setting(
+        False, "Do nothing before the model's label_info has confirmed the table."
+    )
 
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:

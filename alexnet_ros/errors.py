@@ -48,6 +48,10 @@ class EngineMismatchError(AlexnetRosError):
     """An engine or its key belongs to another model, version or device."""
 
 
+class EngineCacheError(AlexnetRosError):
+    """The folder for compiled engines cannot be used or trusted."""
+
+
 class EngineRunError(AlexnetRosError):
     """One inference failed or gave non-finite values; the next may work."""
 

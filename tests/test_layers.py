@@ -6,10 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / 'alexnet_ros'
 LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'errors', 'records'},
-    {'config', 'labels', 'sign_actions'},
+    {'config', 'labels'},
     {'model_package'},
-    {'sightings', 'speed_sources'},
-    {'sign_colours', 'sign_shapes'},
+    {'sign_colours', 'sign_shapes', 'sign_symmetry'},
     {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
     {'engine'},
     {'recognizer'},
@@ -19,12 +18,14 @@ LAYERS = (  # a module imports from rows above its own, or from its own folder
 )
 FENCED = {  # third-party package: where alone it may be imported
     'rclpy': 'ros/',
-    'tensorrt': 'engine/trt.py',
+    'tensorrt': 'engine/trt_api.py',
+    'tensorrt_rtx': 'engine/trt_api.py',
+    'tensorrt_rtx_bindings': 'engine/trt_api.py',
     'onnxruntime': 'engine/onnxrt.py',
     'torch': 'training/',
     'rosbags': 'replay/',
     'ray': 'replay/',
-    'cuda': 'engine/',
+    'cuda': 'engine/cuda.py',
     'onnx': 'training/',
 }
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

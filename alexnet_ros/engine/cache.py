@@ -1,0 +1,295 @@
+"""
+Compiled engines on disk, verified before anything loads them.
+
+An engine is executable code. Each one lies in a folder that only its user can
+write, with a sidecar that holds its SHA-256 and the key it was built for. Both
+are checked against the bytes in memory that will be loaded; what fails is set
+aside (renamed to ``*.refused``) and never deserialised.
+
+The file's name comes from what may rightly stand side by side (model, flavour,
+GPU, shapes, options); versions of TensorRT and driver are only in the key, so
+that an upgrade replaces the engine and says why.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.engine.cache_folder import checked_folder
+from alexnet_ros.errors import EngineBuildError, EngineCacheError
+
+FORMAT = 1
+MAX_SIDECAR_BYTES = 1 << 16
+VERSIONS = ('tensorrt', 'driver', 'platform')  # in the key, not in the file's name
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """
+    Everything that an engine depends on.
+
+    :param kind: ``engine``, or what else is kept beside it.
+    :param flavour: ``tensorrt`` or ``tensorrt_rtx``.
+    :param gpu: the GPU's name, ``any`` for an engine built ahead of time.
+    :param compute_capability: such as ``8.7``.
+    :param driver: driver release and CUDA version, ``any`` likewise.
+    :param shapes: the input's name and its smallest, tuned and largest shape.
+    :param flags: builder options that change the result.
+    """
+
+    model: str
+    onnx_sha256: str
+    flavour: str
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    driver: str
+    platform: str
+    precision: str
+    shapes: str
+    flags: str
+    kind: str = 'engine'
+
+    @property
+    def name(self) -> str:
+        """File name without suffix: readable parts and a digest of the rest."""
+        parts = dataclasses.asdict(self)
+        lasting = {k: v for k, v in parts.items() if k not in VERSIONS}
+        digest = hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:16]
+        model = ''.join(c if c.isalnum() or c in '_-' else '_' for c in self.model)[:40]
+        sm = self.compute_capability.replace('.', '')
+        return f'{model}-{self.precision}-{self.flavour}-sm{sm}-{digest}'
+
+    def differences(self, other: Mapping[str, Any]) -> list[str]:
+        """Say what of another key is different, in words."""
+        mine = dataclasses.asdict(self)
+        return [
+            f'{name} was {other.get(name)!r}, is {mine.get(name)!r}'
+            for name in sorted({*mine, *other})
+            if mine.get(name) != other.get(name)
+        ]
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """
+    One file of the cache as ``doctor`` shows it.
+
+    :param state: ``ok``, or why it would be refused.
+    """
+
+    path: Path
+    bytes: int
+    key: Mapping[str, Any]
+    state: str
+
+
+def default_folder() -> Path:
+    """Return ``$XDG_CACHE_HOME/alexnet_ros``, or ``~/.cache/alexnet_ros``."""
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    root = Path(base) if base.startswith('/') else Path('~/.cache').expanduser()
+    return root / 'alexnet_ros'
+
+
+class EngineCache:
+    """
+    A folder of engines.
+
+    :param folder: None for :func:`default_folder`; made with mode 0700.
+    :raises EngineCacheError: it cannot be made or written, is not the user's
+        own, or others can write to it.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = checked_folder(Path(folder) if folder else default_folder())
+
+    def path(self, key: EngineKey) -> Path:
+        """Return where the file of a key lies or would lie."""
+        return self.folder / f'{key.name}.{key.kind}'
+
+    def load(self, key: EngineKey) -> bytes | None:
+        """
+        Read a verified file into memory.
+
+        :returns: its bytes, or None if there is none or if it was refused; a
+            refused one is set aside with a warning that says why.
+        """
+        path = self.path(key)
+        if not path.exists() and not path.is_symlink():
+            return None
+        data, _, problem = _verified(path, key)
+        if problem:
+            self.set_aside(path, problem)
+            return None
+        return data
+
+    def set_aside(self, path: Path, problem: str) -> None:
+        """Rename a file that must not be loaded, and its sidecar."""
+        log.warning(
+            'engine %s is not loaded: %s; set aside as %s and rebuilt',
+            path, problem, f'{path.name}.refused',
+        )
+        for file in (path, sidecar(path)):
+            with contextlib.suppress(FileNotFoundError):
+                file.rename(file.with_name(f'{file.name}.refused'))
+
+    def store(self, key: EngineKey, data: bytes, build_s: float) -> Path:
+        """
+        Keep a file, whole or not at all.
+
+        :raises EngineCacheError: the disk is full or the folder was lost.
+        """
+        path = self.path(key)
+        facts = {
+            'format': FORMAT,
+            'sha256': hashlib.sha256(data).hexdigest(),
+            'bytes': len(data),
+            'key': dataclasses.asdict(key),
+            'build_s': round(build_s, 3),
+            'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+        }
+        try:
+            _write(path, data)
+            _write(sidecar(path), json.dumps(facts, indent=1, sort_keys=True).encode())
+        except OSError as error:
+            raise EngineCacheError(
+                f'{path} cannot be written ({error.strerror}); make room or set cache_dir'
+            ) from error
+        return path
+
+    @contextlib.contextmanager
+    def lock(
+        self, key: EngineKey, limit_s: float, waiting: Callable[[float], None] | None = None
+    ) -> Iterator[None]:
+        """
+        Hold a key against other processes and threads.
+
+        :param limit_s: longest wait in seconds.
+        :param waiting: called about twice a second with the seconds waited.
+        :raises EngineBuildError: another process held it for longer.
+        """
+        path = self.folder / f'{key.name}.lock'
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            handle = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise EngineCacheError(f'{path} cannot be opened ({error.strerror})') from error
+        began = time.monotonic()
+        try:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waited = time.monotonic() - began
+                    if waited > limit_s:
+                        raise EngineBuildError(
+                            f'another process has been building {key.name} for more than '
+                            f'{limit_s:.0f} s; end it, or raise build_limit_s'
+                        ) from None
+                    if waiting is not None:
+                        waiting(waited)
+                    time.sleep(0.4)
+            yield
+        finally:
+            os.close(handle)  # gives the lock back too
+
+    def entries(self) -> list[CacheEntry]:
+        """Verify and list everything in the cache; nothing is changed."""
+        return [
+            entry_from_path(path)
+            for path in sorted(self.folder.iterdir())
+            if path.suffix in {'.engine', '.kernels', '.timing', '.refused'}
+            and '.json' not in path.suffixes
+        ]
+
+
+def sidecar(path: Path) -> Path:
+    """Return where the facts about a file lie."""
+    return path.with_name(f'{path.name}.json')
+
+
+def entry_from_path(path: Path) -> CacheEntry:
+    """Describe one cache file."""
+    size = path.lstat().st_size
+    if path.suffix == '.refused':
+        return CacheEntry(path, size, {}, 'set aside; delete it when it is no longer wanted')
+    _, facts, problem = _verified(path, None)
+    stored = facts.get('key', {})
+    return CacheEntry(path, size, stored if isinstance(stored, dict) else {}, problem or 'ok')
+
+
+def _verified(path: Path, key: EngineKey | None) -> tuple[bytes, dict[str, Any], str]:
+    """
+    Read a file and its sidecar and compare them.
+
+    :param key: what it must have been built for, None for anything.
+    :returns: bytes, the sidecar's facts, and what is wrong, empty if nothing.
+    """
+    try:
+        facts = json.loads(_read(sidecar(path), MAX_SIDECAR_BYTES))
+    except FileNotFoundError:
+        return b'', {}, 'its sidecar file is missing'
+    except (OSError, ValueError, RecursionError) as error:
+        return b'', {}, f'its sidecar file cannot be read ({error})'
+    if not isinstance(facts, dict) or facts.get('format') != FORMAT:
+        return b'', {}, 'its sidecar file has another format'
+    stored = facts.get('key')
+    if not isinstance(stored, dict):
+        return b'', facts, 'its sidecar file has no key'
+    if key is not None and (differences := key.differences(stored)):
+        return b'', facts, 'it was built for something else: ' + ', '.join(differences)
+    size = facts.get('bytes')
+    if type(size) is not int or size < 1:
+        return b'', facts, 'its sidecar file has no size'
+    try:
+        data = _read(path, size)
+    except OSError as error:
+        return b'', facts, f'it cannot be read ({error})'
+    if len(data) != size:
+        return b'', facts, f'it has {len(data)} bytes, {size} were written'
+    if hashlib.sha256(data).hexdigest() != facts.get('sha256'):
+        return b'', facts, 'its SHA-256 is not the one noted when it was built'
+    return data, facts, ''
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Read a plain file that only its user can write, one byte past the limit."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(handle, 'rb') as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(f'{path.name} is not a plain file')
+        if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+            raise OSError(f'{path.name} belongs to or can be written by another user')
+        return file.read(limit + 1)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write under another name, flush to the disk, then rename."""
+    draft = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(draft, flags, 0o600), 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

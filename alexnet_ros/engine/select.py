@@ -1,0 +1,109 @@
+"""
+Which runtime runs the model: TensorRT first, ONNX Runtime anywhere.
+
+Only :class:`EngineUnavailableError` lets the next candidate be tried; every
+other error reaches the caller (docs/decisions/engine-fallback.md).
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.config import TensorRtSettings, settings_from_mapping
+from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.errors import ConfigError, EngineUnavailableError
+from alexnet_ros.model_package import ModelPackage
+
+CANDIDATES = {  # backend asked for: what is tried, in this order
+    'auto': ('tensorrt', 'tensorrt_rtx', 'cuda', 'cpu'),
+    'tensorrt': ('tensorrt',),
+    'tensorrt_rtx': ('tensorrt_rtx',),
+    'onnxruntime': ('cuda', 'cpu'),
+    'cuda': ('cuda',),
+    'cpu': ('cpu',),
+}
+TEXTS = {
+    'tensorrt': 'TensorRT',
+    'tensorrt_rtx': 'TensorRT for RTX',
+    'cuda': 'ONNX Runtime on CUDA',
+    'cpu': 'ONNX Runtime on the CPU',
+}
+log = logging.getLogger(__name__)
+
+
+def open_engine(
+    package: ModelPackage,
+    backend: str = 'auto',
+    *,
+    precision: str | None = None,
+    max_batch: int = 16,
+    threads: int = 0,
+    cache_dir: str | Path | None = None,
+    progress: Callable[[BuildProgress], None] | None = None,
+    **options: Any,
+) -> Engine:
+    """
+    Load a model into the best runtime that this machine has.
+
+    :param package: a verified model package.
+    :param backend: ``auto`` tries TensorRT, TensorRT for RTX, ONNX Runtime on
+        CUDA and on the CPU; ``onnxruntime`` only the latter two; ``tensorrt``,
+        ``tensorrt_rtx``, ``cuda`` and ``cpu`` exactly the one named.
+    :param precision: ``int8``, ``fp16`` or ``fp32``; None takes the package's
+        own choice.
+    :param max_batch: largest batch run at once, 1 to 256.
+    :param threads: CPU threads of ONNX Runtime, 0 = all physical cores.
+    :param cache_dir: where TensorRT engines are kept, None for the user's.
+    :param progress: called while an engine is being built.
+    :param options: fields of :class:`TensorRtSettings`.
+    :returns: an engine whose ``info.reason`` says why it was chosen.
+    :raises ConfigError: unknown backend or option, or one out of range.
+    :raises EngineUnavailableError: nothing that was asked for can run here.
+    :raises EngineBuildError: TensorRT is here but refuses the network.
+    """
+    if backend not in CANDIDATES:
+        raise ConfigError(f'backend must be one of {", ".join(CANDIDATES)}, got {backend!r}')
+    if not 1 <= max_batch <= 256:
+        raise ConfigError(f'max_batch must be in [1, 256], got {max_batch!r}')
+    settings = settings_from_mapping(TensorRtSettings, options)
+    missing: list[str] = []
+    for name in CANDIDATES[backend]:
+        try:
+            if name in ('tensorrt', 'tensorrt_rtx'):
+                from alexnet_ros.engine.trt import open_tensorrt
+
+                engine: Engine = open_tensorrt(
+                    package, name, precision=precision, max_batch=max_batch,
+                    cache_dir=cache_dir, progress=progress, settings=settings,
+                )
+            else:
+                from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+
+                engine = OnnxRuntimeEngine(
+                    package, precision=precision, threads=threads, provider=name,
+                    max_batch=max_batch,
+                )
+        except EngineUnavailableError as error:
+            missing.append(f'{TEXTS[name]}: {error}')
+            continue
+        return _with_reason(engine, name, backend, missing)
+    raise EngineUnavailableError(
+        f'backend {backend} cannot run here: ' + '; '.join(missing)
+    )
+
+
+def _with_reason(engine: Engine, name: str, backend: str, missing: list[str]) -> Engine:
+    """Write into the engine why it was chosen, and log it once."""
+    if backend == name:
+        reason = f'{TEXTS[name]} was asked for'
+    elif missing:
+        reason = f'{TEXTS[name]}, because what comes before it is missing: ' + '; '.join(missing)
+    else:
+        reason = f'{TEXTS[name]} is the first choice and is there'
+    engine.info = dataclasses.replace(engine.info, reason=reason)
+    level = logging.WARNING if backend == 'auto' and missing else logging.INFO
+    log.log(level, 'engine %s on %s: %s', engine.info.backend, engine.info.device, reason)
+    return engine

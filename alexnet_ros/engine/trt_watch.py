@@ -1,0 +1,146 @@
+"""Watch a build: how far it is, whether it should stop, whether it hangs."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.errors import EngineBuildError
+
+T = TypeVar('T')
+TICK_S = 0.5
+GRACE_S = 15.0  # how long a cancelled build may take to end
+
+
+class BuildWatch:
+    """
+    What is known of a running build.
+
+    Where TensorRT has a progress monitor (8.6.1 has none, 10 has) it tells
+    phases and steps and can cancel; elsewhere only the phase is known.
+
+    :param trt: the TensorRT module.
+    """
+
+    def __init__(self, trt: Any) -> None:
+        self.phase = 'starting'
+        self.cancelled = False
+        self._trt = trt
+        self._monitor: Any = None
+        self._open: list[list[Any]] = []  # name, steps, step: outermost first
+        self._guard = threading.Lock()
+
+    def attach(self, config: Any) -> None:
+        """Let the builder report here, where it can."""
+        if not (hasattr(self._trt, 'IProgressMonitor') and hasattr(config, 'progress_monitor')):
+            return
+        trt, watch = self._trt, self
+
+        class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+            """Hands the builder's calls to the watch."""
+
+            def __init__(self) -> None:
+                trt.IProgressMonitor.__init__(self)
+
+            def phase_start(self, phase_name: str, _parent: str | None, num_steps: int) -> None:
+                """Note a phase."""
+                watch.start(phase_name, num_steps)
+
+            def step_complete(self, phase_name: str, step: int) -> bool:
+                """Note a step; false cancels the build."""
+                return watch.step(phase_name, step)
+
+            def phase_finish(self, phase_name: str) -> None:
+                """Forget a phase."""
+                watch.finish(phase_name)
+
+        self._monitor = Monitor()  # the builder does not keep it alive
+        config.progress_monitor = self._monitor
+
+    def start(self, name: str, steps: int) -> None:
+        """Enter a phase of so many steps."""
+        with self._guard:
+            self._open.append([name, max(int(steps), 1), 0])
+            self.phase = name
+
+    def step(self, name: str, step: int) -> bool:
+        """Note a completed step; returns false if the build is to end."""
+        with self._guard:
+            for entry in self._open:
+                if entry[0] == name:
+                    entry[2] = min(int(step) + 1, entry[1])
+        return not self.cancelled
+
+    def finish(self, name: str) -> None:
+        """Leave a phase."""
+        with self._guard:
+            self._open = [entry for entry in self._open if entry[0] != name]
+            if self._open:
+                self.phase = self._open[-1][0]
+
+    @property
+    def fraction(self) -> float | None:
+        """Done share of the outermost phase with its inner ones, 0 to 1."""
+        with self._guard:
+            if not self._open:
+                return None
+            share = 0.0
+            for _, steps, step in reversed(self._open):
+                share = min((step + share) / steps, 1.0)
+            return share
+
+
+def guarded(
+    job: Callable[[], T],
+    watch: BuildWatch,
+    limit_s: float,
+    report: Callable[[BuildProgress], None] | None,
+) -> T:
+    """
+    Run a build in its own thread, reporting and ending it when it takes too long.
+
+    :param job: does the build.
+    :param limit_s: after so many seconds it is cancelled; if it does not end
+        then either, it is left behind (its thread ends with the process).
+    :returns: what the job returns.
+    :raises EngineBuildError: it took too long.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            results.append(job())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    began = time.monotonic()
+    threading.Thread(target=work, name='tensorrt-build', daemon=True).start()
+    try:
+        while not done.wait(TICK_S):
+            elapsed = time.monotonic() - began
+            if elapsed > limit_s:
+                _give_up(watch, done, elapsed)
+            if report is not None:
+                report(BuildProgress(watch.phase, watch.fraction, elapsed))
+    except BaseException:
+        watch.cancelled = True
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _give_up(watch: BuildWatch, done: threading.Event, elapsed_s: float) -> NoReturn:
+    """Cancel a build and say so."""
+    watch.cancelled = True
+    ended = done.wait(GRACE_S)
+    raise EngineBuildError(
+        f'the build was given up after {elapsed_s:.0f} s in phase {watch.phase!r}'
+        f'{"" if ended else " and does not react"}; raise build_limit_s, or lower '
+        'optimization_level'
+    )
