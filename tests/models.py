@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from alexnet_ros.labels import Label, Labels
@@ -43,6 +44,35 @@ def labels_of(classes: int, *, background: bool = False) -> Labels:
     return Labels(Label(i, names[i], roles[i]) for i in range(classes))
 
 
+def _weights(classes: int, logit_bias: float = 0.0) -> dict[str, NDArray[np.float32]]:
+    """Return the weights: logits are minus the squared distances to the colours."""
+    rng = np.random.default_rng(7)
+    colours = np.full((classes, 3), -9.0, np.float32)  # what no picture comes near to
+    known = list(COLOURS.values())[:classes]
+    colours[: len(known)] = known
+    # -s |m - c|^2 = -s m.m + 2 s m.c - s c.c; the first part is the same for all.
+    return {
+        'scale': np.asarray(1 / 255, np.float32),
+        'conv.weight': np.eye(3, dtype=np.float32)[:, :, None, None],
+        'fc.weight': np.asarray(2 * SHARPNESS * colours, np.float32),
+        'fc.bias': np.asarray(logit_bias - SHARPNESS * (colours**2).sum(1), np.float32),
+        'fc7.weight': rng.normal(size=(4096, 3)).astype(np.float32),
+    }
+
+
+def reference_logits(batch_nhwc: NDArray[np.uint8], classes: int) -> NDArray[np.float32]:
+    """Return what the model gives for (N, H, W, 3), by NumPy, shape (N, classes)."""
+    weights = _weights(classes)
+    mean = batch_nhwc.mean((1, 2)) / 255
+    return np.asarray(mean @ weights['fc.weight'].T + weights['fc.bias'], np.float32)
+
+
+def reference_features(batch_nhwc: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the features the model gives for (N, H, W, 3), shape (N, 4096)."""
+    mean = batch_nhwc.mean((1, 2)) / 255
+    return np.asarray((mean @ _weights(1)['fc7.weight'].T).clip(0), np.float32)
+
+
 def colour_model(
     classes: int = 4, input_hw: tuple[int, int] = (32, 32), *, logit_bias: float = 0.0
 ) -> onnx.ModelProto:
@@ -51,18 +81,7 @@ def colour_model(
 
     :param logit_bias: added to every logit; NaN and infinity are of use.
     """
-    rng = np.random.default_rng(7)
-    colours = np.full((classes, 3), -9.0, np.float32)  # what no picture comes near to
-    known = list(COLOURS.values())[:classes]
-    colours[: len(known)] = known
-    # -s |m - c|^2 = -s m.m + 2 s m.c - s c.c; the first part is the same for all.
-    weights = {
-        'scale': np.float32(1 / 255),
-        'conv.weight': np.eye(3, dtype=np.float32)[:, :, None, None],
-        'fc.weight': (2 * SHARPNESS * colours).astype(np.float32),
-        'fc.bias': (logit_bias - SHARPNESS * (colours**2).sum(1)).astype(np.float32),
-        'fc7.weight': rng.normal(size=(4096, 3)).astype(np.float32),
-    }
+    weights = _weights(classes, logit_bias)
     nodes = [
         helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
         helper.make_node('Transpose', ['float'], ['nchw'], perm=[0, 3, 1, 2]),
@@ -83,7 +102,7 @@ def colour_model(
             helper.make_tensor_value_info('logits', TensorProto.FLOAT, ['N', classes]),
             helper.make_tensor_value_info('features', TensorProto.FLOAT, ['N', 4096]),
         ],
-        [numpy_helper.from_array(np.asarray(w), name) for name, w in weights.items()],
+        [numpy_helper.from_array(w, name) for name, w in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     onnx.checker.check_model(model)

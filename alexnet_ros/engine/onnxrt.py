@@ -1,0 +1,218 @@
+"""ONNX Runtime: runs every model package on any CPU, or on CUDA where it works."""
+
+import os
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.errors import (
+    ConfigError,
+    EngineBuildError,
+    EngineFatalError,
+    EngineRunError,
+    EngineUnavailableError,
+    ImageFormatError,
+)
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.records import EngineInfo, Outputs
+
+PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
+MOST_THREADS = 8  # chosen by itself; more gain little at small batches
+
+
+class OnnxRuntimeEngine:
+    """
+    A model in ONNX Runtime.
+
+    :param package: a verified package; its bytes are verified again as they
+        are read, and those bytes are loaded, never the path.
+    :param precision: which of its files; None for the default one.
+    :param threads: of one run; 0 takes every core this process may use, at
+        most eight.
+    :param provider: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works.
+    :param max_batch: larger batches are run in parts of this size.
+    :param spinning: idle threads wait for work in a loop within a run, which
+        answers sooner; between runs they always sleep, so that an idle node
+        costs nothing.
+    :raises EngineUnavailableError: ONNX Runtime or the provider is not here.
+    :raises EngineBuildError: ONNX Runtime refuses the file.
+    """
+
+    def __init__(
+        self,
+        package: ModelPackage,
+        *,
+        precision: str | None = None,
+        threads: int = 0,
+        provider: str = 'auto',
+        max_batch: int = 16,
+        spinning: bool = True,
+    ) -> None:
+        if provider not in {'auto', *PROVIDERS}:
+            raise ConfigError(f'provider must be auto, cpu or cuda, got {provider!r}')
+        if max_batch < 1 or threads < 0:
+            raise ConfigError(
+                f'expected max_batch >= 1 and threads >= 0, got {max_batch} and {threads}'
+            )
+        runtime = _runtime()
+        there = runtime.get_available_providers()
+        if provider == 'auto':
+            provider = 'cuda' if PROVIDERS['cuda'] in there else 'cpu'
+        if PROVIDERS[provider] not in there:
+            raise EngineUnavailableError(
+                f'ONNX Runtime {runtime.__version__} was built without {PROVIDERS[provider]}; '
+                'install onnxruntime-gpu or take another backend'
+            )
+        count = threads or min(_cores(), MOST_THREADS)
+        self._session: Any = _session(
+            runtime, package, precision, provider=provider, threads=count, spinning=spinning
+        )
+        self._cuda = provider == 'cuda'
+        device = 'cuda:0' if self._cuda else f'cpu ({count} thread{"s" if count > 1 else ""})'
+        self.info = EngineInfo(
+            backend='onnxruntime',
+            device=device,
+            precision=package.model_file(precision).precision,
+            model_name=package.name,
+            model_sha256=package.sha256(precision),
+            input_hw=(package.input.height, package.input.width),
+            classes=len(package.labels),
+            max_batch=max_batch,
+        )
+        self._run(self._session, np.zeros((1, *self.info.input_hw, 3), np.uint8), ['logits'])
+
+    def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
+        """
+        Run one batch.
+
+        :param batch_nhwc: shape (N, H, W, 3), uint8, R, G, B; not copied if it
+            is C-contiguous, not modified.
+        :param features: also return the fc7 values, shape (N, 4096).
+        :returns: new arrays owned by the caller.
+        :raises ImageFormatError: wrong shape or dtype.
+        :raises EngineRunError: closed, the run failed, or NaN or infinity.
+        """
+        session = self._session  # closing meanwhile leaves this run its session
+        if session is None:
+            raise EngineRunError('the engine is closed')
+        wanted = (*self.info.input_hw, 3)
+        shape = batch_nhwc.shape
+        if len(shape) != 4 or shape[1:] != wanted or not shape[0] or batch_nhwc.dtype != np.uint8:
+            raise ImageFormatError(
+                'bad_batch',
+                f'expected (N >= 1, {wanted[0]}, {wanted[1]}, 3) uint8, '
+                f'got {shape} {batch_nhwc.dtype}',
+            )
+        names = ['logits', 'features'] if features else ['logits']
+        joined = self._run(session, np.ascontiguousarray(batch_nhwc), names)
+        if not np.isfinite(joined[0]).all():
+            raise EngineRunError('the network gave NaN or infinite logits; its results are void')
+        return Outputs(joined[0], joined[1] if features else None)
+
+    def _run(
+        self, session: Any, batch: NDArray[np.uint8], names: list[str]
+    ) -> list[NDArray[np.float32]]:
+        """Run a batch in parts and join what each output gives."""
+        size = self.info.max_batch
+        try:
+            parts = [
+                session.run(names, {'image': batch[at : at + size]})
+                for at in range(0, len(batch), size)
+            ]
+        except Exception as error:
+            raise self._run_error(error) from error
+        return [_float32(list(column)) for column in zip(*parts, strict=True)]
+
+    def _run_error(self, error: Exception) -> EngineRunError:
+        """Tell a run that failed from a device that is lost."""
+        text = _one_line(error)
+        memory = 'out of memory' in text.lower() or 'failed to allocate' in text.lower()
+        if self._cuda and 'CUDA' in text and not memory:
+            return EngineFatalError(f'CUDA failed, the process must be started again: {text}')
+        return EngineRunError(f'ONNX Runtime failed: {text}')
+
+    def close(self) -> None:
+        """Release everything; calling again does nothing."""
+        self._session = None
+
+    def __enter__(self) -> 'OnnxRuntimeEngine':
+        """Return the engine."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the engine."""
+        self.close()
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except Exception as error:  # a broken installation raises all sorts of things
+        raise EngineUnavailableError(
+            f'onnxruntime cannot be imported ({error}); install it with pip install onnxruntime'
+        ) from error
+    return onnxruntime
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())[:300]
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _session(
+    runtime: Any,
+    package: ModelPackage,
+    precision: str | None,
+    *,
+    provider: str,
+    threads: int,
+    spinning: bool,
+) -> Any:
+    """Create a session that really runs on the provider."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads  # given, so that threads are not pinned to cores
+    options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3  # errors
+    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(spinning)))
+    options.add_session_config_entry('session.force_spinning_stop', '1')
+    asked = [PROVIDERS[provider]]
+    if provider != 'cpu':
+        asked.append(PROVIDERS['cpu'])  # for shapes and what CUDA lacks
+    data = package.read_onnx(precision)
+    try:
+        session = runtime.InferenceSession(data, sess_options=options, providers=asked)
+        session.disable_fallback()
+    except Exception as error:  # its errors have no root of their own
+        raise EngineBuildError(
+            f'{package.onnx_path(precision)}: ONNX Runtime {runtime.__version__} refuses it: '
+            f'{_one_line(error)}; export it again'
+        ) from error
+    # A provider that cannot start is left out without an error (its libraries,
+    # driver or device are missing), so the session is asked what it runs on.
+    if PROVIDERS[provider] != session.get_providers()[0]:
+        raise EngineUnavailableError(
+            f'ONNX Runtime has no working {PROVIDERS[provider]}: it would run on '
+            f'{", ".join(session.get_providers())}; check the driver and its libraries'
+        )
+    return session
+
+
+def _float32(parts: list[NDArray[Any]]) -> NDArray[np.float32]:
+    """Join the parts of one output as new float32 rows."""
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return np.asarray(joined, np.float32)
