@@ -1,0 +1,162 @@
+"""Starts nodes as processes and leads them through their lifecycle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.node import Node
+
+from alexnet_ros.errors import AlexnetRosError
+
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+}
+STOP_S = 5.0
+
+
+class NodeControlError(AlexnetRosError):
+    """A node process could not be started, led or heard."""
+
+
+class NodeProcess:
+    """
+    One node of the package in a process of its own; a context manager.
+
+    :param module: such as ``alexnet_ros.ros.classifier_node``, or the path of
+        an installed executable.
+    :param name: node name.
+    :param parameters: ROS parameters.
+    :param remappings: topic to topic.
+    :param env: variables beside those of this process.
+    :param log: file for what it prints.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        name: str,
+        *,
+        parameters: Mapping[str, Any],
+        log: Path,
+        remappings: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self.log = name, log
+        words = [module] if '/' in module else [sys.executable, '-m', module]
+        words += ['--ros-args', '-r', f'__node:={name}']
+        for key, value in parameters.items():
+            words += ['-p', f'{key}:={json.dumps(value)}']
+        for key, other in (remappings or {}).items():
+            words += ['-r', f'{key}:={other}']
+        with log.open('w', encoding='utf-8') as stream:
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+                env=os.environ | dict(env or {}), start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """
+        Make sure that the process lives.
+
+        :raises NodeControlError: it ended; with the last line that it printed.
+        """
+        code = self._process.poll()
+        if code is not None:
+            raise NodeControlError(f'{self.name} ended with {code}: {self.last_line()}')
+
+    def last_line(self) -> str:
+        """Return the last error that it printed, or the last line, without the log's prefix."""
+        lines = self.log.read_text(encoding='utf-8', errors='replace').splitlines()
+        lines = [line.strip() for line in lines if line.strip()]
+        errors = [line for line in lines if 'ERROR' in line or 'FATAL' in line]
+        last = (errors or lines or ['it printed nothing'])[-1]
+        return f'{last.rpartition("]: ")[2] or last} (all of it: {self.log})'
+
+    def stop(self) -> int:
+        """Ask the process to end, make it end after a while; return its status."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            return self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def __enter__(self) -> 'NodeProcess':
+        """Return the process."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the process."""
+        self.stop()
+
+
+class LifecycleClient:
+    """
+    Leads one lifecycle node.
+
+    :param node: its executor must spin in another thread.
+    :param process: the process of the node to lead, watched while waiting.
+    """
+
+    def __init__(self, node: Node, process: NodeProcess) -> None:
+        self._process = process
+        self._change = node.create_client(ChangeState, f'/{process.name}/change_state')
+        self._state = node.create_client(GetState, f'/{process.name}/get_state')
+
+    def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        deadline = time.monotonic() + timeout_s
+        while not client.service_is_ready():
+            self._process.check()
+            if time.monotonic() > deadline:
+                raise NodeControlError(f'{client.srv_name} did not appear in {timeout_s:.0f} s')
+            time.sleep(0.02)
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _future: done.set())
+        while not done.wait(0.1):
+            self._process.check()
+            if time.monotonic() > deadline:
+                raise NodeControlError(f'{client.srv_name} did not answer in {timeout_s:.0f} s')
+        return future.result()
+
+    def state(self, timeout_s: float = 10.0) -> str:
+        """Return the name of the node's state."""
+        return str(self._call(self._state, GetState.Request(), timeout_s).current_state.label)
+
+    def change(self, transition: str, timeout_s: float) -> None:
+        """
+        Make one transition.
+
+        :param transition: a key of :data:`TRANSITIONS`.
+        :param timeout_s: for the node to appear and to do it.
+        :raises NodeControlError: the node refused or failed; with its reason.
+        """
+        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        if not self._call(self._change, request, timeout_s).success:
+            raise NodeControlError(
+                f'{self._process.name} could not {transition}: {self._process.last_line()}'
+            )

@@ -1,0 +1,160 @@
+"""Plays messages into a running system in real time, with ``/clock``."""
+
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+
+from alexnet_ros.ros.interfaces import message_class
+
+CLOCK_PERIOD_S = 0.02
+WAIT_PERIOD_S = 0.02
+MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer of it
+OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
+    history=HistoryPolicy.KEEP_LAST, depth=5,
+    reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """
+    One message to play.
+
+    :param topic: where it goes.
+    :param kind: its type, such as ``sensor_msgs/msg/Image``.
+    :param at_ns: its time on the source's own time line, nanoseconds.
+    :param data: the message in CDR form.
+    """
+
+    topic: str
+    kind: str
+    at_ns: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class PlayReport:
+    """
+    What was played.
+
+    :param stamps_ns: the header stamps sent, by topic.
+    :param latest_ms: most that a message went out too late, milliseconds.
+    :param seconds: wall time from the first message to the last.
+    """
+
+    stamps_ns: dict[str, list[int]]
+    latest_ms: float = 0.0
+    seconds: float = 0.0
+
+
+def stamp_ns_from_cdr(data: bytes) -> int:
+    """
+    Return the stamp of a serialised message that begins with a header.
+
+    :param data: CDR with its four bytes of encapsulation.
+    """
+    order = '<' if data[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)
+
+
+class Player:
+    """
+    Publishers for some topics and the clock that goes with them.
+
+    :param node: of a running executor or none; only publishers are made on it.
+    :param topics: topic to type.
+    :param clock: publish the source's time as ``/clock``, for nodes that run
+        with ``use_sim_time``.
+    """
+
+    def __init__(self, node: Node, topics: Mapping[str, str], *, clock: bool = True) -> None:
+        self._publishers = {
+            topic: node.create_publisher(message_class(kind), topic, OFFERED)
+            for topic, kind in topics.items()
+        }
+        self._clock = node.create_publisher(Clock, '/clock', 1) if clock else None
+
+    def subscribers(self, topic: str) -> int:
+        """Return how many subscriptions a topic has."""
+        return int(self._publishers[topic].get_subscription_count())
+
+    def wait_for_subscribers(self, timeout_s: float) -> list[str]:
+        """
+        Wait until each topic has a subscription.
+
+        :returns: the topics that have none in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if all(self.subscribers(topic) for topic in self._publishers):
+                time.sleep(MATCH_GRACE_S)
+                return []
+            time.sleep(WAIT_PERIOD_S)
+        return [topic for topic in self._publishers if not self.subscribers(topic)]
+
+    def tick(self, now_ns: int) -> None:
+        """Publish one ``/clock``."""
+        if self._clock is not None:
+            seconds, nanoseconds = divmod(now_ns, 10**9)
+            self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
+
+    def play(
+        self,
+        items: Iterable[Outgoing],
+        *,
+        rate: float = 1.0,
+        tail_s: float = 0.0,
+        stop: threading.Event | None = None,
+        on_sent: Callable[[Outgoing], Any] | None = None,
+    ) -> PlayReport:
+        """
+        Publish each message when its time has come; late ones at once.
+
+        :param items: in the order of ``at_ns``; the next is fetched while the
+            clock runs.
+        :param rate: 2.0 plays twice as fast.
+        :param tail_s: keep the clock running after the last one, seconds of
+            the source's time.
+        :param stop: ends the playing early.
+        :param on_sent: called after each message.
+        """
+        halt = threading.Event() if stop is None else stop
+        report = PlayReport({topic: [] for topic in self._publishers})
+        first_ns, last_ns, began = 0, 0, 0.0
+        for item in items:
+            if not began:
+                first_ns, began = item.at_ns, time.monotonic()
+            due = began + (item.at_ns - first_ns) / 1e9 / rate
+            self._advance(due, first_ns, began, rate, halt)
+            if halt.is_set():
+                break
+            report.latest_ms = max(report.latest_ms, (time.monotonic() - due) * 1e3)
+            self.tick(item.at_ns)
+            self._publishers[item.topic].publish(item.data)
+            report.stamps_ns[item.topic].append(stamp_ns_from_cdr(item.data))
+            last_ns = item.at_ns
+            if on_sent is not None:
+                on_sent(item)
+        report.seconds = time.monotonic() - began if began else 0.0
+        if began and tail_s and not halt.is_set():
+            due = began + ((last_ns - first_ns) / 1e9 + tail_s) / rate
+            self._advance(due, first_ns, began, rate, halt)
+        return report
+
+    def _advance(
+        self, due: float, first_ns: int, began: float, rate: float, halt: threading.Event
+    ) -> None:
+        """Let the clock run until a moment of the monotonic clock."""
+        while (left := due - time.monotonic()) > 0 and not halt.is_set():
+            if left > CLOCK_PERIOD_S:
+                self.tick(first_ns + int((time.monotonic() - began) * rate * 1e9))
+            halt.wait(min(left, CLOCK_PERIOD_S))

@@ -1,0 +1,93 @@
+"""Collects what running nodes publish, as it comes over the wire."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+
+from alexnet_ros.ros.interfaces import message_class
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """
+    One message that came in.
+
+    :param kind: its type, such as ``vision_msgs/msg/Classification``.
+    :param received_ns: wall time of its arrival, nanoseconds since the epoch.
+    :param data: the message in CDR form, as on the wire.
+    """
+
+    topic: str
+    kind: str
+    received_ns: int
+    data: bytes
+
+    @property
+    def message(self) -> Any:
+        """The message as an object, made anew at each call."""
+        return deserialize_message(self.data, message_class(self.kind))
+
+
+class Recorder:
+    """
+    Subscriptions that keep everything.
+
+    :param node: its executor must spin in another thread.
+    :param topics: topic to type.
+    :param latched: the topics that are published transient local.
+    :param on_message: called with each message, in the executor's thread.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topics: Mapping[str, str],
+        *,
+        latched: tuple[str, ...] = (),
+        on_message: Callable[[Received], Any] | None = None,
+    ) -> None:
+        self.received: list[Received] = []
+        self._node = node
+        self._on_message = on_message
+        self._subscriptions = {
+            topic: node.create_subscription(
+                message_class(kind), topic, self._callback(topic, kind),
+                self._wanted(topic in latched), raw=True,
+            )
+            for topic, kind in topics.items()
+        }
+
+    @staticmethod
+    def _wanted(latched: bool) -> QoSProfile:
+        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        return QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=200,
+            reliability=ReliabilityPolicy.RELIABLE, durability=durability,
+        )  # fmt: skip
+
+    def _callback(self, topic: str, kind: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            received = Received(topic, kind, time.time_ns(), bytes(data))
+            self.received.append(received)
+            if self._on_message is not None:
+                self._on_message(received)
+
+        return keep
+
+    def wait_for_publishers(self, topics: Iterable[str], timeout_s: float) -> list[str]:
+        """
+        Wait until each of the topics has a publisher.
+
+        :returns: the topics that have none in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while missing := [name for name in topics if not self._node.count_publishers(name)]:
+            if time.monotonic() > deadline:
+                return missing
+            time.sleep(0.02)
+        return []

@@ -1,0 +1,55 @@
+"""A node of a command: its own context, spun in a thread of its own."""
+
+import threading
+from types import TracebackType
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+SPIN_S = 0.1
+
+
+class Session:
+    """
+    Context, node and executor thread; a context manager.
+
+    :param name: of the node.
+    :param domain: ROS domain; None for that of the environment.
+    """
+
+    def __init__(self, name: str, *, domain: int | None = None) -> None:
+        self.context = Context()
+        rclpy.init(args=[], context=self.context, domain_id=domain)
+        self.node = rclpy.create_node(
+            name, context=self.context, use_global_arguments=False, start_parameter_services=False
+        )
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._halt = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name=f'{name} executor', daemon=True)
+
+    def _spin(self) -> None:
+        while not self._halt.is_set():
+            try:
+                self._executor.spin_once(timeout_sec=SPIN_S)
+            except ExternalShutdownException:
+                return
+
+    def __enter__(self) -> 'Session':
+        """Begin to spin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop spinning and take everything down."""
+        self._halt.set()
+        self._thread.join(timeout=5.0)
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
