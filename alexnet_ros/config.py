@@ -48,7 +48,7 @@ def setting(
 class FinderSettings:
     """How sign candidates are found in a frame."""
 
-    min_size_px: int = setting(20, 'Smallest candidate side, pixels.', low=8, high=400, live=True)
+    min_size_px: int = setting(24, 'Smallest candidate side, pixels.', low=8, high=400, live=True)
     max_size_px: int = setting(
         480, 'Largest candidate side, pixels.', low=16, high=4096, live=True
     )

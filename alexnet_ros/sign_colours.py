@@ -16,16 +16,25 @@ FLOOR = 8
 """Added to the brightness before dividing, grey levels: mutes noise in the dark."""
 
 
-def halvings(size_wh: tuple[int, int], most_px: int = 1_100_000) -> int:
+LEAST_SIDE = 12
+"""Pixels that the smallest sign keeps in the image worked on."""
+
+MOST_AREA = 1_100_000
+"""Largest image worked on, pixels."""
+
+
+def halvings(size_wh: tuple[int, int], min_size_px: int) -> int:
     """
     Return how often a frame is halved before signs are looked for.
 
     :param size_wh: width and height of the frame, pixels.
-    :param most_px: largest area worked on, pixels.
+    :param min_size_px: side of the smallest sign in the frame, pixels.
     """
     width, height = size_wh
     count = 0
-    while (width >> count) * (height >> count) > most_px:
+    while min_size_px >> (count + 1) >= LEAST_SIDE:
+        count += 1
+    while (width >> count) * (height >> count) > MOST_AREA:
         count += 1
     return count
 

@@ -40,6 +40,15 @@ _TURN = np.arange(ANGLES) * (2 * np.pi / ANGLES)
 _ROUND = np.stack([np.cos(_TURN), np.sin(_TURN)]).astype(np.float32)  # (2, ANGLES)
 
 
+def _nonzero(mask: Plane) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return columns and rows of the pixels that are set."""
+    points = cv2.findNonZero(mask)
+    if points is None:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    columns, rows = points.reshape(-1, 2).astype(np.intp).T
+    return columns, rows
+
+
 class _Gradient:
     """Sobel gradient of a grey image and its strongest edge pixels."""
 
@@ -58,12 +67,10 @@ class _Gradient:
         counts = np.cumsum(cv2.calcHist([size], [0], None, [256], [0, 256]).ravel()[::-1])[::-1]
         enough = np.flatnonzero(counts <= MOST_VOTERS)
         level = max(level, float(enough[0]) if len(enough) else 255.0)
-        flat = np.flatnonzero(cv2.compare(size, (level, 0, 0, 0), cv2.CMP_GE))
-        flat = flat[:4 * MOST_VOTERS]
-        normal = np.stack([self.along_x.ravel()[flat], self.along_y.ravel()[flat]], 1)
-        unit = normal.astype(np.float32)
+        columns, rows = _nonzero(cv2.compare(size, (level, 0, 0, 0), cv2.CMP_GE))
+        unit = np.stack([self.along_x[rows, columns], self.along_y[rows, columns]], 1)
+        unit = unit.astype(np.float32)
         unit /= np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1)[:, None]
-        rows, columns = np.divmod(flat, self.width)
         return rows, columns, unit
 
     def outline(
@@ -107,9 +114,8 @@ def _octave(gradient: _Gradient, smallest: float, largest: float) -> NDArray[np.
             votes = cv2.boxFilter(count.reshape(tall, wide), -1, (3, 3), normalize=False)
             least = np.ceil(LEAST_VOTES * 2 * np.pi * radius)
             floor = cv2.max(cv2.dilate(votes, _NEAR), (least, 0, 0, 0))
-            spots = np.flatnonzero(cv2.compare(votes, floor, cv2.CMP_GE))
-            y, x = np.divmod(spots, wide)
-            share = votes.ravel()[spots] / (2 * np.pi * radius)
+            x, y = _nonzero(cv2.compare(votes, floor, cv2.CMP_GE))
+            share = votes[y, x] / (2 * np.pi * radius)
             found.append(np.stack(
                 [x - pad, y - pad, np.full(len(x), radius), share], 1
             ).astype(np.float32))

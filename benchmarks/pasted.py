@@ -23,7 +23,7 @@ Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 TRIANGLES = (11, *range(18, 32))
-OUTLINES = {13: (3, 90.0), 14: (8, 22.5), 12: (4, 0.0)} | {c: (3, -90.0) for c in TRIANGLES}
+OUTLINES = {13: (3, 90.0), 14: (8, 22.5), 12: (4, 0.0)} | dict.fromkeys(TRIANGLES, (3, -90.0))
 """Class: corners and direction of the first, degrees; all others are discs."""
 
 

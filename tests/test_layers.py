@@ -9,6 +9,7 @@ LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'config', 'labels'},
     {'model_package'},
     {'sign_colours', 'sign_shapes', 'sign_symmetry'},
+    {'sign_outlines'},
     {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
     {'engine'},
     {'recognizer'},

@@ -1,0 +1,174 @@
+"""
+Sign candidates from masks of one colour: outlines, holes and joined halves.
+
+A mask at one threshold shows some signs whole; faded, shaded and overexposed
+ones each come out at another, so several are looked at. A red rim also shows
+as a hole (its face), which tells signs apart that touch each other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
+
+Plane = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+Scores = NDArray[np.float32]
+
+LEVELS = {'red': (24, 40, 64, 100), 'blue': (45, 75, 105, 150), 'yellow': (45, 70, 120)}
+"""Thresholds on each colour map; signs from faded to saturated pass one of them."""
+
+ALLOWED = {
+    'red': ('disc', 'triangle', 'yield'), 'blue': ('disc',), 'yellow': ('diamond',),
+    'hole': ('disc', 'triangle', 'yield'),
+}
+"""Outlines that signs of each colour have; ``hole``: of the face inside a red rim."""
+
+LEAST_SHARE = {'yellow': 0.45}
+"""Least side of a colour's outline as a share of the sign's; 0.9 for the others."""
+
+GROWTH = {  # left, top, right, bottom as shares of the outline's box
+    'outer': (0.04, 0.04, 0.04, 0.04),
+    'yellow': (0.44, 0.44, 0.44, 0.44),
+    'disc': (0.18, 0.18, 0.18, 0.18),
+    'triangle': (0.21, 0.29, 0.21, 0.14),
+    'yield': (0.21, 0.16, 0.21, 0.27),
+}
+"""From the coloured outline to the whole sign, medians over GTSRB's training part."""
+
+
+def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
+    """Widen boxes xywh (N, 4) by shares (N, 4) of their own size."""
+    size = boxes[:, [2, 3, 2, 3]]
+    pad = growth * size
+    return np.stack([
+        boxes[:, 0] - pad[:, 0], boxes[:, 1] - pad[:, 1],
+        boxes[:, 2] + pad[:, 0] + pad[:, 2], boxes[:, 3] + pad[:, 1] + pad[:, 3],
+    ], axis=1)
+
+
+@dataclass(frozen=True)
+class _Outlines:
+    """Outlines of one mask that have a sign's size."""
+
+    contours: list[NDArray[np.int32]]
+    hulls: list[NDArray[np.int32]]
+    boxes: Boxes  # (N, 4) xywh
+    holes: NDArray[np.bool_]  # (N,)
+
+
+def _outlines(mask: Plane, least: float, largest: float) -> _Outlines:
+    """
+    Return the outlines of a mask and of its holes.
+
+    :param least: least side of an outline, pixels; holes may be smaller.
+    """
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    long = [i for i, contour in enumerate(contours) if len(contour) >= 8]
+    boxes = np.array([cv2.boundingRect(contours[i]) for i in long], np.float32).reshape(-1, 4)
+    holes = tree[0][long, 3] >= 0 if long else np.zeros(0, np.bool_)
+    width, height = boxes[:, 2], boxes[:, 3]
+    low = least * np.where(holes, 0.73, 1.0)
+    fits = (
+        (width >= low) & (height >= 0.3 * low) & (np.maximum(width, height) <= largest)
+        & (height <= 2.2 * width) & (width <= 3.5 * height)
+    )
+    kept = [contours[long[i]] for i in np.flatnonzero(fits)]
+    return _Outlines(kept, [cv2.convexHull(c) for c in kept], boxes[fits], holes[fits])
+
+
+def _paired(outlines: _Outlines) -> _Outlines:
+    """
+    Join outlines that lie right above each other and are equally wide.
+
+    A white bar across a sign (no entry), or letters, cut its colour in two.
+    """
+    flat = np.flatnonzero(~outlines.holes & (outlines.boxes[:, 2] > 1.25 * outlines.boxes[:, 3]))
+    x, y, width, height = outlines.boxes[flat].T  # each (F,)
+    whole = y[None] + height[None] - y[:, None]  # (F upper, F lower)
+    gap = y[None] - (y + height)[:, None]
+    match = (
+        (gap > -0.5 * height[:, None]) & (gap < 0.4 * whole)
+        & (np.abs(x[None] - x[:, None]) < 0.2 * width[:, None])
+        & (np.abs(width[None] - width[:, None]) < 0.25 * width[:, None])
+        & (whole > 0.7 * width[:, None]) & (whole < 1.4 * width[:, None])
+    )
+    joined = [
+        np.concatenate([outlines.contours[flat[upper]], outlines.contours[flat[lower]]])
+        for upper, lower in zip(*np.nonzero(match), strict=True)
+    ]
+    boxes = np.array([cv2.boundingRect(both) for both in joined], np.float32).reshape(-1, 4)
+    return _Outlines(
+        joined, [cv2.convexHull(both) for both in joined], boxes, np.zeros(len(joined), np.bool_)
+    )
+
+
+def _joined(parts: Sequence[_Outlines]) -> _Outlines:
+    """Return the outlines of several masks as one."""
+    return _Outlines(
+        [contour for part in parts for contour in part.contours],
+        [hull for part in parts for hull in part.hulls],
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.holes for part in parts]),
+    )
+
+
+def colour_candidates(
+    plane: Plane, colour: str, smallest: float, largest: float
+) -> tuple[Boxes, Scores]:
+    """
+    Return what may be signs of one colour.
+
+    :param plane: the colour's map, shape (H, W), uint8.
+    :param colour: a key of :data:`LEVELS`.
+    :param smallest: least side of a sign, pixels of the map.
+    :param largest: largest side of a sign, pixels of the map.
+    :returns: boxes of whole signs xywh, shape (N, 4), and scores, shape (N,),
+        0 to 1; the same sign may come several times.
+    """
+    parts = []
+    least = smallest * LEAST_SHARE.get(colour, 0.9)
+    for mask in _masks(plane, LEVELS[colour]):
+        parts.append(_outlines(mask, least, largest))
+        if colour != 'yellow':
+            parts.append(_paired(parts[-1]))
+    return _rated(_joined(parts), colour, least)
+
+
+def _rated(outlines: _Outlines, colour: str, least: float) -> tuple[Boxes, Scores]:
+    """Return the outlines that have a shape of the colour, grown to whole signs."""
+    boxes, holes = outlines.boxes, outlines.holes
+    if not outlines.hulls:
+        return boxes, np.zeros(0, np.float32)
+    supports = support(outlines.hulls, boxes)
+    shapes, fit = shape_fit(supports, boxes)
+    names = np.array(SHAPES)[shapes]
+    allowed = np.where(
+        holes, np.isin(names, ALLOWED['hole']) & (colour == 'red'), np.isin(names, ALLOWED[colour])
+    )
+    allowed &= (fit > 0.1) & (boxes[:, 3] > 0.66 * least)
+    picks = np.flatnonzero(allowed)
+    if not len(picks):
+        return boxes[:0], np.zeros(0, np.float32)
+    rim = rim_share([outlines.contours[i] for i in picks], boxes[picks], supports[picks])
+    growth = np.array([
+        GROWTH[str(names[i])] if holes[i] else GROWTH['yellow' if colour == 'yellow' else 'outer']
+        for i in picks
+    ], np.float32)
+    scores = fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)
+    return _grown(boxes[picks], growth), scores.astype(np.float32)
+
+
+def _masks(plane: Plane, levels: Sequence[int]) -> list[Plane]:
+    """Return one binary mask for each threshold; gaps of one pixel are closed."""
+    kernel = np.ones((3, 3), np.uint8)
+    return [
+        cv2.morphologyEx(
+            cv2.threshold(plane, level, 255, cv2.THRESH_BINARY)[1], cv2.MORPH_CLOSE, kernel
+        )
+        for level in levels
+    ]
