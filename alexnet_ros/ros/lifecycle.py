@@ -70,10 +70,10 @@ class ManagedNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure, or release and stay unconfigured."""
         def configure() -> TransitionCallbackReturn:
-            self.last_error = ''
             self.do_configure()
             return super(ManagedNode, self).on_configure(state)
 
+        self.last_error = ''
         result = self._guarded('configure', configure)
         if result != SUCCESS:
             self._guarded('release after a failed configure', self._release)
@@ -85,6 +85,7 @@ class ManagedNode(LifecycleNode):
             self.do_activate()
             return super(ManagedNode, self).on_activate(state)
 
+        self.last_error = ''
         result = self._guarded('activate', activate)
         if result == SUCCESS:
             self._active = True

@@ -1,0 +1,213 @@
+"""One camera of the node: its subscriptions, its publishers, its counters."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.qos import qos_policy_name_from_kind
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Float32MultiArray, Header
+from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
+
+try:  # Jazzy and newer
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+from alexnet_ros import overlay
+from alexnet_ros.config import ClassifierSettings
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.records import Recognition
+from alexnet_ros.ros import messages, qos
+from alexnet_ros.ros.lifecycle import ManagedNode
+from alexnet_ros.ros.mailbox import Arrival, Mailbox
+from alexnet_ros.ros.matching import StampMatcher
+from alexnet_ros.ros.stats import CameraStats
+
+
+class CameraPort:
+    """
+    What one camera brings in and what goes out for it.
+
+    :param node: the node that owns the topics.
+    :param name: camera name, empty for the only one.
+    :param mailbox: where the newest image is left.
+    :param settings: gives the settings in force.
+    :param open_gate: whether images are wanted at all (active and enabled).
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        name: str,
+        mailbox: Mailbox,
+        settings: Callable[[], ClassifierSettings],
+        open_gate: Callable[[], bool],
+    ) -> None:
+        self.name = name
+        self.stats = CameraStats()
+        self.matcher: StampMatcher | None = None
+        self._matching = threading.Lock()
+        self._node = node
+        self._mailbox = mailbox
+        self._settings = settings
+        self._open_gate = open_gate
+        self._label_info = None
+        self._subscriptions: list[Any] = []
+        self._outputs: dict[str, Any] = {}
+        self._prefix = f'{name}/' if name else ''
+        current = settings()
+        self._create_outputs(current)
+        self._create_inputs(current)
+
+    def _create_outputs(self, settings: ClassifierSettings) -> None:
+        own = f'~/{self._prefix}'
+        kinds = {
+            'classification': (Classification, qos.RESULTS),
+            'detections': (Detection2DArray, qos.RESULTS),
+            'overlay/compressed': (CompressedImage, qos.OVERLAY),
+        }
+        if settings.recognizer.features:
+            kinds['features'] = (Float32MultiArray, qos.RESULTS)
+        for topic, (kind, profile) in kinds.items():
+            self._outputs[topic] = self._node.create_lifecycle_publisher(
+                kind, own + topic, profile
+            )
+        # Labels belong to the loaded model, so they stand from configure on.
+        self._label_info = self._node.create_publisher(
+            LabelInfo, own + 'label_info', qos.LATCHED
+        )
+
+    def _create_inputs(self, settings: ClassifierSettings) -> None:
+        # A remapping of `image` moves the compressed topic with it.
+        topic = self._node.resolve_topic_name(f'{self._prefix}image')
+        compressed = settings.image_transport == 'compressed'
+        self.topic = f'{topic}/compressed' if compressed else topic
+        self._subscriptions.append(
+            self._node.create_subscription(
+                CompressedImage if compressed else Image,
+                self.topic,
+                self._on_image,
+                qos.image_qos(settings.image_reliability),
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=self._on_incompatible_qos
+                ),
+            )
+        )
+        if settings.recognizer.regions == 'detections':
+            self.matcher = StampMatcher()
+            self._subscriptions.append(
+                self._node.create_subscription(
+                    Detection2DArray, f'{self._prefix}detections_in', self._on_boxes, qos.BOXES
+                )
+            )
+
+    # In
+
+    def _on_image(self, message: Any) -> None:
+        """Leave an image for the worker; nothing of it is looked at here."""
+        if not self._open_gate():
+            return
+        now_s = time.monotonic()
+        self.stats.on_image(messages.stamp_ns_of(message.header))
+        if self.matcher is None:
+            self._leave(message, None, now_s)
+            return
+        with self._matching:
+            pair = self.matcher.add_frame(message, now_s, self._box_wait_s())
+        if pair is not None:
+            self._leave(*pair)
+
+    def _on_boxes(self, message: Detection2DArray) -> None:
+        if not self._open_gate() or self.matcher is None:
+            return
+        with self._matching:
+            pair = self.matcher.add_boxes(message, time.monotonic(), self._box_wait_s())
+        if pair is not None:
+            self._leave(*pair)
+
+    def _leave(self, message: Any, boxes: Any, received_s: float) -> None:
+        if self._mailbox.put(Arrival(self.name, message, boxes, received_s)):
+            self.stats.dropped += 1
+
+    def _box_wait_s(self) -> float:
+        return self._settings().detections_wait_ms / 1000
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self.stats.incompatible_qos[str(policy)] += 1
+        self._node.get_logger().warning(
+            f'a publisher on {self.topic} offers an incompatible {policy}: nothing comes from it'
+        )
+
+    def expire(self) -> None:
+        """Drop frames and boxes that have waited too long for each other."""
+        if self.matcher is not None:
+            with self._matching:
+                self.matcher.expire(time.monotonic(), self._box_wait_s())
+
+    def restart(self) -> None:
+        """Begin anew after an activation or a pause."""
+        self.stats.restart()
+        if self.matcher is not None:
+            with self._matching:
+                self.matcher.clear()
+
+    # Out
+
+    def watched(self) -> bool:
+        """Return whether anybody listens to any result."""
+        return any(one.get_subscription_count() > 0 for one in self._outputs.values())
+
+    def overlay_watched(self) -> bool:
+        """Return whether anybody looks at the overlay."""
+        return self._outputs['overlay/compressed'].get_subscription_count() > 0
+
+    def publish_labels(self, package: ModelPackage, threshold: float) -> None:
+        """Latch the class names."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(messages.label_info_from_package(header, package, threshold))
+
+    def publish(
+        self, header: Header, recognition: Recognition, detections: Detection2DArray
+    ) -> None:
+        """Publish the results of one image under its own header."""
+        self._outputs['classification'].publish(
+            messages.classification_from_recognition(header, recognition)
+        )
+        self._outputs['detections'].publish(detections)
+        features = self._outputs.get('features')
+        if features is not None and recognition.features is not None:
+            features.publish(messages.features_message(recognition.features))
+
+    def publish_overlay(
+        self, header: Header, image_rgb: NDArray[np.uint8], recognition: Recognition
+    ) -> None:
+        """Publish the picture with what was recognised drawn into it."""
+        drawn = overlay.draw(image_rgb, recognition)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings().overlay_quality]
+        done, jpeg = cv2.imencode('.jpg', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), quality)
+        if done:
+            message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
+            message.data = jpeg.tobytes()
+            self._outputs['overlay/compressed'].publish(message)
+
+    def publishers(self) -> int:
+        """Return how many publishers the image topic has."""
+        return self._node.count_publishers(self.topic)
+
+    def close(self) -> None:
+        """Destroy all topics."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for publisher in self._outputs.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        if self._label_info is not None:
+            self._node.destroy_publisher(self._label_info)
+        self._subscriptions.clear()
+        self._outputs.clear()
+        self._label_info = None

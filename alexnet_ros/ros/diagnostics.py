@@ -1,0 +1,224 @@
+"""
+The state of the node as ``diagnostic_msgs``, after REP-107.
+
+Published from a thread of its own on the steady clock: it goes on while a
+model loads, while simulated time stands still and while a frame hangs, and so
+it is also what notices that a frame hangs.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from alexnet_ros.config import ClassifierSettings
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.records import EngineInfo
+from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.stats import PERCENTILES, Samples
+
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    One line of diagnostics.
+
+    :param task: what it is about, such as ``input``.
+    :param values: key with its unit to a value.
+    """
+
+    task: str
+    level: bytes
+    message: str
+    values: Mapping[str, Any]
+
+
+def array_from_findings(
+    stamp: Any, node_name: str, hardware_id: str, findings: Sequence[Finding]
+) -> DiagnosticArray:
+    """Return the message; names are ``node: task``, floats have one decimal."""
+    message = DiagnosticArray()
+    message.header.stamp = stamp
+    for one in findings:
+        message.status.append(
+            DiagnosticStatus(
+                level=one.level,
+                name=f'{node_name}: {one.task}',
+                message=one.message,
+                hardware_id=hardware_id or socket.gethostname(),
+                values=[KeyValue(key=key, value=_text(v)) for key, v in one.values.items()],
+            )
+        )
+    return message
+
+
+def _text(value: Any) -> str:
+    return f'{value:.1f}' if isinstance(value, float) else str(value)
+
+
+def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -> Finding:
+    """
+    Judge the images of one camera.
+
+    :param paused: why none are wanted, or empty.
+    """
+    stats, matcher = port.stats, port.matcher
+    silent_s = stats.silent_s()
+    publishers = port.publishers()
+    new_rejections = stats.new_rejections()
+    values: dict[str, Any] = {
+        'topic': port.topic,
+        'publishers': publishers,
+        'input rate (Hz)': stats.input_rate.hz(stats.now_s()),
+        'result rate (Hz)': stats.result_rate.hz(stats.now_s()),
+        'time since last image (ms)': silent_s * 1e3 if stats.last_image_s else 'none yet',
+        'frames received': stats.received,
+        'frames processed': stats.processed,
+        'frames dropped for a newer one': stats.dropped,
+        'frames skipped while nobody listened': stats.unwatched,
+        'frames rejected': sum(stats.rejected.values()),
+        'stamps that went back': stats.stamp_jumps,
+    }
+    values |= {f'rejected: {key}': count for key, count in sorted(stats.rejected.items())}
+    if matcher is not None:
+        values['frames without boxes'] = matcher.unmatched_frames
+        values['boxes without a frame'] = matcher.unmatched_boxes
+    for policy, count in stats.incompatible_qos.items():
+        values[f'publishers with incompatible {policy}'] = count
+    task = f'input {port.name}'.strip()
+    if paused:
+        return Finding(task, OK, paused, values)
+    if stats.incompatible_qos and stats.last_image_s is None:
+        kinds = ', '.join(stats.incompatible_qos)
+        return Finding(task, ERROR, f'incompatible QoS of the publisher: {kinds}', values)
+    silence = f'no image for {silent_s:.1f} s on {port.topic}'
+    if silent_s >= settings.error_after_s:
+        return Finding(task, ERROR, silence, values)
+    if silent_s >= settings.stale_after_s:
+        return Finding(task, STALE, silence, values)
+    if stats.incompatible_qos:
+        return Finding(task, WARN, 'one publisher offers an incompatible QoS', values)
+    if new_rejections:
+        last = max(stats.rejected, key=lambda key: stats.rejected[key])
+        return Finding(task, WARN, f'{new_rejections} images rejected, most: {last}', values)
+    if publishers > 1:
+        return Finding(task, WARN, f'{publishers} publishers on one camera topic', values)
+    if stats.last_image_s is None:
+        return Finding(task, OK, 'waiting for the first image', values)
+    return Finding(task, OK, 'images arrive', values)
+
+
+def latency_finding(samples: Samples, foreign_stamps: int, *, stale: bool) -> Finding:
+    """
+    Return the percentiles of every stage and of the age of results.
+
+    :param foreign_stamps: results whose image has a stamp in the future or
+        more than an hour old, thus of another clock; their age is not counted.
+    :param stale: the values are of the past; no image comes.
+    """
+    values: dict[str, Any] = {}
+    for name, numbers in samples.percentiles().items():
+        for percent, number in zip(PERCENTILES, numbers, strict=True):
+            values[f'{name} p{percent} (ms)'] = number
+    values['results with a stamp of another clock'] = foreign_stamps
+    median = values.get('age of result p50 (ms)', values.get('total p50 (ms)'))
+    if median is None:
+        return Finding('latency', OK, 'no result yet', values)
+    return Finding('latency', OK, f'{"last " if stale else ""}median {median:.1f} ms', values)
+
+
+def node_finding(*, active: bool, enabled: bool, error: str, progress: str) -> Finding:
+    """
+    Return whether the node works.
+
+    :param error: what failed last and has not worked since, or empty.
+    :param progress: of a model being loaded, or empty.
+    """
+    values = {
+        'active': active,
+        'enabled': enabled,
+        'last error': error or 'none',
+        'process id': os.getpid(),
+    }
+    state = 'active' if active else 'not active'
+    return Finding('node', ERROR if error else OK, error or progress or state, values)
+
+
+def backend_finding(info: EngineInfo | None, errors: int, error: str) -> Finding:
+    """
+    Return what runs the network and why.
+
+    :param errors: frames that failed in the engine since configure.
+    """
+    if info is None:
+        return Finding('backend', ERROR if error else OK, error or 'no model loaded', {})
+    values = {
+        'backend': info.backend,
+        'device': info.device,
+        'precision': info.precision,
+        'reason': info.reason,
+        'largest batch': info.max_batch,
+        'inference errors': errors,
+    }
+    return Finding('backend', ERROR if error else OK, error or info.backend, values)
+
+
+def model_finding(package: ModelPackage | None, info: EngineInfo | None) -> Finding:
+    """Return which model is loaded."""
+    if package is None or info is None:
+        return Finding('model', OK, 'no model loaded', {})
+    height, width = info.input_hw
+    values = {
+        'name': package.name,
+        'version': package.version,
+        'sha256': info.model_sha256,
+        'folder': package.folder,
+        'input (px)': f'{width}x{height}',
+        'classes': len(package.labels),
+    }
+    return Finding('model', OK, package.name, values)
+
+
+class Heartbeat:
+    """
+    Calls a function at a steady pace in a thread of its own.
+
+    :param period_s: gives the time between two calls, seconds.
+    :param beat: what to call; an exception is handed to ``on_error``.
+    """
+
+    def __init__(
+        self,
+        period_s: Callable[[], float],
+        beat: Callable[[], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._period_s = period_s
+        self._beat = beat
+        self._on_error = on_error
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='heartbeat', daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; returns when no call is under way any more."""
+        self._stop.set()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._period_s()):
+            try:
+                self._beat()
+            except Exception as error:
+                self._on_error(error)

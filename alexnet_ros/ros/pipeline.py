@@ -1,0 +1,249 @@
+"""From messages to published results, in the inference thread."""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from alexnet_ros import codec
+from alexnet_ros.config import ClassifierSettings
+from alexnet_ros.errors import EngineFatalError, EngineRunError, ImageFormatError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.records import BBoxXYWH, Detection, Frame, Recognition, Region
+from alexnet_ros.ros import messages
+from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.mailbox import Arrival
+from alexnet_ros.ros.stats import Samples, Throttle
+
+COMPARABLE_MS = 3.6e6  # an age beyond an hour says that the clocks differ
+
+
+@dataclass
+class Job:
+    """
+    One image on its way.
+
+    :param scale_xy: from pixels of the decoded to pixels of the sent image;
+        JPEG may be decoded at a smaller size.
+    :param boxes: index in the detector's array to the region given.
+    """
+
+    arrival: Arrival
+    frame: Frame
+    scale_xy: tuple[float, float] = (1.0, 1.0)
+    boxes: Mapping[int, Region] = field(default_factory=dict)
+
+
+class Pipeline:
+    """
+    Decodes, recognises and publishes what the mailbox gives.
+
+    :param ports: camera name to its topics.
+    :param settings: gives the settings in force.
+    :param open_gate: whether results may go out (active and enabled).
+    :param now_ns: the node's clock, which image stamps are compared with.
+    :param warn: logs one line.
+    """
+
+    def __init__(
+        self,
+        ports: Mapping[str, CameraPort],
+        settings: Callable[[], ClassifierSettings],
+        open_gate: Callable[[], bool],
+        now_ns: Callable[[], int],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.samples = Samples()
+        self.inference_errors = 0
+        self.last_error = ''
+        self.foreign_stamps = 0
+        self._ports = ports
+        self._settings = settings
+        self._open_gate = open_gate
+        self._now_ns = now_ns
+        self._warn = warn
+        self._throttle = Throttle()
+
+    def __call__(self, recognizer: Recognizer, arrivals: list[Arrival]) -> None:
+        """
+        Handle at most one image a camera, all in one batch.
+
+        :raises EngineFatalError: the process must be replaced.
+        """
+        settings = self._settings()
+        if recognizer.settings != settings.recognizer:
+            recognizer.settings = settings.recognizer
+        taken_s = time.monotonic()
+        jobs = []
+        for arrival in arrivals:
+            port = self._ports[arrival.camera]
+            if settings.lazy and not port.watched():
+                port.stats.unwatched += 1
+                continue
+            self.samples.add('wait', (taken_s - arrival.received_s) * 1e3)
+            job = self._decoded(recognizer, settings, arrival)
+            if job is not None:
+                jobs.append(job)
+        for job, recognition in self._recognized(recognizer, jobs):
+            self._publish(settings, job, recognition)
+
+    def _decoded(
+        self, recognizer: Recognizer, settings: ClassifierSettings, arrival: Arrival
+    ) -> Job | None:
+        """Return the image as pixels, or count why it is refused."""
+        start_s = time.monotonic()
+        message, port = arrival.message, self._ports[arrival.camera]
+        try:
+            if settings.image_transport == 'compressed':
+                smallest_wh = None
+                if not port.overlay_watched():
+                    smallest_wh = smallest_useful_wh(recognizer, settings)
+                image_rgb = codec.rgb_from_compressed(message, smallest_wh)
+                full_wh = codec.compressed_size_wh(message) if smallest_wh else None
+            else:
+                image_rgb, full_wh = codec.rgb_from_image(message), None
+        except ImageFormatError as error:
+            self._reject(port, error)
+            return None
+        job = Job(
+            arrival,
+            Frame(image_rgb, messages.stamp_ns_of(message.header), arrival.camera),
+        )
+        if full_wh is not None:
+            height, width = image_rgb.shape[:2]
+            job.scale_xy = (full_wh[0] / width, full_wh[1] / height)
+        if arrival.boxes is not None:
+            usable = messages.regions_from_boxes(arrival.boxes)
+            bad = len(arrival.boxes.detections) - len(usable)
+            if bad:
+                port.stats.rejected['bad_box'] += bad
+            job.boxes = usable
+        self.samples.add('decode', (time.monotonic() - start_s) * 1e3)
+        return job
+
+    def _recognized(
+        self, recognizer: Recognizer, jobs: list[Job]
+    ) -> list[tuple[Job, Recognition]]:
+        """Recognise all in one batch; if that fails, each image by itself."""
+        if not jobs:
+            return []
+        try:
+            return list(zip(jobs, _recognize(recognizer, jobs), strict=True))
+        except EngineFatalError:
+            raise
+        except (EngineRunError, ImageFormatError) as error:
+            if len(jobs) > 1:
+                return [pair for job in jobs for pair in self._recognized(recognizer, [job])]
+            port = self._ports[jobs[0].arrival.camera]
+            if isinstance(error, ImageFormatError):
+                self._reject(port, error)
+            else:
+                self.count_error(error)
+            return []
+
+    def _publish(
+        self, settings: ClassifierSettings, job: Job, recognition: Recognition
+    ) -> None:
+        """Send the results of one image, unless the node was stopped meanwhile."""
+        if not self._open_gate():
+            return
+        start_s = time.monotonic()
+        arrival, port = job.arrival, self._ports[job.arrival.camera]
+        header = arrival.message.header
+        if arrival.boxes is not None:
+            detections = messages.filled_detections(
+                arrival.boxes,
+                detections_by_index(job.boxes, recognition),
+                own_track_ids=settings.own_track_ids,
+            )
+        else:
+            detections = messages.detections_from_recognition(
+                header, recognition, job.scale_xy
+            )
+        port.publish(header, recognition, detections)
+        port.stats.on_result()
+        end_s = time.monotonic()
+        self.last_error = ''
+        add = self.samples.add
+        for stage, value in recognition.stage_ms.items():
+            add(stage, value)
+        add('publish', (end_s - start_s) * 1e3)
+        add('total', (end_s - arrival.received_s) * 1e3)
+        age_ms = (self._now_ns() - job.frame.stamp_ns) / 1e6
+        if 0 <= age_ms <= COMPARABLE_MS:
+            add('age of result', age_ms)
+        else:
+            self.foreign_stamps += 1
+        if port.overlay_watched():
+            port.publish_overlay(header, job.frame.image_rgb, recognition)
+            add('overlay', (time.monotonic() - end_s) * 1e3)
+
+    def count_error(self, error: Exception) -> None:
+        """Count a frame that failed in the engine and say so once a second."""
+        self.inference_errors += 1
+        self.last_error = str(error) or type(error).__name__
+        text = self.last_error
+        if not isinstance(error, EngineRunError):
+            text = ''.join(traceback.format_exception(error))
+        held = self._throttle.take('inference error')
+        if held is not None:
+            self._warn(f'no result: {text}{_counts(held)}')
+
+    def _reject(self, port: CameraPort, error: ImageFormatError) -> None:
+        port.stats.rejected[error.reason] += 1
+        held = self._throttle.take(f'{port.name} {error.reason}'.strip())
+        if held is not None:
+            self._warn(f'image on {port.topic} refused: {error}{_counts(held)}')
+
+
+def _counts(held: Mapping[str, int]) -> str:
+    """Return what was held back since the last line, if it is more than one."""
+    if sum(held.values()) == 1:
+        return ''
+    return ' (since the last such line: ' + ', '.join(
+        f'{count} x {key}' for key, count in sorted(held.items())
+    ) + ')'
+
+
+def _recognize(recognizer: Recognizer, jobs: list[Job]) -> list[Recognition]:
+    given = any(job.arrival.boxes is not None for job in jobs)
+    boxes = [list(job.boxes.values()) for job in jobs] if given else None
+    return recognizer.recognize([job.frame for job in jobs], boxes)
+
+
+def detections_by_index(
+    boxes: Mapping[int, Region], recognition: Recognition
+) -> dict[int, Detection]:
+    """
+    Return which detection answers which box of the detector's array.
+
+    The recognizer keeps the box of a region, but may leave some out and sorts
+    them by score.
+    """
+    waiting: dict[BBoxXYWH, list[int]] = {}
+    for index, region in boxes.items():
+        waiting.setdefault(region.bbox_xywh, []).append(index)
+    found = {}
+    for detection in recognition.detections:
+        indices = waiting.get(detection.bbox_xywh)
+        if indices:
+            found[indices.pop(0)] = detection
+    return found
+
+
+def smallest_useful_wh(
+    recognizer: Recognizer, settings: ClassifierSettings
+) -> tuple[int, int] | None:
+    """
+    Return the least decoded size that loses nothing, or None for full size.
+
+    Only a whole frame is scaled down to the network's input; signs and boxes
+    are looked for in full resolution.
+    """
+    asked = settings.recognizer
+    if asked.regions != 'frame' or any(asked.roi_xywh):
+        return None
+    spec = recognizer.package.input
+    if spec.resize == 'centre_crop':
+        return spec.resize_px, spec.resize_px
+    return spec.width, spec.height

@@ -1,0 +1,138 @@
+"""
+The one thread that opens, uses and closes the recognizer.
+
+CUDA objects belong to the thread that made them, and the executor must stay
+free to answer: so loading, inference and release all happen here.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from alexnet_ros.errors import AlexnetRosError, EngineFatalError, EngineUnavailableError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.ros.mailbox import Arrival, Mailbox
+
+POLL_S = 0.1
+STOP_S = 1.0  # how long release waits for a frame in work
+
+
+class WorkerStoppedError(AlexnetRosError):
+    """The node was told to end while it was loading."""
+
+
+class Worker:
+    """
+    Runs frames from a mailbox through a recognizer.
+
+    :param mailbox: where frames come from.
+    :param handle: called with the recognizer and at most one arrival a camera.
+    :param wait: gives (batch wait, least time between two takes) in seconds.
+    :param on_error: told of an exception out of ``handle``, which does not
+        end the loop unless it is an :class:`EngineFatalError`.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        handle: Callable[[Recognizer, list[Arrival]], None],
+        wait: Callable[[], tuple[float, float]],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.recognizer: Recognizer | None = None
+        self.busy_since_s: float | None = None
+        self._mailbox = mailbox
+        self._handle = handle
+        self._wait = wait
+        self._on_error = on_error
+        self._loaded = threading.Event()
+        self._stop = threading.Event()
+        self._reset = threading.Event()
+        self._failure: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def load(self, open_recognizer: Callable[[], Recognizer], stopping: threading.Event) -> None:
+        """
+        Start the thread and wait until it has loaded the model.
+
+        :param open_recognizer: called in the thread.
+        :param stopping: gives the wait up when set.
+        :raises WorkerStoppedError: ``stopping`` was set before it was loaded.
+        :raises Exception: whatever ``open_recognizer`` raised.
+        """
+        self._thread = threading.Thread(
+            target=self._run, args=(open_recognizer,), name='inference', daemon=True
+        )
+        self._thread.start()
+        while not self._loaded.wait(POLL_S):
+            if stopping.is_set():
+                raise WorkerStoppedError('told to end while the model was loading')
+        if self._failure is not None:
+            raise self._failure
+
+    def reset_soon(self) -> None:
+        """Forget all tracks before the next frame."""
+        self._reset.set()
+
+    def busy_for_s(self, now_s: float) -> float:
+        """Return how long the frame in work has taken so far, seconds."""
+        since_s = self.busy_since_s
+        return 0.0 if since_s is None else now_s - since_s
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """
+        End the thread, which releases the recognizer; calling again does nothing.
+
+        :raises EngineUnavailableError: the thread hangs in a frame.
+        """
+        self._stop.set()
+        self._mailbox.close()
+        thread = self._thread
+        if thread is None:
+            return
+        thread.join(timeout_s)
+        if thread.is_alive():
+            raise EngineUnavailableError(
+                f'the inference thread did not end within {timeout_s:g} s; its engine is not freed'
+            )
+        self._thread = None
+
+    def _run(self, open_recognizer: Callable[[], Recognizer]) -> None:
+        try:
+            recognizer = open_recognizer()
+        except Exception as error:
+            self._failure = error
+            self._loaded.set()
+            return
+        self.recognizer = recognizer
+        self._loaded.set()
+        try:
+            self._loop(recognizer)
+        finally:
+            self.recognizer = None
+            recognizer.close()
+
+    def _loop(self, recognizer: Recognizer) -> None:
+        due_s = 0.0
+        while not self._stop.is_set():
+            batch_wait_s, period_s = self._wait()
+            arrivals = self._mailbox.take(POLL_S, batch_wait_s, due_s)
+            if not arrivals:
+                continue
+            now_s = time.monotonic()
+            # Keep the pace over late frames, but never save up missed turns.
+            due_s = max(due_s + period_s, now_s + period_s / 2)
+            self.busy_since_s = now_s
+            try:
+                if self._reset.is_set():
+                    self._reset.clear()
+                    recognizer.reset()
+                self._handle(recognizer, arrivals)
+            except EngineFatalError as error:
+                self._on_error(error)
+                return
+            except Exception as error:
+                self._on_error(error)
+            finally:
+                self.busy_since_s = None
+            del arrivals  # frames are large: free them before waiting

@@ -1,0 +1,222 @@
+"""
+Real rclpy on real DDS for the tests: own domain, own context, deadlines.
+
+Nothing here sleeps for a fixed time: :meth:`Bench.until` spins until a
+condition holds and fails with a sentence when the deadline passes.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILE = ROOT / 'config' / 'fastdds.xml'
+DEADLINE_S = 30.0  # generous: it bounds a failure, no test waits for it to pass
+
+
+def _own_domain() -> tuple[int, Any]:
+    """Return a ROS domain that no other test process holds, and its lock."""
+    for offset in range(100):
+        domain = 1 + (os.getpid() + offset) % 100
+        lock = Path(f'/tmp/alexnet_ros_domain_{domain}.lock').open('w')
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        return domain, lock
+    pytest.exit('no free ROS domain')
+
+
+DOMAIN, _LOCK = _own_domain()
+os.environ.update(
+    ROS_DOMAIN_ID=str(DOMAIN),
+    ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
+    FASTRTPS_DEFAULT_PROFILES_FILE=str(PROFILE),
+    FASTDDS_DEFAULT_PROFILES_FILE=str(PROFILE),
+)
+
+import rclpy  # noqa: E402 - the environment comes first
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+
+class Listener:
+    """Keeps what comes on one topic, in order."""
+
+    def __init__(self, node: Node, kind: type, topic: str, qos: QoSProfile | int = 10) -> None:
+        self.messages: list[Any] = []
+        self.subscription = node.create_subscription(kind, topic, self.messages.append, qos)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @property
+    def last(self) -> Any:
+        return self.messages[-1]
+
+    def stamps(self) -> list[int]:
+        return [stamp_ns(message) for message in self.messages]
+
+
+class Bench:
+    """A context, one executor, and a node that plays the rest of the robot."""
+
+    def __init__(self) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context, args=[], domain_id=DOMAIN)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.node = Node('robot', context=self.context, use_global_arguments=False)
+        self.executor.add_node(self.node)
+        self._nodes: list[Node] = []
+        self.stamp_s = 0
+
+    def add(self, make: Callable[..., Node], **parameters: Any) -> Node:
+        """Make a node in this context with parameters and spin it."""
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = make(context=self.context, parameter_overrides=overrides)
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def until(self, what: str, holds: Callable[[], Any], deadline_s: float = DEADLINE_S) -> Any:
+        """Spin until something holds; fail with a sentence if it never does."""
+        end_s = time.monotonic() + deadline_s
+        while True:
+            value = holds()
+            if value:
+                return value
+            if time.monotonic() > end_s:
+                pytest.fail(f'after {deadline_s:g} s still not: {what}')
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def spin_for(self, seconds: float) -> None:
+        """Spin on, to show that something does not happen."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def call(self, kind: type, name: str, request: Any = None) -> Any:
+        """Call a service and return its answer."""
+        client = self.node.create_client(kind, name)
+        self.until(f'service {name} is there', client.service_is_ready)
+        future = client.call_async(kind.Request() if request is None else request)
+        self.until(f'{name} answers', future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Listener:
+        """Subscribe and keep everything."""
+        return Listener(self.node, kind, topic, qos)
+
+    def camera(self, topic: str = 'image', qos: QoSProfile = qos_profile_sensor_data) -> Any:
+        """Return a publisher of images."""
+        return self.node.create_publisher(Image, topic, qos)
+
+    def image(self, colour: tuple[int, int, int] = (255, 0, 0), **fields: Any) -> Image:
+        """Return an RGB image of one colour with the next stamp."""
+        self.stamp_s += 1
+        return make_image(colour, self.stamp_s, **fields)
+
+    def close(self) -> None:
+        for node in self._nodes:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+
+def make_image(
+    colour: tuple[int, int, int],
+    stamp_s: int,
+    *,
+    size_wh: tuple[int, int] = (64, 48),
+    frame_id: str = 'camera_optical',
+) -> Image:
+    """Return an rgb8 image of one colour."""
+    width, height = size_wh
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[:] = colour
+    message = Image(height=height, width=width, encoding='rgb8', step=3 * width)
+    message.header.frame_id = frame_id
+    message.header.stamp.sec = stamp_s
+    message.data = pixels.tobytes()
+    return message
+
+
+def stamp_ns(message: Any) -> int:
+    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+
+
+class NodeProcess:
+    """
+    A node of this package as a process, with its log.
+
+    :param arguments: after ``--ros-args``.
+    """
+
+    def __init__(
+        self, arguments: list[str], environment: dict[str, str],
+        module: str = 'alexnet_ros.ros.classifier_node',
+    ) -> None:  # fmt: skip
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', module, '--ros-args', *arguments],
+            cwd=ROOT, env={**os.environ, **environment}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    @property
+    def log(self) -> str:
+        return '\n'.join(self.lines)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
+        """Return the exit status; fail if the process does not end."""
+        try:
+            code = self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f'the process did not end within {deadline_s:g} s:\n{self.log}')
+        self._reader.join(5.0)
+        return code
+
+    def stop(self) -> int:
+        """End it as a launch file does."""
+        if self.alive():
+            self.signal(signal.SIGINT)
+        return self.wait()
+
+    def close(self) -> None:
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+        self._reader.join(5.0)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
