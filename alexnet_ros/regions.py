@@ -29,7 +29,7 @@ def _from_symmetry(grey: Plane, smallest: float, largest: float) -> tuple[Boxes,
     found = found[found[:, 3] >= LEAST_OUTLINE]
     middles, radii = 2 * found[:, :2], 2 * found[:, 2:3]
     boxes = np.concatenate([middles - radii, 2 * radii, 2 * radii], axis=1)
-    return boxes, 0.6 * found[:, 3]
+    return boxes, 0.75 * found[:, 3] ** 6
 
 
 def overlaps(first: Boxes, second: Boxes) -> Scores:
@@ -53,8 +53,8 @@ def merged(boxes: Boxes, scores: Scores, least_iou: float = 0.45) -> tuple[Boxes
     """
     Keep the best of each group of overlapping boxes, best first.
 
-    A box that several sources or thresholds give is likelier a sign: each
-    further one takes a quarter of what the score lacks to 1.
+    A box that several sources or thresholds give is likelier a sign: their
+    scores add up like half independent probabilities.
 
     :param boxes: xywh, shape (N, 4).
     :param scores: shape (N,), 0 to 1.
@@ -70,9 +70,8 @@ def merged(boxes: Boxes, scores: Scores, least_iou: float = 0.45) -> tuple[Boxes
             continue
         group = alive & same[index]
         alive &= ~group
-        others = min(float(scores[group].sum() - scores[index]), 4.0)
         kept.append(index)
-        rated.append(1 - (1 - scores[index]) * 0.75 ** others)
+        rated.append(1 - np.sqrt(np.prod(1 - scores[group]) * (1 - scores[index])))
     ranks = np.argsort(-np.array(rated), kind='stable')
     return boxes[kept][ranks], np.array(rated, np.float32)[ranks]
 

@@ -19,7 +19,7 @@ Plane = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
-LEVELS = {'red': (24, 40, 64, 100), 'blue': (45, 75, 105, 150), 'yellow': (45, 70, 120)}
+LEVELS = {'red': (24, 44, 80, 125), 'blue': (45, 80, 115, 150, 190), 'yellow': (50, 90, 140)}
 """Thresholds on each colour map; signs from faded to saturated pass one of them."""
 
 ALLOWED = {
@@ -159,7 +159,7 @@ def _rated(outlines: _Outlines, colour: str, least: float) -> tuple[Boxes, Score
         GROWTH[str(names[i])] if holes[i] else GROWTH['yellow' if colour == 'yellow' else 'outer']
         for i in picks
     ], np.float32)
-    scores = fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)
+    scores = (fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)) ** 3  # near the share of signs
     return _grown(boxes[picks], growth), scores.astype(np.float32)
 
 
