@@ -7,7 +7,7 @@ other error reaches the caller (docs/decisions/engine-fallback.md).
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def open_engine(
     if not 1 <= max_batch <= 256:
         raise ConfigError(f'max_batch must be in [1, 256], got {max_batch!r}')
     settings = settings_from_mapping(TensorRtSettings, options)
-    missing: list[str] = []
+    missing: dict[str, EngineUnavailableError] = {}
     for name in CANDIDATES[backend]:
         try:
             if name in ('tensorrt', 'tensorrt_rtx'):
@@ -87,20 +87,23 @@ def open_engine(
                     max_batch=max_batch,
                 )
         except EngineUnavailableError as error:
-            missing.append(f'{TEXTS[name]}: {error}')
+            missing[TEXTS[name]] = error
             continue
         return _with_reason(engine, name, backend, missing)
-    raise EngineUnavailableError(
-        f'backend {backend} cannot run here: ' + '; '.join(missing)
-    )
+    whys = '; '.join(f'{text}: {error}' for text, error in missing.items())
+    raise EngineUnavailableError(f'backend {backend} cannot run here: {whys}')
 
 
-def _with_reason(engine: Engine, name: str, backend: str, missing: list[str]) -> Engine:
+def _with_reason(
+    engine: Engine, name: str, backend: str, missing: Mapping[str, EngineUnavailableError]
+) -> Engine:
     """Write into the engine why it was chosen, and log it once."""
     if backend == name:
         reason = f'{TEXTS[name]} was asked for'
     elif missing:
-        reason = f'{TEXTS[name]}, because what comes before it is missing: ' + '; '.join(missing)
+        # The remedies after each semicolon are for someone who asked for that backend.
+        whys = (f'{text} ({str(e).split(";", 1)[0]})' for text, e in missing.items())
+        reason = f'{TEXTS[name]}, because what comes before it cannot run: {", ".join(whys)}'
     else:
         reason = f'{TEXTS[name]} is the first choice and is there'
     engine.info = dataclasses.replace(engine.info, reason=reason)

@@ -20,6 +20,7 @@ from alexnet_ros.engine.trt_api import TensorRtApi, is_installed, load_tensorrt
 from alexnet_ros.engine.trt_build import (
     Shapes,
     build_engine,
+    check_capability,
     flags_text,
     known_capabilities,
     shapes_for,
@@ -111,6 +112,7 @@ def plan_for(request: PlanRequest, progress: Report | None = None) -> Plan:
     :raises EngineUnavailableError: TensorRT cannot start or support this GPU.
     """
     cache, began = request.cache, time.monotonic()
+    onnx = request.package.read_onnx(request.precision)  # refused if altered, cached or not
     keys = [request.key()]
     if request.device is not None and known_capabilities(request.api):
         keys.append(request.key(ahead=True))  # `build` may have made it without the GPU
@@ -132,10 +134,10 @@ def plan_for(request: PlanRequest, progress: Report | None = None) -> Plan:
     if plan is not None:
         return plan
     with cache.lock(keys[0], request.settings.build_limit_s, waiting):
-        return found() or _built(request, keys[0], progress)
+        return found() or _built(request, keys[0], onnx, progress)
 
 
-def _built(request: PlanRequest, key: EngineKey, progress: Report | None) -> Plan:
+def _built(request: PlanRequest, key: EngineKey, onnx: bytes, progress: Report | None) -> Plan:
     """Compile and keep; the lock is held."""
     api, cache, began = request.api, request.cache, time.monotonic()
     log.info('building engine %s; a cached one will be used from then on', key.name)
@@ -147,7 +149,7 @@ def _built(request: PlanRequest, key: EngineKey, progress: Report | None) -> Pla
         capability = None  # for this machine's GPU, whatever it is
     try:
         built = build_engine(
-            api, request.package.read_onnx(request.precision), request.shapes, request.settings,
+            api, onnx, request.shapes, request.settings,
             compute_capability=capability, report=progress,
             timing=(cache.load(timing_key) or b'') if request.settings.timing_cache else b'',
         )
@@ -213,6 +215,67 @@ def open_tensorrt(
         return _opened(
             dataclasses.replace(request, max_batch=smaller), cuda, device, progress
         )
+
+
+def prepare(
+    package: ModelPackage,
+    flavour: str,
+    *,
+    precision: str | None = None,
+    max_batch: int = 16,
+    cache_dir: str | Path | None = None,
+    progress: Report | None = None,
+    settings: TensorRtSettings | None = None,
+    compute_capability: str | None = None,
+    rebuild: bool = False,
+) -> Plan:
+    """
+    Compile a model ahead of time; nothing is loaded or run.
+
+    :param compute_capability: such as ``8.6``: build for such GPUs, without
+        one; None builds for this machine's GPU.
+    :param rebuild: set a cached engine aside and build it again.
+    :raises EngineUnavailableError: no such library, or no GPU where one is
+        needed.
+    :raises EngineBuildError: the network cannot be compiled, or not for that
+        GPU.
+    :raises EngineCacheError: the engine cannot be kept.
+    """
+    api = load_tensorrt(flavour)
+    device: Device | None = None
+    if compute_capability is None:
+        try:
+            device = load_cuda().device()
+        except EngineUnavailableError as error:
+            known = ', '.join(known_capabilities(api))
+            hint = f'; to build for another machine give its compute capability ({known})'
+            raise EngineUnavailableError(f'{error}{hint if known else ""}') from error
+    else:
+        check_capability(api, compute_capability)
+    request = PlanRequest(
+        api=api,
+        package=package,
+        precision=package.model_file(precision).precision,
+        max_batch=max_batch,
+        settings=settings or TensorRtSettings(),
+        cache=EngineCache(cache_dir),
+        device=device,
+        compute_capability=device.compute_capability if device else compute_capability,
+    )
+    if rebuild and (path := request.cache.path(request.key())).exists():
+        request.cache.set_aside(path, 'a new build was asked for')
+    return plan_for(request, progress)
+
+
+def probe(flavour: str) -> str:
+    """
+    Say what is there to run a flavour: versions and GPU, for ``doctor``.
+
+    :raises EngineUnavailableError: it cannot run here; the message says why.
+    """
+    api = load_tensorrt(flavour)
+    device = load_cuda().device()
+    return f'{flavour} {api.version} on {device}, driver {device.driver}'
 
 
 def _opened(

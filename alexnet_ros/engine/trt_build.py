@@ -152,8 +152,21 @@ def set_compute_capability(api: TensorRtApi, config: Any, wanted: str) -> None:
 
     :raises EngineBuildError: this TensorRT cannot, or does not know the GPU.
     """
+    check_capability(api, wanted)
+    config.num_compute_capabilities = 1
+    member = getattr(api.module.ComputeCapability, 'SM' + wanted.replace('.', ''))
+    if not config.set_compute_capability(member, 0):
+        raise EngineBuildError(f'compute capability {wanted} was refused: {api.take_errors()}')
+
+
+def check_capability(api: TensorRtApi, wanted: str) -> None:
+    """
+    Refuse a compute capability that engines cannot be built for.
+
+    :raises EngineBuildError: the message says which there are.
+    """
     known = known_capabilities(api)
-    if not known or not hasattr(config, 'set_compute_capability'):
+    if not known:
         raise EngineBuildError(
             f'{api.flavour} {api.version} builds only for the GPU of this machine; leave out '
             'the compute capability, or use the backend tensorrt_rtx'
@@ -163,10 +176,6 @@ def set_compute_capability(api: TensorRtApi, config: Any, wanted: str) -> None:
             f'compute capability must be one of {", ".join(known)} for {api.flavour} '
             f'{api.version}, got {wanted!r}'
         )
-    config.num_compute_capabilities = 1
-    member = getattr(api.module.ComputeCapability, 'SM' + wanted.replace('.', ''))
-    if not config.set_compute_capability(member, 0):
-        raise EngineBuildError(f'compute capability {wanted} was refused: {api.take_errors()}')
 
 
 def known_capabilities(api: TensorRtApi) -> tuple[str, ...]:

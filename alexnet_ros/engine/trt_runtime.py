@@ -104,14 +104,12 @@ class TensorRtEngine:
     def _check(self, batch: NDArray[np.uint8]) -> None:
         """Refuse what is not (N, H, W, 3) uint8."""
         height, width = self.info.input_hw
-        array = isinstance(batch, np.ndarray)
-        shape = batch.shape if array else ()
-        if not array or batch.dtype != np.uint8:
-            came = batch.dtype if array else type(batch).__name__
-            raise ImageFormatError('batch_dtype', f'a batch must be a uint8 array, got {came}')
-        if len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] < 1:
+        shape = getattr(batch, 'shape', ())
+        dtype = getattr(batch, 'dtype', type(batch).__name__)
+        if len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] < 1 or dtype != np.uint8:
             raise ImageFormatError(
-                'batch_shape', f'a batch must be (N, {height}, {width}, 3), got {shape}'
+                'bad_batch',
+                f'expected (N >= 1, {height}, {width}, 3) uint8, got {shape} {dtype}',
             )
 
     def _ask(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:

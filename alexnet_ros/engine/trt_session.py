@@ -75,7 +75,8 @@ class DeviceSession:
         api, cuda = self._api, self._cuda
         api.errors.clear()
         self._stream = cuda.stream()
-        self._events = [cuda.event() for _ in range(4)]
+        for _ in range(4):
+            self._events.append(cuda.event())  # one by one, so that a failure leaks none
         try:
             self._runtime = api.module.Runtime(api.logger)
         except Exception as error:

@@ -1,0 +1,106 @@
+"""``alexnet_ros build``: compile engines ahead of time."""
+
+import argparse
+import dataclasses
+import json
+
+from alexnet_ros.config import TensorRtSettings, settings_from_mapping
+from alexnet_ros.engine.cache import default_folder
+from alexnet_ros.engine.progress import ProgressPrinter
+from alexnet_ros.engine.trt import Plan, prepare
+from alexnet_ros.errors import EngineCacheError
+from alexnet_ros.model_package import ModelPackage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument('--model', required=True, metavar='M', help='model name or folder')
+    parser.add_argument(
+        '--backend', choices=('tensorrt', 'tensorrt_rtx'), default='tensorrt',
+        help='which TensorRT (default: tensorrt)',
+    )
+    parser.add_argument(
+        '--compute-capability', action='append', metavar='X.Y',
+        help='build for such GPUs rather than for the one in this machine; may be given more '
+        'than once; tensorrt_rtx only',
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        '--precision', action='append', choices=('int8', 'fp16', 'fp32'),
+        help="may be given more than once (default: the model's own choice)",
+    )
+    which.add_argument('--all', action='store_true', help='build every precision of the model')
+    parser.add_argument(
+        '--max-batch', type=_batch, default=16, metavar='N',
+        help='largest batch, 1 to 256 (default: 16); the node must ask for the same',
+    )
+    parser.add_argument(
+        '--cache-dir', metavar='DIR', help=f'where engines are kept (default: {default_folder()})'
+    )
+    parser.add_argument('--rebuild', action='store_true', help='build again what is there')
+    for field in dataclasses.fields(TensorRtSettings):
+        if field.name == 'cuda_graph':  # plays no role in a build
+            continue
+        option = '--' + field.name.replace('_', '-')
+        text = f'{field.metadata["text"].rstrip(".")} (default: {field.default})'
+        if isinstance(field.default, bool):
+            parser.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=None, help=text
+            )
+        else:
+            parser.add_argument(option, type=type(field.default), metavar='X', help=text)
+    parser.add_argument('--json', action='store_true', help='print one JSON object an engine')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build what is asked for."""
+    names = [field.name for field in dataclasses.fields(TensorRtSettings)]
+    given = {name: getattr(args, name, None) for name in names}
+    settings = settings_from_mapping(
+        TensorRtSettings, {name: value for name, value in given.items() if value is not None}
+    )
+    package = ModelPackage.load(args.model)
+    precisions = list(package.files) if args.all else args.precision or [None]
+    for precision in precisions:
+        for capability in args.compute_capability or [None]:
+            printer = ProgressPrinter()
+            try:
+                plan = prepare(
+                    package, args.backend, precision=precision, max_batch=args.max_batch,
+                    cache_dir=args.cache_dir, progress=printer, settings=settings,
+                    compute_capability=capability, rebuild=args.rebuild,
+                )
+            finally:
+                printer.close()
+            if plan.path is None:
+                raise EngineCacheError(
+                    f'the engine {plan.key.name} was built but could not be kept; make room or '
+                    'give another --cache-dir'
+                )
+            _print(plan, as_json=args.json)
+    return 0
+
+
+def _print(plan: Plan, *, as_json: bool) -> None:
+    """Say what is there now."""
+    if as_json:
+        print(json.dumps({
+            'engine': str(plan.path),
+            'cached': plan.cached,
+            'seconds': round(plan.seconds, 3),
+            'bytes': len(plan.data),
+        }), flush=True)
+        return
+    done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
+    print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)
+
+
+def _batch(text: str) -> int:
+    """Read a batch size."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= 256:
+        raise argparse.ArgumentTypeError(f'must be a whole number from 1 to 256, got {text!r}')
+    return value

@@ -1,0 +1,402 @@
+"""
+One small stand-in for what needs an NVIDIA GPU: device memory, streams, graphs.
+
+``FakeCuda`` plays the CUDA runtime and ``FakeTensorRt`` the loading and running
+of an engine; everything else of TensorRT (enumerations, building, parsing) is
+the real module. ``test_fake_nvidia.py`` checks each call against the real
+bindings' signatures. Work is queued on a stream and done only when the stream
+is synchronised, so that code which forgets to wait fails its test.
+"""
+
+# ruff: noqa: N802 - the names are those of the bindings
+
+import ctypes
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from cuda.bindings import runtime as real_cuda
+from numpy.typing import NDArray
+
+Operation = Callable[[], None]
+PLAN_MAGIC = (b'ftrt', b'vtrt')  # what plans of TensorRT and of TensorRT for RTX begin with
+
+
+class FakeCuda:
+    """
+    The CUDA runtime's functions over host memory, with the real enumerations.
+
+    :param device_bytes: memory of the device; more gives cudaErrorMemoryAllocation.
+    """
+
+    def __init__(self, *, integrated: bool = False, device_bytes: int = 1 << 30) -> None:
+        self.integrated = integrated
+        self.device_bytes = device_bytes
+        self.failures: dict[str, list[str]] = {}  # function: errors of its next calls
+        self.calls: list[str] = []
+        self.live: dict[Any, str] = {}  # handle or address: kind
+        self.memory: dict[int, Any] = {}
+        self.threads: set[int] = set()
+        self.queue: list[Operation] = []
+        self.capturing: list[Operation] | None = None
+        self.graphs: dict[int, list[Operation]] = {}
+        self.pending = 'cudaSuccess'
+        self.hang: threading.Event | None = None
+        self._next = 1
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('_'):
+            raise AttributeError(name)
+        value = getattr(real_cuda, name)
+        if callable(value) and not isinstance(value, type):
+            raise AttributeError(f'{name} is a function that this stand-in does not play')
+        return value
+
+    def fail(self, function: str, *errors: str) -> None:
+        """Let the next calls of a function fail; ``cudaSuccess`` lets one pass."""
+        self.failures.setdefault(function, []).extend(errors)
+
+    def _status(self, function: str, *, owned: bool = True) -> Any:
+        self.calls.append(function)
+        if owned:
+            self.threads.add(threading.get_ident())
+        planned = self.failures.get(function)
+        name = planned.pop(0) if planned else 'cudaSuccess'
+        return getattr(real_cuda.cudaError_t, name)
+
+    def _made(self, function: str, make: Callable[[], int]) -> tuple[Any, int]:
+        status = self._status(function)
+        return status, make() if status.value == 0 else 0
+
+    def _handle(self, kind: str) -> int:
+        self._next += 1
+        self.live[kind, self._next] = kind
+        return self._next
+
+    def _gone(self, kind: str, handle: int) -> None:
+        del self.live[kind, handle]
+
+    def _allocate(self, kind: str, size: int) -> int:
+        block = ctypes.create_string_buffer(size + 256)
+        address = (ctypes.addressof(block) + 255) & ~255
+        self.memory[address] = block
+        self.live[kind, address] = kind
+        return address
+
+    def _used(self) -> int:
+        return sum(len(self.memory[a]) for kind, a in self.live if kind == 'device')
+
+    def cudaGetDeviceCount(self) -> tuple[Any, int]:
+        return self._status('cudaGetDeviceCount', owned=False), 1
+
+    def cudaDeviceGetAttribute(self, attr: Any, device: int) -> tuple[Any, int]:
+        del device
+        values = {
+            'cudaDevAttrComputeCapabilityMajor': 8,
+            'cudaDevAttrComputeCapabilityMinor': 6,
+            'cudaDevAttrIntegrated': int(self.integrated),
+        }
+        return self._status('cudaDeviceGetAttribute', owned=False), values[attr.name]
+
+    def cudaGetDeviceProperties(self, device: int) -> tuple[Any, Any]:
+        del device
+        properties = SimpleNamespace(name=b'Pretend GPU')
+        return self._status('cudaGetDeviceProperties', owned=False), properties
+
+    def cudaDriverGetVersion(self) -> tuple[Any, int]:
+        return self._status('cudaDriverGetVersion', owned=False), 13000
+
+    def cudaSetDevice(self, device: int) -> tuple[Any]:
+        del device
+        return (self._status('cudaSetDevice'),)
+
+    def cudaGetLastError(self) -> tuple[Any]:
+        self._status('cudaGetLastError')
+        name, self.pending = self.pending, 'cudaSuccess'
+        return (getattr(real_cuda.cudaError_t, name),)
+
+    def cudaStreamCreateWithFlags(self, flags: int) -> tuple[Any, int]:
+        assert flags == int(real_cuda.cudaStreamNonBlocking)
+        return self._made('cudaStreamCreateWithFlags', lambda: self._handle('stream'))
+
+    def cudaStreamDestroy(self, stream: int) -> tuple[Any]:
+        self._gone('stream', stream)
+        return (self._status('cudaStreamDestroy'),)
+
+    def cudaStreamSynchronize(self, stream: int) -> tuple[Any]:
+        assert ('stream', stream) in self.live
+        if self.hang is not None:
+            self.hang.wait()
+        operations, self.queue = self.queue, []
+        status = self._status('cudaStreamSynchronize')
+        for operation in operations:
+            operation()
+        return (status,)
+
+    def cudaEventCreate(self) -> tuple[Any, int]:
+        return self._made('cudaEventCreate', lambda: self._handle('event'))
+
+    def cudaEventDestroy(self, event: int) -> tuple[Any]:
+        self._gone('event', event)
+        return (self._status('cudaEventDestroy'),)
+
+    def cudaEventRecord(self, event: int, stream: int) -> tuple[Any]:
+        assert ('event', event) in self.live
+        assert ('stream', stream) in self.live
+        return (self._status('cudaEventRecord'),)
+
+    def cudaEventElapsedTime(self, start: int, end: int) -> tuple[Any, float]:
+        assert start != end
+        assert not self.queue, 'asked for the time before the stream was done'
+        return self._status('cudaEventElapsedTime'), 0.25
+
+    def cudaMalloc(self, size: int) -> tuple[Any, int]:
+        status = self._status('cudaMalloc')
+        if status.value == 0 and self._used() + size > self.device_bytes:
+            status = real_cuda.cudaError_t.cudaErrorMemoryAllocation
+        return status, self._allocate('device', size) if status.value == 0 else 0
+
+    def cudaFree(self, devPtr: int) -> tuple[Any]:  # noqa: N803 - the binding's name
+        self._gone('device', devPtr)
+        del self.memory[devPtr]
+        return (self._status('cudaFree'),)
+
+    def cudaHostAlloc(self, size: int, flags: int) -> tuple[Any, int]:
+        mapped = flags == int(real_cuda.cudaHostAllocMapped)
+        assert mapped == self.integrated
+        return self._made('cudaHostAlloc', lambda: self._allocate('host', size))
+
+    def cudaFreeHost(self, ptr: int) -> tuple[Any]:
+        self._gone('host', ptr)
+        del self.memory[ptr]
+        return (self._status('cudaFreeHost'),)
+
+    def cudaHostGetDevicePointer(self, pHost: int, flags: int) -> tuple[Any, int]:  # noqa: N803
+        assert flags == 0
+        return self._status('cudaHostGetDevicePointer'), pHost
+
+    def cudaMemcpyAsync(
+        self, dst: int, src: int, count: int, kind: Any, stream: int
+    ) -> tuple[Any]:
+        assert ('stream', stream) in self.live
+        kinds = real_cuda.cudaMemcpyKind
+        ends = {kinds.cudaMemcpyHostToDevice: 'host', kinds.cudaMemcpyDeviceToHost: 'device'}
+        assert (ends[kind], src) in self.live
+        self.push(lambda: ctypes.memmove(dst, src, count))
+        return (self._status('cudaMemcpyAsync'),)
+
+    def push(self, operation: Operation | Callable[[], Any]) -> None:
+        """Queue work, or record it while a graph is being captured."""
+        (self.queue if self.capturing is None else self.capturing).append(operation)
+
+    def cudaStreamBeginCapture(self, stream: int, mode: Any) -> tuple[Any]:
+        assert isinstance(mode, real_cuda.cudaStreamCaptureMode)
+        assert not self.queue, 'capture began before the stream was idle'
+        del stream
+        status = self._status('cudaStreamBeginCapture')
+        self.capturing = [] if status.value == 0 else None
+        return (status,)
+
+    def cudaStreamEndCapture(self, stream: int) -> tuple[Any, int]:
+        del stream
+        recorded, self.capturing = self.capturing, None
+        assert recorded is not None
+        status, handle = self._made('cudaStreamEndCapture', lambda: self._handle('graph'))
+        self.graphs[handle] = recorded
+        return status, handle
+
+    def cudaGraphInstantiate(self, graph: int, flags: int) -> tuple[Any, int]:
+        assert flags == 0
+        status, handle = self._made('cudaGraphInstantiate', lambda: self._handle('graph exec'))
+        self.graphs[handle] = self.graphs[graph]
+        return status, handle
+
+    def cudaGraphDestroy(self, graph: int) -> tuple[Any]:
+        self._gone('graph', graph)
+        return (self._status('cudaGraphDestroy'),)
+
+    def cudaGraphLaunch(self, graphExec: int, stream: int) -> tuple[Any]:  # noqa: N803
+        assert ('graph exec', graphExec) in self.live
+        del stream
+        for operation in self.graphs[graphExec]:
+            self.push(operation)
+        return (self._status('cudaGraphLaunch'),)
+
+    def cudaGraphExecDestroy(self, graphExec: int) -> tuple[Any]:  # noqa: N803
+        self._gone('graph exec', graphExec)
+        return (self._status('cudaGraphExecDestroy'),)
+
+
+class FakeTensorRt:
+    """
+    The real TensorRT module, but engines load without a GPU.
+
+    What a loaded engine computes comes from ONNX Runtime.
+
+    :param onnx: the network that every plan stands for.
+    :param hidden: names that this version does not have.
+    """
+
+    def __init__(self, real: Any, cuda: FakeCuda, onnx: bytes, hidden: tuple[str, ...] = ()):
+        self.real = real
+        self.cuda = cuda
+        self.session = onnxruntime.InferenceSession(onnx, providers=['CPUExecutionProvider'])
+        self.hidden = hidden
+        self.refuse_plans = 0
+        self.batches = (1, 4, 16)
+        self.contexts_left = 1 << 30
+        self.kernel_blobs: list[bytes] = []
+        self.hosts: list[FakeRuntime] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get('hidden', ()):
+            raise AttributeError(name)
+        return getattr(self.real, name)
+
+    def Runtime(self, logger: Any) -> 'FakeRuntime':
+        del logger
+        self.hosts.append(FakeRuntime(self))
+        return self.hosts[-1]
+
+
+class FakeRuntime:
+    """``Runtime``."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+        self.engine_host_code_allowed = False
+        self.DLA_core = -1
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> 'FakeEngine | None':
+        assert serialized_engine[:4] in PLAN_MAGIC, 'bytes that are no plan reached TensorRT'
+        if self._trt.refuse_plans:
+            self._trt.refuse_plans -= 1
+            return None
+        return FakeEngine(self._trt)
+
+
+class FakeEngine:
+    """``ICudaEngine``: tensors as the ONNX file has them."""
+
+    device_memory_size_v2 = 4096
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+        session = trt.session
+        self._inputs = {tensor.name: tensor for tensor in session.get_inputs()}
+        self._tensors = self._inputs | {tensor.name: tensor for tensor in session.get_outputs()}
+        self.num_io_tensors = len(self._tensors)
+        self.batches = trt.batches
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self._tensors)[index]
+
+    def get_tensor_mode(self, name: str) -> Any:
+        mode = self._trt.real.TensorIOMode
+        return mode.INPUT if name in self._inputs else mode.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        types = {'tensor(uint8)': 'UINT8', 'tensor(float)': 'FLOAT', 'tensor(float16)': 'HALF'}
+        return getattr(self._trt.real.DataType, types[self._tensors[name].type])
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return tuple(-1 if isinstance(d, str) else d for d in self._tensors[name].shape)
+
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
+        assert profile_index == 0
+        rest = self.get_tensor_shape(name)[1:]
+        return [(batch, *rest) for batch in self.batches]
+
+    def create_runtime_config(self) -> 'FakeRuntimeConfig':
+        return FakeRuntimeConfig(self._trt)
+
+    def create_execution_context(self, strategy: Any) -> 'FakeContext | None':
+        classic = not isinstance(strategy, FakeRuntimeConfig)
+        kinds = self._trt.real.ExecutionContextAllocationStrategy
+        assert not classic or strategy == kinds.USER_MANAGED
+        if self._trt.contexts_left < 1:
+            return None
+        self._trt.contexts_left -= 1
+        return FakeContext(self._trt, self, needs_memory=classic)
+
+
+class FakeRuntimeConfig:
+    """``IRuntimeConfig`` and ``IRuntimeCache`` of TensorRT for RTX."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+        self.cuda_graph_strategy: Any = None
+        self.dynamic_shapes_kernel_specialization_strategy: Any = None
+
+    def create_runtime_cache(self) -> 'FakeRuntimeCache':
+        return FakeRuntimeCache(self._trt)
+
+    def set_runtime_cache(self, cache: 'FakeRuntimeCache') -> bool:
+        return isinstance(cache, FakeRuntimeCache)
+
+
+class FakeRuntimeCache:
+    """``IRuntimeCache``: remembers what it was given."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+
+    def deserialize(self, blob: bytes) -> bool:
+        self._trt.kernel_blobs.append(blob)
+        return True
+
+    def serialize(self) -> bytes:
+        return b'compiled kernels'
+
+
+class FakeContext:
+    """``IExecutionContext``: reads and writes device memory when the stream runs."""
+
+    def __init__(self, trt: FakeTensorRt, engine: FakeEngine, *, needs_memory: bool) -> None:
+        self._trt = trt
+        self._engine = engine
+        self._ready = not needs_memory
+        self._shape: tuple[int, ...] = ()
+        self._addresses: dict[str, int] = {}
+        self.refuse_runs = 0
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        assert memory % 256 == 0
+        assert size >= self._engine.device_memory_size_v2
+        self._ready = ('device', memory) in self._trt.cuda.live
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        assert name == 'image'
+        low, _, high = self._engine.batches
+        self._shape = shape
+        return low <= shape[0] <= high
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self._addresses[name] = memory
+        return memory in self._trt.cuda.memory
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        assert ('stream', stream_handle) in self._trt.cuda.live
+        assert self._ready, 'the context has no scratch memory'
+        shape, addresses = self._shape, dict(self._addresses)
+        if self._trt.cuda.pending != 'cudaSuccess':
+            return False
+
+        def work() -> None:
+            image = _view(addresses['image'], shape, np.uint8)
+            names = [name for name in addresses if name != 'image']
+            results = self._trt.session.run(names, {'image': image})
+            for name, value in zip(names, results, strict=True):
+                _view(addresses[name], value.shape, value.dtype)[:] = value
+
+        self._trt.cuda.push(work)
+        return True
+
+
+def _view(address: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = (ctypes.c_uint8 * size).from_address(address)
+    return np.frombuffer(raw, dtype).reshape(shape)
