@@ -1,0 +1,66 @@
+"""The root files agree with each other and with what they describe."""
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import alexnet_ros
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ET.parse(ROOT / 'package.xml').getroot()  # noqa: S314 - our own file
+
+
+def test_version_is_the_same_everywhere() -> None:
+    version = PACKAGE.findtext('version')
+    changes = (ROOT / 'CHANGELOG.rst').read_text()
+    assert alexnet_ros.__version__ == version
+    assert re.search(rf'^{re.escape(version)} \(', changes, re.MULTILINE)
+    words = [sys.executable, '-W', 'ignore', 'setup.py', '--version']
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == version
+
+
+def test_package_xml_is_of_format_3_with_ament_python() -> None:
+    assert PACKAGE.get('format') == '3'
+    assert PACKAGE.findtext('export/build_type') == 'ament_python'
+    assert PACKAGE.findtext('license') == 'Apache-2.0'
+
+
+def test_package_xml_names_every_message_package_that_is_imported() -> None:
+    declared = {element.text for element in PACKAGE.iter() if element.tag.endswith('depend')}
+    imported = set()
+    for path in (ROOT / 'alexnet_ros' / 'ros').glob('*.py'):
+        for name in re.findall(r'^\s*from (\w+)\.(?:msg|srv)', path.read_text(), re.MULTILINE):
+            imported.add(name)
+    assert imported - declared == set()
+
+
+def test_interface_definitions_equal_those_of_the_bag_types() -> None:
+    typestore = pytest.importorskip('alexnet_ros.replay.typestore')
+    for name, text in typestore.DEFINITIONS.items():
+        package, _, message = name.split('/')
+        path = ROOT / 'tools' / 'interfaces' / package / 'msg' / f'{message}.msg'
+        mine = [_normal(line, package) for line in path.read_text().split('\n') if line.strip()]
+        other = [_normal(line, package) for line in text.split('\n') if line.strip()]
+        assert mine == other, name
+
+
+def _normal(line: str, package: str) -> tuple[str, str]:
+    """Return type and field name, the type with its package."""
+    kind, field = line.split()
+    return (kind if '/' in kind or kind[0].islower() else f'{package}/{kind}'), field
+
+
+def test_interfaces_are_hidden_from_colcon() -> None:
+    assert (ROOT / 'tools' / 'interfaces' / 'COLCON_IGNORE').exists()
+
+
+def test_every_requirement_is_pinned() -> None:
+    for path in (ROOT / 'tools' / 'requirements').glob('*.txt'):
+        for line in path.read_text().splitlines():
+            if line and not line.startswith('#'):
+                assert re.match(r'^[\w.-]+==[\w.]+(; .+)?$', line), f'{path.name}: {line}'
