@@ -23,7 +23,8 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos
 from alexnet_ros.ros.bond import ManagerBond
 from alexnet_ros.ros.camera import CameraPort
-from alexnet_ros.ros.diagnostics import Finding, Heartbeat
+from alexnet_ros.ros.diagnostics import Heartbeat
+from alexnet_ros.ros.findings import Finding, array_from_findings
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Mailbox
 from alexnet_ros.ros.parameters import Parameters
@@ -257,7 +258,7 @@ class ClassifierNode(ManagedNode):
         if hang or now_s >= self._next_report_s:
             self._next_report_s = now_s + self.settings.diagnostics_period_s - TICK_S / 2
             self._diagnostics.publish(
-                diagnostics.array_from_findings(
+                array_from_findings(
                     self.get_clock().now().to_msg(), self.get_name(),
                     self.settings.hardware_id, self.findings(),
                 )
