@@ -115,7 +115,8 @@ class SignFinder:
         boxes = boxes * (1 << count)
         regions = []
         for box, score in zip(boxes, scores, strict=True):
-            inside = clipped(tuple(float(v) for v in box), (width, height))
+            x, y, wide, tall = (float(value) for value in box)
+            inside = clipped((x, y, wide, tall), (width, height))
             if min(inside[2:]) >= self.settings.min_size_px:
                 regions.append(Region(inside, float(score), 'sign'))
         return regions[:self.settings.max_regions]

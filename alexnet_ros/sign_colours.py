@@ -6,11 +6,13 @@ Each map is the lead of one colour over the others divided by brightness
 value in shade, dusk and backlight. All steps are saturated 8-bit operations.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.uint8]
+Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 
 FLOOR = 8
 """Added to the brightness before dividing, grey levels: mutes noise in the dark."""
@@ -57,7 +59,7 @@ def shrunk(image_rgb: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 
 def _share(lead: Plane, brightness: Plane) -> Plane:
     """Return 255 * lead / (brightness + FLOOR), rounded."""
-    lifted = cv2.add(brightness, (FLOOR, 0, 0, 0))
+    lifted = cv2.convertScaleAbs(brightness, alpha=1.0, beta=FLOOR)
     return np.asarray(cv2.divide(lead, lifted, scale=255.0), np.uint8)
 
 

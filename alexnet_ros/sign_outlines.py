@@ -8,6 +8,7 @@ as a hole (its face), which tells signs apart that touch each other.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
 
-Plane = NDArray[np.uint8]
+Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
+Outline = NDArray[Any]  # (points, 1, 2) int32
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
@@ -55,8 +57,8 @@ def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
 class _Outlines:
     """Outlines of one mask that have a sign's size."""
 
-    contours: list[NDArray[np.int32]]
-    hulls: list[NDArray[np.int32]]
+    contours: list[Outline]
+    hulls: list[Outline]
     boxes: Boxes  # (N, 4) xywh
     holes: NDArray[np.bool_]  # (N,)
 

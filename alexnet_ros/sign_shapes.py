@@ -9,6 +9,7 @@ frame.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ _UNIT = _directions()
 
 
 def support(
-    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32]
+    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """
     Return how far each outline reaches in every direction.
@@ -67,7 +68,7 @@ def support(
 
 
 def _reach(
-    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32]
+    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Return each point's reach (points, DIRECTIONS), outline starts and owners."""
     counts = np.array([len(outline) for outline in outlines])
@@ -81,7 +82,7 @@ def _reach(
 
 
 def rim_share(
-    outlines: Sequence[NDArray[np.int32]], boxes: NDArray[np.float32],
+    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32],
     supports: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """

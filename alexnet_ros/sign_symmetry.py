@@ -8,11 +8,13 @@ which has both, does not add up. Larger discs are looked for in halved images.
 What gathers votes is then measured on its outline, all round.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.uint8]
+Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 
 RADII = (4.0, 4.8, 5.7, 6.8)
 """Radii voted for in each octave, pixels of its image; ratio about 1.19."""
@@ -67,9 +69,9 @@ class _Gradient:
         counts = np.cumsum(cv2.calcHist([size], [0], None, [256], [0, 256]).ravel()[::-1])[::-1]
         enough = np.flatnonzero(counts <= MOST_VOTERS)
         level = max(level, float(enough[0]) if len(enough) else 255.0)
-        columns, rows = _nonzero(cv2.compare(size, (level, 0, 0, 0), cv2.CMP_GE))
-        unit = np.stack([self.along_x[rows, columns], self.along_y[rows, columns]], 1)
-        unit = unit.astype(np.float32)
+        columns, rows = _nonzero(cv2.threshold(size, level - 1, 255, cv2.THRESH_BINARY)[1])
+        both = np.stack([self.along_x[rows, columns], self.along_y[rows, columns]], 1)
+        unit: NDArray[np.float32] = both.astype(np.float32)
         unit /= np.maximum(np.hypot(unit[:, 0], unit[:, 1]), 1)[:, None]
         return rows, columns, unit
 
@@ -113,8 +115,9 @@ def _octave(gradient: _Gradient, smallest: float, largest: float) -> NDArray[np.
             count = np.bincount(index, minlength=wide * tall).astype(np.uint8)
             votes = cv2.boxFilter(count.reshape(tall, wide), -1, (3, 3), normalize=False)
             least = np.ceil(LEAST_VOTES * 2 * np.pi * radius)
-            floor = cv2.max(cv2.dilate(votes, _NEAR), (least, 0, 0, 0))
-            x, y = _nonzero(cv2.compare(votes, floor, cv2.CMP_GE))
+            many = cv2.threshold(votes, least - 1, 255, cv2.THRESH_BINARY)[1]
+            highest = cv2.compare(votes, cv2.dilate(votes, _NEAR), cv2.CMP_GE)
+            x, y = _nonzero(cv2.bitwise_and(many, highest))
             share = votes[y, x] / (2 * np.pi * radius)
             found.append(np.stack(
                 [x - pad, y - pad, np.full(len(x), radius), share], 1

@@ -1,0 +1,256 @@
+"""
+The same sign over the frames of one camera, from first sight until it passes.
+
+A track gathers what the network says of each sight of a sign. It is confirmed,
+once, when enough recent frames agree with all the evidence so far; until then
+nobody needs to act on it.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.config import TrackerSettings
+from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
+
+Floats = NDArray[np.float32]
+
+MOST_TRACKS = 64
+"""Tracks kept at once; the longest unseen goes first."""
+
+FULL_WEIGHT_PX = 48.0
+"""Side of a sign from which a sight counts fully; smaller ones by their area's root."""
+
+LEAST_LOG = -7.0
+"""Log-probability below which one sight does not count further against a class."""
+
+KEEP = 0.88
+"""Share of the evidence that stays at each further sight: near sights tell more."""
+
+MOST_SIGHTS = 3.0
+"""Full sights that a track's probability rests on at most; neighbours are alike."""
+
+SMOOTH = 0.5
+"""Share of a newly measured speed or growth that enters the motion model."""
+
+
+@dataclass
+class _Track:
+    """What is known of one sign."""
+
+    bbox: BBoxXYWH
+    seen_ns: int
+    evidence: Floats  # (C,) weighted sum of log-probabilities
+    weight: float
+    frames: deque[int | None]  # class of each recent frame; None for unknown or unseen
+    speed: tuple[float, float] = (0.0, 0.0)  # of the middle, pixels a second
+    growth: float = 0.0  # of the side's logarithm, 1 a second
+    sights: int = 1
+    confirmed: int | None = None
+    track_id: str | None = None
+    probabilities: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def predicted(self, stamp_ns: int) -> BBoxXYWH:
+        """Return the box expected at a time, by speed and growth."""
+        elapsed = (stamp_ns - self.seen_ns) / 1e9
+        x, y, width, height = self.bbox
+        scale = math.exp(max(-0.7, min(0.7, self.growth * elapsed)))
+        middle_x = x + width / 2 + self.speed[0] * elapsed
+        middle_y = y + height / 2 + self.speed[1] * elapsed
+        return (
+            middle_x - width * scale / 2, middle_y - height * scale / 2,
+            width * scale, height * scale,
+        )
+
+    def move(self, bbox: BBoxXYWH, stamp_ns: int) -> None:
+        """Take the newly seen box and learn speed and growth from it."""
+        elapsed = (stamp_ns - self.seen_ns) / 1e9
+        if elapsed > 0:
+            old, new = self.bbox, bbox
+            share = 1.0 if self.sights == 1 else SMOOTH
+            measured = (
+                (new[0] + new[2] / 2 - old[0] - old[2] / 2) / elapsed,
+                (new[1] + new[3] / 2 - old[1] - old[3] / 2) / elapsed,
+            )
+            self.speed = (
+                self.speed[0] + share * (measured[0] - self.speed[0]),
+                self.speed[1] + share * (measured[1] - self.speed[1]),
+            )
+            rate = math.log(max(_side(new), 1e-3) / max(_side(old), 1e-3)) / elapsed
+            self.growth += share * (max(-3.0, min(3.0, rate)) - self.growth)
+        self.bbox, self.seen_ns = bbox, stamp_ns
+        self.sights += 1
+
+    def learn(self, log_probs: Floats, side_px: float, known: bool) -> None:
+        """Add one sight to the evidence; an unknown one only weakens it."""
+        self.evidence *= KEEP
+        self.weight *= KEEP
+        if known:
+            weight = min(1.0, side_px / FULL_WEIGHT_PX)
+            self.evidence += weight * np.maximum(log_probs, LEAST_LOG)
+            self.weight += weight
+        scale = min(1.0, MOST_SIGHTS / max(self.weight, 1e-6))
+        logits = scale * self.evidence
+        raised = np.exp(logits - logits.max())
+        self.probabilities = (raised / raised.sum()).astype(np.float32)
+
+
+class Tracker:
+    """
+    Follows the signs of one camera and says which are confirmed.
+
+    Ids count the confirmed signs, from 1, over the tracker's life.
+
+    :param settings: agreement asked for, and how long a sign may be unseen.
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self.settings = settings or TrackerSettings()
+        self._tracks: list[_Track] = []
+        self._names: dict[int, str] = {}
+        self._last_ns: int | None = None
+        self._issued = 0
+
+    def reset(self) -> None:
+        """Forget all tracks, for instance when time jumps; ids go on."""
+        self._tracks.clear()
+        self._last_ns = None
+
+    @property
+    def count(self) -> int:
+        """The number of signs followed, confirmed or not."""
+        return len(self._tracks)
+
+    def update(
+        self, stamp_ns: int, size_wh: tuple[int, int], detections: Sequence[Detection],
+        log_probs: Floats,
+    ) -> tuple[Detection, ...]:
+        """
+        Take the detections of one frame.
+
+        :param stamp_ns: time of the frame, nanoseconds; when it goes back, all
+            tracks are forgotten first.
+        :param size_wh: width and height of the frame, pixels.
+        :param detections: N classified regions.
+        :param log_probs: their log-probabilities of all C classes, (N, C).
+        :returns: the N detections in their order; those of confirmed signs
+            with ``track_id`` and the classification of all their sights, once
+            with ``newly_confirmed``.
+        """
+        if self._last_ns is not None and stamp_ns < self._last_ns:
+            self.reset()
+        self._last_ns = stamp_ns
+        self._forget(stamp_ns, size_wh)
+        for detection in detections:
+            for result in detection.classification.results:
+                self._names[result.class_id] = result.class_name
+        owners = self._matched(stamp_ns, detections)
+        results = []
+        for row, detection in enumerate(detections):
+            track = owners.get(row)
+            known = not detection.classification.unknown and bool(detection.classification.results)
+            seen = detection.classification.results[0].class_id if known else None
+            if track is None:
+                track = _Track(
+                    detection.bbox_xywh, stamp_ns, np.zeros(log_probs.shape[1], np.float32), 0.0,
+                    deque(maxlen=self.settings.confirm_window),
+                )
+                self._tracks.append(track)
+                owners[row] = track
+            else:
+                track.move(detection.bbox_xywh, stamp_ns)
+            track.learn(log_probs[row], _side(detection.bbox_xywh), known)
+            track.frames.append(seen)
+            results.append(self._told(track, detection))
+        touched = {id(track) for track in owners.values()}
+        for track in self._tracks:
+            if id(track) not in touched:
+                track.frames.append(None)
+        self._tracks.sort(key=lambda track: -track.seen_ns)  # stable
+        del self._tracks[MOST_TRACKS:]
+        return tuple(results)
+
+    def _forget(self, stamp_ns: int, size_wh: tuple[int, int]) -> None:
+        """Drop tracks unseen for too long or past the frame's sides."""
+        patience = self.settings.max_missed_s * 1e9
+        width, height = size_wh
+
+        def stays(track: _Track) -> bool:
+            if stamp_ns - track.seen_ns > patience:
+                return False
+            x, y, wide, tall = track.predicted(stamp_ns)
+            return 0 <= x + wide / 2 <= width and 0 <= y + tall / 2 <= height
+
+        self._tracks = [track for track in self._tracks if stays(track)]
+
+    def _matched(self, stamp_ns: int, detections: Sequence[Detection]) -> dict[int, _Track]:
+        """Return row to track, best pairs first; ties go to the first."""
+        pairs = []
+        for number, track in enumerate(self._tracks):
+            expected = track.predicted(stamp_ns)
+            unsure = 0.35 if track.sights > 1 else 0.6  # a first sight has no speed yet
+            for row, detection in enumerate(detections):
+                near = _likeness(expected, detection.bbox_xywh, unsure)
+                if near > 0:
+                    best = detection.classification.best
+                    same = best is not None and best.class_id == track.confirmed
+                    pairs.append((-(near + 0.2 * same), number, row))
+        owners: dict[int, _Track] = {}
+        taken: set[int] = set()
+        for _, number, row in sorted(pairs):
+            if row not in owners and number not in taken:
+                owners[row] = self._tracks[number]
+                taken.add(number)
+        return owners
+
+    def _told(self, track: _Track, detection: Detection) -> Detection:
+        """Return the detection with what its track knows."""
+        best = int(track.probabilities.argmax())
+        score = float(track.probabilities[best])
+        fresh = False
+        agreeing = sum(seen == best for seen in track.frames)
+        if (
+            best != track.confirmed and best in self._names
+            and agreeing >= self.settings.confirm_hits and score >= self.settings.min_track_score
+        ):
+            self._issued += 1
+            track.confirmed, track.track_id = best, str(self._issued)
+            fresh = True
+        if track.track_id is None or best != track.confirmed:
+            return detection
+        kept = len(detection.classification.results)
+        order = [int(i) for i in np.argsort(-track.probabilities, kind='stable')]
+        known = [i for i in order if i in self._names][:max(kept, 1)]
+        results = tuple(
+            ClassScore(i, self._names[i], float(track.probabilities[i])) for i in known
+        )
+        classification = Classification(results, False, detection.classification.energy)
+        return replace(
+            detection, classification=classification, track_id=track.track_id,
+            newly_confirmed=fresh,
+        )
+
+
+def _side(bbox: BBoxXYWH) -> float:
+    """Return the side of the square of the same area, pixels."""
+    return math.sqrt(max(bbox[2] * bbox[3], 0.0))
+
+
+def _likeness(first: BBoxXYWH, second: BBoxXYWH, unsure: float) -> float:
+    """
+    Return how well two boxes may be the same sign, 0 (not) to 1.
+
+    :param unsure: distance of the middles, in sides, at which they cannot be.
+    """
+    larger, smaller = max(_side(first), _side(second)), min(_side(first), _side(second))
+    if smaller <= 0 or larger > 1.8 * smaller:
+        return 0.0
+    apart = math.hypot(
+        first[0] + first[2] / 2 - second[0] - second[2] / 2,
+        first[1] + first[3] / 2 - second[1] - second[3] / 2,
+    )
+    return max(0.0, 1 - apart / (unsure * (first[2] + first[3]) / 2)) * (smaller / larger)
