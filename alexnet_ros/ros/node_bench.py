@@ -1,0 +1,238 @@
+"""
+One measurement of the whole node: cameras on one side, results on the other.
+
+Runs as a process of its own (``python -m alexnet_ros.ros.node_bench JSON``),
+because a DDS profile is read once in the life of a process. It starts the
+classifier as another process, publishes images on a schedule, and prints one
+JSON object: what was sent, what came back, and how long each took from its
+stamp to the arrival of the result.
+"""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Classification
+
+START_S = 60.0  # longest wait for the node to load its model
+SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
+DRAIN_S = 1.0  # wait for the last results
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """
+    What is sent and for how long.
+
+    :param parameters: ROS parameters of the classifier.
+    :param hogs: processes that keep a core busy meanwhile.
+    """
+
+    name: str
+    model: str
+    width: int = 640
+    height: int = 480
+    rate_hz: float = 30.0
+    cameras: int = 1
+    compressed: bool = False
+    seconds: float = 5.0
+    hogs: int = 0
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Bench(Node):
+    """Publishes images of all cameras and notes when their results arrive."""
+
+    def __init__(self, scenario: Scenario, context: Context) -> None:
+        super().__init__('alexnet_bench', context=context)
+        self.scenario = scenario
+        self.names = _camera_names(scenario.cameras)
+        self.arrived_ns: dict[str, dict[int, int]] = {name: {} for name in self.names}
+        quality = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+        kind, suffix = (CompressedImage, '/compressed') if scenario.compressed else (Image, '')
+        self.cameras = []
+        for name in self.names:
+            base = f'{name}/' if name else ''
+            topic = f'{base}image{suffix}'
+            self.cameras.append(self.create_publisher(kind, topic, qos_profile_sensor_data))
+            self.create_subscription(
+                Classification, f'/alexnet/{base}classification',
+                lambda message, name=name: self._on_result(name, message), quality,
+            )
+        self.messages = [_messages(scenario, seed) for seed in range(scenario.cameras)]
+
+    def _on_result(self, name: str, message: Classification) -> None:
+        now_ns = time.time_ns()
+        stamp = message.header.stamp
+        self.arrived_ns[name].setdefault(stamp.sec * 10**9 + stamp.nanosec, now_ns)
+
+    def send(self, count: int) -> tuple[list[int], float]:
+        """
+        Publish ``count`` frames of each camera on the scenario's schedule.
+
+        :returns: the stamps, nanoseconds, and the rate that was kept, hertz.
+        """
+        stamps = []
+        period_s = 1.0 / self.scenario.rate_hz
+        start = time.perf_counter()
+        for index in range(count):
+            rest = start + index * period_s - time.perf_counter()
+            if rest > 0:
+                time.sleep(rest)
+            for camera, messages in zip(self.cameras, self.messages, strict=True):
+                message = messages[index % len(messages)]
+                now_ns = time.time_ns()
+                message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10**9)
+                camera.publish(message)
+                stamps.append(now_ns)
+        return stamps, count / (time.perf_counter() - start)
+
+
+def _camera_names(count: int) -> list[str]:
+    return [''] if count == 1 else [f'camera{index}' for index in range(count)]
+
+
+def _messages(scenario: Scenario, seed: int, count: int = 4) -> list[Any]:
+    """Return some different frames of textured noise, as a camera would send them."""
+    random = np.random.default_rng(seed)
+    made: list[Any] = []
+    for _ in range(count):
+        coarse = random.integers(0, 255, (scenario.height // 16, scenario.width // 16, 3))
+        size_wh = (scenario.width, scenario.height)
+        image = cv2.resize(coarse.astype(np.uint8), size_wh, interpolation=cv2.INTER_CUBIC)
+        if scenario.compressed:
+            message: Any = CompressedImage(format='jpeg')
+            message.data = array('B', cv2.imencode('.jpg', image)[1].tobytes())
+        else:
+            message = Image(
+                width=scenario.width, height=scenario.height, encoding='rgb8',
+                step=scenario.width * 3, is_bigendian=0,
+            )
+            message.data = array('B', image.tobytes())
+        message.header.frame_id = f'camera{seed}_optical'
+        made.append(message)
+    return made
+
+
+def measure(scenario: Scenario) -> dict[str, Any]:
+    """
+    Start the node, send the frames, and sum up what came back.
+
+    :raises RuntimeError: the node did not come up.
+    """
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    bench = Bench(scenario, context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(bench)
+    spinner = threading.Thread(target=executor.spin, daemon=True)
+    spinner.start()
+    child = subprocess.Popen(_command(scenario), stdout=subprocess.DEVNULL)
+    hogs = [
+        subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(scenario.hogs)
+    ]
+    try:
+        _wait_for_results(bench, child)
+        bench.send(max(5, round(SETTLE_S * scenario.rate_hz)))
+        cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
+        stamps, kept_hz = bench.send(round(scenario.seconds * scenario.rate_hz))
+        time.sleep(DRAIN_S)
+        cpu_s, wall_s = _cpu_s(child.pid) - cpu_start, time.perf_counter() - wall_start
+        return _summary(
+            bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s,
+            rss_mb=_rss_mb(child.pid),
+        )
+    finally:
+        for process in (*hogs, child):
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        executor.shutdown()
+        bench.destroy_node()
+        rclpy.shutdown(context=context)
+        spinner.join(2)
+
+
+def _command(scenario: Scenario) -> list[str]:
+    names = _camera_names(scenario.cameras)
+    values = {
+        'model': scenario.model, 'autostart': True,
+        'image_transport': 'compressed' if scenario.compressed else 'raw',
+        **({'cameras': names} if names != [''] else {}),
+        **scenario.parameters,
+    }
+    words = [sys.executable, '-m', 'alexnet_ros.ros.classifier_node', '--ros-args']
+    words += ['--log-level', 'warn', '-r', '__node:=alexnet']
+    for name, value in values.items():
+        words += ['-p', f'{name}:={json.dumps(value)}']
+    return words
+
+
+def _wait_for_results(bench: Bench, child: 'subprocess.Popen[bytes]') -> None:
+    """Send single frames until every camera has its first result."""
+    end = time.perf_counter() + START_S
+    while not all(bench.arrived_ns.values()):
+        if child.poll() is not None:
+            raise RuntimeError(f'the classifier ended with exit status {child.returncode}')
+        if time.perf_counter() > end:
+            raise RuntimeError(f'the classifier gave no result within {START_S:.0f} s')
+        bench.send(1)
+        time.sleep(0.1)
+
+
+def _summary(
+    bench: Bench, stamps: list[int], *, kept_hz: float, cpu_s: float, wall_s: float, rss_mb: float
+) -> dict[str, Any]:
+    sent = set(stamps)
+    latency_ms = sorted(
+        (arrived - stamp) / 1e6
+        for results in bench.arrived_ns.values()
+        for stamp, arrived in results.items() if stamp in sent
+    )
+    row: dict[str, Any] = {
+        'name': bench.scenario.name, 'sent': len(stamps), 'results': len(latency_ms),
+        'delivered': round(len(latency_ms) / len(stamps), 4),
+        'sent_hz': round(kept_hz, 1), 'results_hz': round(len(latency_ms) / wall_s, 1),
+        'cpu_ms_per_result': round(1e3 * cpu_s / max(1, len(latency_ms)), 2),
+        'cpu_cores': round(cpu_s / wall_s, 3), 'rss_mb': round(rss_mb, 1),
+    }
+    for percent in (50, 95, 99):
+        value = float(np.percentile(latency_ms, percent)) if latency_ms else float('inf')
+        row[f'latency_p{percent}_ms'] = round(value, 2)
+    return row
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a process so far, seconds (proc(5), fields 14 and 15)."""
+    fields = Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def _rss_mb(pid: int) -> float:
+    """Return the resident memory of a process, 10^6 bytes (proc(5), statm)."""
+    pages = int(Path(f'/proc/{pid}/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+if __name__ == '__main__':
+    print(json.dumps(measure(Scenario(**json.loads(sys.argv[1])))))

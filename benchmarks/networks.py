@@ -1,0 +1,87 @@
+"""
+The networks that are compared, made once and kept in ``build/bench``.
+
+Weights are random but for the shipped model: time does not depend on them, and
+accuracy is measured elsewhere.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # torch is loaded by those who need it: it weighs on the memory figures
+    from alexnet_ros.training.network import AlexNet
+
+SVD = {'fc6_rank': 192, 'fc7_rank': 128}
+FORMS = {  # name: variant, ranks, precision, side of the input in pixels
+    'torchvision-fp32': ('torchvision', {}, 'fp32', 224),
+    'torchvision-int8': ('torchvision', {}, 'int8', 224),
+    'torchvision-svd-fp32': ('torchvision', SVD, 'fp32', 224),
+    'torchvision-svd-int8': ('torchvision', SVD, 'int8', 224),
+    '2012-fp32': ('2012', {}, 'fp32', 227),
+    '2012-int8': ('2012', {}, 'int8', 227),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """
+    One network in one precision.
+
+    :param path: ONNX file, uint8 NHWC in.
+    :param float_path: the same from the normalised float NCHW tensor on, for
+        runtimes that take no uint8; only for FP32.
+    """
+
+    name: str
+    path: Path
+    size_px: int
+    float_path: Path | None = None
+
+    @property
+    def weight_mb(self) -> float:
+        """Size of the file, 10^6 bytes: nearly all weights."""
+        return self.path.stat().st_size / 1e6
+
+
+def network(name: str) -> 'AlexNet':
+    """Return the PyTorch network of a form, its weights seeded."""
+    import torch
+
+    from alexnet_ros.training.network import AlexNet, Architecture
+
+    torch.manual_seed(0)
+    return AlexNet(Architecture(FORMS[name][0], **FORMS[name][1])).eval()
+
+
+def form(name: str, folder: Path) -> Form:
+    """Return a form, exporting it into ``folder`` if it is not there yet."""
+    precision, size_px = FORMS[name][2:]
+    path = folder / f'{name}.onnx'
+    float_path = folder / f'{name}-float.onnx' if precision == 'fp32' else None
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _export(name, path, float_path)
+    return Form(name, path, size_px, float_path)
+
+
+def _export(name: str, path: Path, float_path: Path | None) -> None:
+    import onnx
+    import onnx.utils
+
+    from alexnet_ros.training.calibrate import input_scales
+    from alexnet_ros.training.fold import layers_of
+    from alexnet_ros.training.graph import onnx_from_layers
+
+    net = network(name)
+    layers = layers_of(net)
+    scales = None
+    if FORMS[name][2] == 'int8':
+        shape = (8, FORMS[name][3], FORMS[name][3], 3)
+        images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        scales = input_scales(net, layers, images)
+    onnx.save(onnx_from_layers(layers, net.architecture, scales=scales), path)
+    if float_path is not None:
+        onnx.utils.extract_model(str(path), str(float_path), ['normalised'], ['logits'])
