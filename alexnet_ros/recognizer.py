@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +24,10 @@ from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Outputs, Recognition, Region
 from alexnet_ros.regions import SignFinder
-
-if TYPE_CHECKING:
-    from alexnet_ros.tracking import Tracker
+from alexnet_ros.tracking import Tracker
 
 BBoxInts = tuple[int, int, int, int]
 Floats = NDArray[np.float32]
-
-
-@dataclasses.dataclass(slots=True)
-class _Camera:
-    """What is remembered of a camera between frames."""
-
-    tracker: 'Tracker'
-    settings: TrackerSettings
-    last_ns: int
 
 
 class Recognizer:
@@ -63,7 +52,7 @@ class Recognizer:
         self.engine = engine
         self._settings = _checked(settings or RecognizerSettings())
         self._finder = SignFinder(self._settings.finder)
-        self._cameras: dict[str, _Camera] = {}
+        self._trackers: dict[str, Tracker] = {}
         size = engine.info.max_batch
         self._batch = np.empty((size, package.input.height, package.input.width, 3), np.uint8)
 
@@ -99,9 +88,10 @@ class Recognizer:
         self._settings = _checked(settings)
 
     def reset(self, camera: str | None = None) -> None:
-        """Forget the tracks of one camera, of all for None."""
-        for name in list(self._cameras) if camera is None else [camera]:
-            self._cameras.pop(name, None)
+        """Forget the tracks of one camera, of all for None; ids are not used again."""
+        for name, tracker in self._trackers.items():
+            if camera in {None, name}:
+                tracker.reset()
 
     def recognize(
         self, frames: Sequence[Frame], boxes: Sequence[Sequence[Region]] | None = None
@@ -226,25 +216,21 @@ class Recognizer:
             features = None if features is None else features[kept]
         final = tuple(detections)
         if settings.regions != 'frame':
-            tracker = self._tracker(frame, settings)
+            tracker = self._tracker(frame.camera, settings.tracker)
             final = tracker.update(frame.stamp_ns, (width, height), detections, log_probs)
         stage_ms['tracking'] = (perf_counter() - start) * 1e3
         times: Mapping[str, float] = MappingProxyType(stage_ms)
         return Recognition(frame.camera, frame.stamp_ns, (width, height), final, times, features)
 
-    def _tracker(self, frame: Frame, settings: RecognizerSettings) -> 'Tracker':
-        """Return the camera's tracker, a fresh one after a jump back in time."""
-        camera = self._cameras.get(frame.camera)
-        if camera is None or camera.settings != settings.tracker:
-            from alexnet_ros.tracking import Tracker
-
-            tracker = Tracker(settings.tracker)
-            camera = _Camera(tracker, settings.tracker, frame.stamp_ns)
-            self._cameras[frame.camera] = camera
-        if frame.stamp_ns < camera.last_ns:
-            camera.tracker.reset()
-        camera.last_ns = frame.stamp_ns
-        return camera.tracker
+    def _tracker(self, camera: str, settings: TrackerSettings) -> Tracker:
+        """Return the camera's tracker; it starts again when its settings change."""
+        tracker = self._trackers.get(camera)
+        if tracker is None:
+            tracker = self._trackers[camera] = Tracker(settings)
+        if tracker.settings != settings:
+            tracker.settings = settings
+            tracker.reset()
+        return tracker
 
     def close(self) -> None:
         """Close the engine and forget all tracks; calling again does nothing."""

@@ -264,6 +264,19 @@ def test_jump_back_in_time_starts_again(package: ModelPackage) -> None:
         assert watch(made, [step * SECOND // 10 for step in range(3)])[:2] == [None, None]
 
 
+def test_ids_are_not_used_again(package: ModelPackage) -> None:
+    with recognizer(package, regions='detections', confirm_hits=1) as made:
+        ids = watch(made, [5 * SECOND]) + watch(made, [1 * SECOND])
+        made.reset()
+        ids += watch(made, [2 * SECOND])
+        made.settings = replace(
+            made.settings, tracker=TrackerSettings(confirm_hits=1, confirm_window=2)
+        )
+        ids += watch(made, [3 * SECOND])
+    assert None not in ids
+    assert len(set(ids)) == 4
+
+
 def test_cameras_are_followed_apart(package: ModelPackage) -> None:
     stamps = [step * SECOND // 10 for step in range(3)]
     with recognizer(package, regions='detections', confirm_hits=3) as made:
@@ -282,7 +295,7 @@ def test_settings_change_between_frames(package: ModelPackage) -> None:
         made.settings = replace(made.settings, top_k=1, score_threshold=1.0)
         (after,) = made.recognize([Frame(plain(RED), 2)])
         made.settings = replace(made.settings, tracker=TrackerSettings(confirm_hits=1))
-        made.settings = replace(made.settings, regions='detections')
+        made.settings = replace(made.settings, regions='detections', score_threshold=0.0)
         assert watch(made, [3])[0] is not None
     assert len(before.detections[0].classification.results) == 3  # grey is none of them
     assert len(after.detections[0].classification.results) == 1
