@@ -126,8 +126,7 @@ class ClassifierNode(ManagedNode):
             port.publish_labels(recognizer.package, settings.recognizer.score_threshold)
         info = recognizer.engine.info
         self.get_logger().info(
-            f'model {info.model_name} ({info.precision}) on {info.backend}, {info.device}: '
-            f'{info.reason}'
+            f'model {info.model_name} ({info.precision}) runs in {info.backend} on {info.device}'
         )
 
     def do_activate(self) -> None:

@@ -4,8 +4,10 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from alexnet_ros import codec
+from alexnet_ros.codec.headers import header_of, kind_of
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.errors import EngineFatalError, EngineRunError, ImageFormatError
 from alexnet_ros.recognizer import Recognizer
@@ -99,7 +101,7 @@ class Pipeline:
                 if not port.overlay_watched():
                     smallest_wh = smallest_useful_wh(recognizer, settings)
                 image_rgb = codec.rgb_from_compressed(message, smallest_wh)
-                full_wh = codec.compressed_size_wh(message) if smallest_wh else None
+                full_wh = size_wh_of(message) if smallest_wh else None
             else:
                 image_rgb, full_wh = codec.rgb_from_image(message), None
         except ImageFormatError as error:
@@ -247,3 +249,10 @@ def smallest_useful_wh(
     if spec.resize == 'centre_crop':
         return spec.resize_px, spec.resize_px
     return spec.width, spec.height
+
+
+def size_wh_of(message: Any) -> tuple[int, int]:
+    """Return the size of a compressed image before any reduction, pixels."""
+    data = memoryview(message.data)
+    header = header_of(data, kind_of(data))
+    return header.width, header.height

@@ -5,6 +5,7 @@ rclpy's own signal handlers invalidate the context before ``on_shutdown`` can
 run, so they stay off; Python's handlers set a flag that the spin loop reads.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
 
 from alexnet_ros.errors import AlexnetRosError
@@ -24,6 +26,31 @@ from alexnet_ros.ros.lifecycle import ManagedNode
 SPIN_S = 0.1  # how long a signal may wait for the spin loop
 EXIT_BOUND_S = 1.7  # after this a clean end is given up
 MOST_ERRORS = 20  # exceptions out of callbacks in a row before giving up
+
+
+class RosLogHandler(logging.Handler):
+    """
+    Sends what the package logs through Python's ``logging`` to the ROS log.
+
+    :param logger: of the node.
+    """
+
+    def __init__(self, logger: RcutilsLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass one record on with the level that is next to its own."""
+        # rclpy ties a level to the line that logs, so each has its own call.
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(text)
+        else:
+            self._logger.debug(text)
 
 
 def make_executor(choice: str) -> Executor:
@@ -74,6 +101,9 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     try:
         node = make_node()
         node.exit_hook = _bound_exit
+        package_log = logging.getLogger('alexnet_ros')
+        package_log.setLevel(logging.INFO)
+        package_log.addHandler(RosLogHandler(node.get_logger()))
         nodes.append(node)
         executor = make_executor(getattr(node, 'executor_choice', 'auto'))
         executor.add_node(node)
@@ -85,6 +115,8 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         _close(nodes, executor)
     sys.stdout.flush()
     sys.stderr.flush()
+    if any(thread.daemon and thread.name == 'inference' for thread in threading.enumerate()):
+        os._exit(code)  # it hangs in a library that must not see the interpreter go
     return code
 
 

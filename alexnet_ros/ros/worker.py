@@ -113,15 +113,15 @@ class Worker:
             recognizer.close()
 
     def _loop(self, recognizer: Recognizer) -> None:
-        due_s = 0.0
+        turn_s = -float('inf')
         while not self._stop.is_set():
             batch_wait_s, period_s = self._wait()
-            arrivals = self._mailbox.take(POLL_S, batch_wait_s, due_s)
+            arrivals = self._mailbox.take(POLL_S, batch_wait_s, turn_s + period_s)
             if not arrivals:
                 continue
             now_s = time.monotonic()
             # Keep the pace over late frames, but never save up missed turns.
-            due_s = max(due_s + period_s, now_s + period_s / 2)
+            turn_s = max(turn_s + period_s, now_s - period_s / 2)
             self.busy_since_s = now_s
             try:
                 if self._reset.is_set():

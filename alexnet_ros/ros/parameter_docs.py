@@ -1,0 +1,83 @@
+"""
+The parameter file and the parameter table, written from the declarations.
+
+``python -m alexnet_ros.ros.parameter_docs`` writes both anew; a test fails
+when they differ from the declarations.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alexnet_ros.config import ClassifierSettings, flat_fields
+from alexnet_ros.ros.parameters import default_of
+
+BEGIN, END = '<!-- parameters -->', '<!-- end of parameters -->'
+ROOT = Path(__file__).resolve().parents[2]
+YAML = ROOT / 'config' / 'classifier.param.yaml'
+MANUAL = ROOT / 'docs' / 'node.md'
+HEAD = """\
+# Every parameter of the classifier node with its default value.
+# Written by `python -m alexnet_ros.ros.parameter_docs`.
+/**:
+  ros__parameters:
+"""
+
+
+def yaml_text(value: Any) -> str:
+    """Return a value as YAML that ROS reads back with the same type."""
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).split('\n...')[0].strip()
+
+
+def range_text(facts: Any) -> str:
+    """Return the allowed values of one setting, or an empty text."""
+    if facts['choices']:
+        return ', '.join(facts['choices'])
+    if facts['low'] is None:
+        return ''
+    return f'{facts["low"]} to {facts["high"]}'
+
+
+def parameter_file(kind: type) -> str:
+    """Return a parameter file with all settings of a class at their defaults."""
+    lines = [HEAD]
+    for name, field in flat_fields(kind).items():
+        facts = field.metadata
+        notes = [part for part in (range_text(facts), 'live' if facts['live'] else '') if part]
+        note = f' ({"; ".join(notes)})' if notes else ''
+        lines.append(f'    # {facts["text"]}{note}\n')
+        lines.append(f'    {name}: {yaml_text(default_of(field))}\n')
+    return ''.join(lines)
+
+
+def parameter_table(kind: type) -> str:
+    """Return a Markdown table of all settings of a class."""
+    lines = ['| parameter | default | allowed | live | meaning |', '|---|---|---|---|---|']
+    for name, field in flat_fields(kind).items():
+        facts = field.metadata
+        lines.append(
+            f'| `{name}` | `{yaml_text(default_of(field))}` | {range_text(facts)} | '
+            f'{"yes" if facts["live"] else "no"} | {facts["text"]} |'
+        )
+    return '\n'.join(lines) + '\n'
+
+
+def manual_with_table(manual: str, kind: type) -> str:
+    """Return a manual with the table between its two marks replaced."""
+    before, rest = manual.split(BEGIN)
+    _, after = rest.split(END)
+    return f'{before}{BEGIN}\n{parameter_table(kind)}{END}{after}'
+
+
+def main() -> int:
+    """Write the parameter file and the table in the manual."""
+    YAML.write_text(parameter_file(ClassifierSettings), encoding='utf-8')
+    manual = MANUAL.read_text(encoding='utf-8')
+    MANUAL.write_text(manual_with_table(manual, ClassifierSettings), encoding='utf-8')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
