@@ -316,6 +316,11 @@ class NavigatorSettings:
         False, "Do nothing before the model's label_info has confirmed the table."
     )
 
+    def __post_init__(self) -> None:
+        """Refuse a limit by distance that no measured distance could end."""
+        if self.limit_distance_m and self.velocity_source == 'none':
+            raise ConfigError('limit_distance_m needs velocity_source twist or odom')
+
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
     """

@@ -179,10 +179,7 @@ class Navigator:
         """
         self._advance(now)
         self._rules.expire()
-        cap = self.settings.max_speed_mps
-        found = self._sources.lowest(cap)
-        if found is None and self.settings.release_to == 'cap':
-            found = (cap, SpeedSource('cap', speed_mps=cap))
+        found = self._lowest()
         limit = None if found is None else found[0]
         changed = limit != self._limit_mps
         if found is not None and changed:
@@ -208,10 +205,15 @@ class Navigator:
         return [name for name, on in reasons.items() if on]
 
     @property
-    def limited_by(self) -> str:
-        """The source of the limit in force, empty without one."""
-        found = self._sources.lowest(self.settings.max_speed_mps)
-        return '' if found is None else found[1].name
+    def state(self) -> tuple[float, str] | None:
+        """The limit in force, metres a second, and its source; None without one."""
+        found = self._lowest()
+        return None if found is None else (found[0], found[1].name)
+
+    @property
+    def last_fault(self) -> str:
+        """Why the last message was refused, empty if it was taken."""
+        return self._last_fault
 
     @property
     def signs_in_view(self) -> int:
@@ -219,6 +221,13 @@ class Navigator:
         return len(self._sightings)
 
     # Helpers
+
+    def _lowest(self) -> tuple[float, SpeedSource] | None:
+        cap = self.settings.max_speed_mps
+        found = self._sources.lowest(cap)
+        if found is None and self.settings.release_to == 'cap':
+            return cap, SpeedSource('cap', speed_mps=cap)
+        return found
 
     def _advance(self, now: Moment) -> None:
         """Let the clocks run on; tell of jumps and staleness."""

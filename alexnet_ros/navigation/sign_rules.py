@@ -118,6 +118,9 @@ class SignRules:
             speed_mps = action.speed_mps
         elif speed_mps is None:
             return
+        last = self._sources.get(name)
+        if speed_mps is not None and last is not None and last.speed_mps is not None:
+            speed_mps = min(speed_mps, last.speed_mps)  # seeing more never lets go
         self._sources.put(SpeedSource(
             name, speed_mps=speed_mps, percent=action.percent,
             ends_s=self._clock.held_s + (action.seconds or hold_s), cause=one))

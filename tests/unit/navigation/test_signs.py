@@ -123,7 +123,7 @@ def test_limit_expires_by_time_only_while_images_come() -> None:
 
 
 def test_limit_expires_by_distance_travelled() -> None:
-    drive = Drive({'limit_distance_m': 20.0})
+    drive = Drive({'limit_distance_m': 20.0, 'velocity_source': 'twist'})
     drive.see(sign(LIMIT_30))
     for _ in range(30):
         drive.navigator.observe_speed(-5.0, drive.now)
