@@ -1,0 +1,100 @@
+"""``alexnet_ros classify``: what whole images show."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.cli.output import (
+    add_model_options,
+    open_recognizer,
+    print_error,
+    print_json,
+    share,
+    shown_path,
+    whole,
+)
+from alexnet_ros.codec import rgb_from_file
+from alexnet_ros.config import RecognizerSettings
+from alexnet_ros.errors import ImageFormatError
+from alexnet_ros.records import Classification, Frame
+
+AT_ONCE = 8  # images in one batch; more would only hold more memory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_model_options(parser)
+    parser.add_argument(
+        '--top-k', type=whole(1, 100), default=5, metavar='K',
+        help='hypotheses for each image (default: 5)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--score-threshold', type=share, default=0.0, metavar='P',
+        help="below this probability an image is unknown, beside the model's own rule",
+    )  # fmt: skip
+    parser.add_argument('--json', action='store_true', help='print one JSON object an image')
+    parser.add_argument(
+        'images', nargs='+', type=Path, metavar='IMAGE', help='JPEG, PNG, PPM, PGM or BMP'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Classify all images; 1 if one of them could not be read."""
+    settings = RecognizerSettings(
+        regions='frame', top_k=args.top_k, score_threshold=args.score_threshold
+    )
+    failed = False
+    with open_recognizer(args, settings) as recognizer:
+        for group in _groups(args.images):
+            frames = []
+            paths = []
+            for path in group:
+                try:
+                    frames.append(Frame(rgb_from_file(path), 0, str(path)))
+                except ImageFormatError as error:
+                    print_error('classify', f'{shown_path(path)}: {error}')
+                    failed = True
+                else:
+                    paths.append(path)
+            for path, found in zip(paths, recognizer.recognize(frames), strict=True):
+                _print(path, found.detections[0].classification, as_json=args.json)
+    return int(failed)
+
+
+def _groups(paths: list[Path]) -> Iterator[list[Path]]:
+    for start in range(0, len(paths), AT_ONCE):
+        yield paths[start : start + AT_ONCE]
+
+
+def json_of(path: Path, found: Classification) -> dict[str, Any]:
+    """
+    Return what ``--json`` prints for one image.
+
+    An unknown image has class_id -1 and keeps its hypotheses; its score is
+    that of the best one.
+    """
+    best = found.best
+    return {
+        'file': shown_path(path),
+        'class_id': best.class_id if best else -1,
+        'class_name': best.class_name if best else 'unknown',
+        'score': found.results[0].score if found.results else 0.0,
+        'unknown': found.unknown,
+        'results': [
+            {'class_id': one.class_id, 'class_name': one.class_name, 'score': one.score}
+            for one in found.results
+        ],
+    }
+
+
+def _print(path: Path, found: Classification, *, as_json: bool) -> None:
+    """Print one image: the answer, then the hypotheses below it."""
+    if as_json:
+        print_json(json_of(path, found))
+        return
+    best = found.best
+    answer = f'{best.class_name} ({best.score:.1%})' if best else 'unknown'
+    print(f'{shown_path(path)}: {answer}')
+    for one in found.results:
+        print(f'  {one.score:6.1%}  {one.class_name} [{one.class_id}]')
