@@ -1,0 +1,139 @@
+"""``alexnet_ros recognize``: find and classify signs in images and videos."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros import overlay
+from alexnet_ros.cli.media import Bar, Media, MediaWriter, open_media
+from alexnet_ros.cli.output import (
+    add_model_options,
+    open_recognizer,
+    print_error,
+    print_json,
+    share,
+    shown_path,
+    whole,
+)
+from alexnet_ros.config import FinderSettings, RecognizerSettings, settings_from_mapping
+from alexnet_ros.errors import ImageFormatError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.records import Detection, Frame, Recognition
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_model_options(parser)
+    parser.add_argument('files', nargs='+', type=Path, metavar='IMAGE|VIDEO')
+    parser.add_argument(
+        '--regions', choices=('signs', 'frame'), default='signs',
+        help='find signs, or classify whole frames (default: signs)',
+    )
+    parser.add_argument(
+        '--output', type=Path, metavar='DIR', help='write annotated pictures and videos there'
+    )
+    parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
+    parser.add_argument(
+        '--every', type=whole(1, 10_000), default=1, metavar='N',
+        help='look at every N-th frame of a video (default: 1)',
+    )
+    parser.add_argument(
+        '--score-threshold', type=share, default=0.0, metavar='P',
+        help="below this probability a sign is unknown, beside the model's own rule",
+    )
+    parser.add_argument(
+        '--max-regions', type=whole(1, 64), default=FinderSettings().max_regions, metavar='N',
+        help='most candidates classified in a frame (default: %(default)s)',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Recognise file after file; 1 if one of them could not be read."""
+    settings = settings_from_mapping(RecognizerSettings, {
+        'regions': args.regions, 'score_threshold': args.score_threshold,
+        'max_regions': args.max_regions,
+    })
+    failed = False
+    with open_recognizer(args, settings) as recognizer:
+        writer = MediaWriter(args.output) if args.output else None
+        for path in args.files:
+            try:
+                with open_media(path) as media:
+                    _recognize_file(media, recognizer, args, writer)
+            except ImageFormatError as error:
+                print_error('recognize', f'{shown_path(path)}: {error}')
+                failed = True
+    return int(failed)
+
+
+def _recognize_file(
+    media: Media, recognizer: Recognizer, args: argparse.Namespace, writer: MediaWriter | None
+) -> None:
+    """Recognise the frames of one file and tell about each."""
+    recognizer.reset()
+    out = writer.sink(media) if writer else None
+    bar = Bar(media.path.name, media.frames)
+    try:
+        for number, frame, recognition in recognized(media, recognizer, args.every):
+            if args.json:
+                print_json(json_from_recognition(media.path, number, recognition))
+            else:
+                _print_text(media, number, recognition)
+            if out:
+                out.write(overlay.draw(frame.image_rgb, recognition))
+            bar.update(number + 1)
+    finally:
+        bar.close()
+        if out:
+            out.close()
+
+
+def recognized(
+    media: Media, recognizer: Recognizer, every: int = 1
+) -> Iterator[tuple[int, Frame, Recognition]]:
+    """
+    Yield number, frame and recognition of the frames of one file.
+
+    :param every: look at every so many-th frame.
+    """
+    for number, (stamp_ns, image_rgb) in enumerate(media):
+        if number % every == 0:
+            frame = Frame(image_rgb, stamp_ns)
+            yield number, frame, recognizer.recognize([frame])[0]
+
+
+def json_from_detection(detection: Detection) -> dict[str, Any]:
+    """Return the contract's object for one detection; -1 and ``unknown`` without a class."""
+    found = detection.classification
+    best = found.best
+    first = found.results[0].score if found.results else 0.0
+    return {
+        'bbox_xywh': [round(value, 1) for value in detection.bbox_xywh],
+        'class_id': -1 if best is None else best.class_id,
+        'class_name': 'unknown' if best is None else best.class_name,
+        'score': round(first, 4),
+        'unknown': best is None,
+        'track_id': detection.track_id,
+    }
+
+
+def json_from_recognition(path: Path, number: int, recognition: Recognition) -> dict[str, Any]:
+    """Return the contract's object for one frame."""
+    return {
+        'file': shown_path(path),
+        'frame': number,
+        'stamp_s': round(recognition.stamp_ns / 1e9, 6),
+        'detections': [json_from_detection(found) for found in recognition.detections],
+    }
+
+
+def _print_text(media: Media, number: int, recognition: Recognition) -> None:
+    """Print the detections of an image, and of a video what is confirmed."""
+    for found in recognition.detections:
+        if media.frames != 1 and not found.newly_confirmed:
+            continue
+        x, y, width, height = (round(value) for value in found.bbox_xywh)
+        where = f'{width}x{height} at {x},{y}'
+        when = '' if media.frames == 1 else f' {recognition.stamp_ns / 1e9:.2f} s frame {number}'
+        print(f'{shown_path(media.path)}{when}: {overlay.caption(found)} ({where})', flush=True)
