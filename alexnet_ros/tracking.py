@@ -55,10 +55,17 @@ class _Track:
     probabilities: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def predicted(self, stamp_ns: int) -> BBoxXYWH:
-        """Return the box expected at a time, by speed and growth."""
+        """
+        Return the box expected at a time, by speed and growth.
+
+        What grows by a rate also moves out from the vanishing point by it, so
+        its speed grows alike.
+        """
         elapsed = (stamp_ns - self.seen_ns) / 1e9
         x, y, width, height = self.bbox
         scale = math.exp(max(-0.7, min(0.7, self.growth * elapsed)))
+        if abs(self.growth) > 1e-3:
+            elapsed = (scale - 1) / self.growth
         middle_x = x + width / 2 + self.speed[0] * elapsed
         middle_y = y + height / 2 + self.speed[1] * elapsed
         return (
@@ -192,7 +199,8 @@ class Tracker:
         pairs = []
         for number, track in enumerate(self._tracks):
             expected = track.predicted(stamp_ns)
-            unsure = 0.35 if track.sights > 1 else 0.6  # a first sight has no speed yet
+            unseen_s = (stamp_ns - track.seen_ns) / 1e9
+            unsure = 0.9 if track.sights == 1 else min(0.9, 0.35 + unseen_s)  # no speed at first
             for row, detection in enumerate(detections):
                 near = _likeness(expected, detection.bbox_xywh, unsure)
                 if near > 0:
