@@ -14,6 +14,7 @@ from typing import Any
 from alexnet_ros.config import TensorRtSettings
 from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.trt_api import TensorRtApi
+from alexnet_ros.engine.trt_turing import NEEDED_FOR, convolve_products
 from alexnet_ros.engine.trt_watch import BuildWatch, guarded
 from alexnet_ros.errors import EngineBuildError, EngineUnavailableError
 
@@ -118,6 +119,8 @@ def _build(
             f'{api.flavour} {api.version} cannot read the network: {_parser_errors(parser)}'
         )
     config = builder.create_builder_config()
+    if compute_capability == NEEDED_FOR and known_capabilities(api):
+        convolve_products(trt, network)
     if compute_capability is not None:
         set_compute_capability(api, config, compute_capability)
     _set_precision(trt, network, config, strongly_typed=strong)
@@ -228,14 +231,13 @@ def _set_options(
 
 def _set_profile(builder: Any, network: Any, config: Any, shapes: Shapes) -> None:
     """Let the batch, the only dynamic dimension, run from smallest to largest."""
-    tensor = network.get_input(0)
-    expected = (-1, shapes.height, shapes.width, 3)
-    got = tuple(tensor.shape)
-    if network.num_inputs != 1 or got != expected:
+    tensors = [network.get_input(index) for index in range(network.num_inputs)]
+    expected, got = [(-1, shapes.height, shapes.width, 3)], [tuple(t.shape) for t in tensors]
+    if got != expected:
         raise EngineBuildError(
-            f'the network must have one input of shape {expected}, got {network.num_inputs} '
-            f'with shape {got}; export it again'
+            f'the network must have one input of shape {expected[0]}, got {got}; export it again'
         )
+    tensor = tensors[0]
     profile = builder.create_optimization_profile()
     profile.set_shape(
         tensor.name, *((n, shapes.height, shapes.width, 3) for n in shapes.batches)
@@ -263,9 +265,9 @@ def _parser_errors(parser: Any) -> str:
     lines = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        name = ''
-        with contextlib.suppress(Exception):  # 8.5 has no node names
-            name = error.node_name()
-        where = f'node {error.node()} {name}'.strip()
+        words = [f'node {error.node()}']
+        with contextlib.suppress(AttributeError):  # 8.5 does not tell them
+            words += [error.node_name(), f'({error.node_operator()})']
+        where = ' '.join(word for word in words if word)
         lines.append(f'{where}: {" ".join(error.desc().split())}')
     return ' | '.join(lines[:4]) or 'no reason given'

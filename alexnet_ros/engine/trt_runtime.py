@@ -104,7 +104,7 @@ class TensorRtEngine:
     def _check(self, batch: NDArray[np.uint8]) -> None:
         """Refuse what is not (N, H, W, 3) uint8."""
         height, width = self.info.input_hw
-        shape = getattr(batch, 'shape', ())
+        shape: tuple[int, ...] = getattr(batch, 'shape', ())
         dtype = getattr(batch, 'dtype', type(batch).__name__)
         if len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] < 1 or dtype != np.uint8:
             raise ImageFormatError(

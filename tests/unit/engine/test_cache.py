@@ -1,0 +1,273 @@
+import dataclasses
+import json
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alexnet_ros.engine import cache as cache_module
+from alexnet_ros.engine.cache import EngineCache, EngineKey, default_folder, sidecar
+from alexnet_ros.errors import EngineBuildError, EngineCacheError
+
+KEY = EngineKey(
+    model='signs', onnx_sha256='ab' * 32, flavour='tensorrt', tensorrt='10.3.0', gpu='Orin',
+    compute_capability='8.7', driver='L4T 36.4, CUDA 12.6', platform='linux aarch64',
+    precision='int8', shapes='image [1..4..16, 128, 128, 3]', flags='level=3',
+)  # fmt: skip
+DATA = bytes(range(256)) * 8
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / 'cache')
+
+
+def test_stored_engine_is_loaded_again(cache: EngineCache) -> None:
+    assert cache.load(KEY) is None
+    path = cache.store(KEY, DATA, 1.5)
+    assert path == cache.path(KEY)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert cache.load(KEY) == DATA
+    assert not list(cache.folder.glob('.*')), 'a draft was left'
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        facts = json.loads(sidecar(path).read_text())
+        change(facts)
+        sidecar(path).write_text(json.dumps(facts))
+
+    return apply
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name('elsewhere'))
+    path.symlink_to('elsewhere')
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    'flipped byte': (flip, 'SHA-256'),
+    'truncated': (lambda p: p.write_bytes(p.read_bytes()[:-1]), 'bytes'),
+    'empty': (lambda p: p.write_bytes(b''), 'bytes'),
+    'longer': (lambda p: p.write_bytes(p.read_bytes() + b'x'), 'bytes'),
+    'other TensorRT': (edit(lambda f: f['key'].update(tensorrt='8.6.1')), "tensorrt was '8.6.1'"),
+    'other model': (edit(lambda f: f['key'].update(onnx_sha256='cd' * 32)), 'onnx_sha256 was'),
+    'other GPU': (edit(lambda f: f['key'].update(gpu='Thor')), "gpu was 'Thor', is 'Orin'"),
+    'other driver': (edit(lambda f: f['key'].update(driver='1')), "driver was '1'"),
+    'key with more': (edit(lambda f: f['key'].update(more=1)), 'more was 1'),
+    'no key': (edit(lambda f: f.pop('key')), 'no key'),
+    'no size': (edit(lambda f: f.update(bytes='many')), 'no size'),
+    'other hash': (edit(lambda f: f.update(sha256='00' * 32)), 'SHA-256'),
+    'other format': (edit(lambda f: f.update(format=99)), 'another format'),
+    'no sidecar': (lambda p: sidecar(p).unlink(), 'sidecar file is missing'),
+    'sidecar no JSON': (lambda p: sidecar(p).write_bytes(b'\xff{'), 'sidecar file cannot be read'),
+    'sidecar huge': (lambda p: sidecar(p).write_text('[' * 100_000), 'cannot be read'),
+    'sidecar a list': (lambda p: sidecar(p).write_text('[]'), 'another format'),
+    'a link': (link, 'cannot be read'),
+    'a folder': (folder, 'cannot be read'),
+    'a pipe': (fifo, 'cannot be read'),
+    'writable by others': (lambda p: p.chmod(0o666), 'another user'),
+    'sidecar writable': (lambda p: sidecar(p).chmod(0o666), 'another user'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS)
+def test_whatever_fails_a_check_is_set_aside_with_the_reason(
+    cache: EngineCache, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    apply, reason = FAULTS[fault]
+    path = cache.store(KEY, DATA, 1.0)
+    apply(path)
+    with caplog.at_level(logging.WARNING):
+        assert cache.load(KEY) is None
+    assert reason in caplog.text
+    assert 'rebuilt' in caplog.text
+    assert not path.exists()
+    assert path.with_name(f'{path.name}.refused').exists() or fault == 'a link'
+    cache.store(KEY, DATA, 1.0)
+    assert cache.load(KEY) == DATA
+
+
+def test_upgrade_keeps_the_name_and_another_model_does_not() -> None:
+    for name in ('tensorrt', 'driver', 'platform'):
+        assert dataclasses.replace(KEY, **{name: 'other'}).name == KEY.name
+    rest = {field.name for field in dataclasses.fields(KEY)} - {'tensorrt', 'driver', 'platform'}
+    for name in rest - {'kind'}:
+        assert dataclasses.replace(KEY, **{name: 'other'}).name != KEY.name
+
+
+def test_model_name_cannot_leave_the_folder(cache: EngineCache) -> None:
+    path = cache.path(dataclasses.replace(KEY, model='../../etc/passwd'))
+    assert path.parent == cache.folder
+
+
+def test_crash_while_writing_leaves_the_old_engine(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.store(KEY, DATA, 1.0)
+
+    def full(_handle: int) -> None:
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        with pytest.raises(EngineCacheError, match='No space left on device'):
+            cache.store(KEY, b'new' * 9, 1.0)
+    assert cache.load(KEY) == DATA
+    assert not list(cache.folder.glob('.*'))
+
+
+def test_crash_between_engine_and_sidecar_is_noticed(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.store(KEY, DATA, 1.0)
+    write = cache_module._write
+
+    def only_engine(path: Path, data: bytes) -> None:
+        if path.suffix == '.json':
+            raise OSError(5, 'Input/output error')
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, '_write', only_engine)
+        with pytest.raises(EngineCacheError):
+            cache.store(KEY, DATA[::-1], 1.0)
+    assert cache.load(KEY) is None
+
+
+def test_entries_tell_the_state_of_each_file(cache: EngineCache) -> None:
+    cache.store(KEY, DATA, 1.0)
+    other = dataclasses.replace(KEY, model='other')
+    flip(cache.store(other, DATA, 1.0))
+    third = dataclasses.replace(KEY, model='third')
+    cache.set_aside(cache.store(third, DATA, 1.0), 'a test')
+    found = {entry.path.name.split('-')[0]: entry for entry in cache.entries()}
+    assert found['signs'].state == 'ok'
+    assert found['signs'].bytes == len(DATA)
+    assert found['signs'].key['gpu'] == 'Orin'
+    assert 'SHA-256' in found['other'].state
+    assert 'set aside' in found['third'].state
+    assert len(cache.entries()) == 3, 'looking must not change anything'
+
+
+def test_default_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    assert default_folder() == tmp_path / 'alexnet_ros'
+    monkeypatch.setenv('XDG_CACHE_HOME', 'relative')  # to be ignored, says the XDG standard
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert default_folder() == tmp_path / '.cache/alexnet_ros'
+
+
+def test_lock_is_waited_for(cache: EngineCache) -> None:
+    order: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with cache.lock(KEY, 10):
+            entered.set()
+            leave.wait(10)
+            order.append('first')
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert entered.wait(10)
+    with cache.lock(KEY, 10, lambda _: leave.set()):
+        order.append('second')
+    thread.join(10)
+    assert order == ['first', 'second']
+
+
+def test_lock_held_too_long_is_an_error(cache: EngineCache) -> None:
+    with (
+        cache.lock(KEY, 1),
+        pytest.raises(EngineBuildError, match='another process'),
+        cache.lock(KEY, 0),
+    ):
+        pass
+
+
+def hold(folder: str, ready: Any, leave: Any) -> None:
+    with EngineCache(folder).lock(KEY, 10):
+        ready.set()
+        leave.wait(30)
+
+
+def test_lock_of_a_killed_process_is_free(cache: EngineCache) -> None:
+    context = multiprocessing.get_context('spawn')
+    ready, leave = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(str(cache.folder), ready, leave))
+    process.start()
+    assert ready.wait(30)
+    with pytest.raises(EngineBuildError), cache.lock(KEY, 0):
+        pass
+    process.kill()
+    process.join(30)
+    with cache.lock(KEY, 0):
+        pass
+
+
+def test_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    assert EngineCache(tmp_path / 'a/b').folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize('mode', [0o770, 0o707, 0o777])
+def test_folder_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    (tmp_path / 'cache').mkdir()
+    (tmp_path / 'cache').chmod(mode)
+    with pytest.raises(EngineCacheError, match='chmod 0700'):
+        EngineCache(tmp_path / 'cache')
+
+
+def test_folder_whose_parent_others_can_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'open').mkdir()
+    (tmp_path / 'open').chmod(0o777)
+    with pytest.raises(EngineCacheError, match='could be replaced'):
+        EngineCache(tmp_path / 'open/cache')
+
+
+def test_folder_of_someone_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = os.geteuid()
+    monkeypatch.setattr(os, 'geteuid', lambda: uid + 1)
+    with pytest.raises(EngineCacheError, match='belongs to user'):
+        EngineCache(tmp_path / 'cache')
+
+
+def test_folder_that_is_a_link_or_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'real').mkdir(mode=0o700)
+    (tmp_path / 'cache').symlink_to('real')
+    with pytest.raises(EngineCacheError, match='is a link'):
+        EngineCache(tmp_path / 'cache')
+    (tmp_path / 'file').touch()
+    with pytest.raises(EngineCacheError, match='cannot be made'):
+        EngineCache(tmp_path / 'file')
+
+
+def test_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, 'access', lambda *_: False)
+    with pytest.raises(EngineCacheError, match='rebuilt at every start'):
+        EngineCache(tmp_path / 'cache')
