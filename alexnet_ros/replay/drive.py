@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.records import BBoxXYWH
 from alexnet_ros.replay.bagwriter import BagWriter
+from alexnet_ros.replay.pictures import jpeg_from_rgb
 from alexnet_ros.replay.scene import PlacedSign, Pose, Scene
 from alexnet_ros.replay.sign_art import NAMES
 
@@ -203,7 +203,7 @@ def write_drive_bag(
                 bag.write_jpeg(
                     f'{topic}/compressed',
                     frame.stamp_ns,
-                    jpeg_from_rgb(frame.image_rgb),
+                    jpeg_from_rgb(frame.image_rgb, 90),
                     frame_id='camera',
                 )
             else:
@@ -212,10 +212,3 @@ def write_drive_bag(
     truth.write_csv(Path(folder) / 'truth.csv')
     truth.write_boxes_csv(Path(folder) / 'boxes.csv')
     return truth
-
-
-def jpeg_from_rgb(image_rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """Encode a picture as JPEG; ``quality`` 1 to 100."""
-    return cv2.imencode('.jpg', image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[
-        1
-    ].tobytes()

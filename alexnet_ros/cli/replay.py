@@ -1,0 +1,274 @@
+"""``alexnet_ros replay``: bags through the recognizer, scored and reported."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.errors import BagError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.replay.compare import gate
+from alexnet_ros.replay.many import (
+    Task,
+    bags_in,
+    merge,
+    reports_of,
+    run_local,
+    run_ray,
+    write_summary,
+)
+from alexnet_ros.replay.progress import Progress
+from alexnet_ros.replay.replay import ReplayOptions, frames_of, replay_bag, score_recording
+from alexnet_ros.replay.report import read_report
+
+STOPPED = 130  # as the shell says it after Ctrl-C
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what chooses the model and what it looks at."""
+    parser.add_argument('--model', default='signs', help='model package: name or folder')
+    parser.add_argument('--backend', default='auto', help='onnxruntime, tensorrt, tensorrt_rtx')
+    parser.add_argument('--precision', help='int8, fp16 or fp32; without it the smallest')
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: as many as fit')
+    parser.add_argument(
+        '--regions',
+        choices=('signs', 'frame'),
+        default='signs',
+        help='look for signs in the frame, or classify it whole',
+    )
+    parser.add_argument(
+        '--topic',
+        action='append',
+        default=[],
+        metavar='TOPIC',
+        help='image topic, repeatable; without it all cameras of the bag',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='a setting of the recognizer, such as confirm_hits=4',
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``replay``."""
+    parser.add_argument(
+        'bags',
+        nargs='+',
+        metavar='BAG',
+        help='bag folder, .mcap, .db3, a folder of bags or a pattern',
+    )
+    parser.add_argument('--output', required=True, type=Path, help='folder for the results')
+    add_model_arguments(parser)
+    parser.add_argument(
+        '--realtime',
+        action='store_true',
+        help="in the bag's own time, dropping frames as the live node does",
+    )
+    parser.add_argument('--video', action='store_true', help='also write annotated video')
+    parser.add_argument(
+        '--truth', metavar='CSV', help='what is to be seen; a bare name is looked for in each bag'
+    )
+    parser.add_argument(
+        '--results',
+        metavar='BAG',
+        help='score these recorded results in place of running the model',
+    )
+    parser.add_argument(
+        '--compare', metavar='REPORT', type=Path, help='say what changed from another report.json'
+    )
+    parser.add_argument(
+        '--min-recall',
+        type=float,
+        metavar='SHARE',
+        help='exit 1 if less of the signs are confirmed',
+    )
+    parser.add_argument(
+        '--max-false', type=int, metavar='N', help='exit 1 if more signs are wrongly confirmed'
+    )
+    parser.add_argument(
+        '--actions',
+        default='sign_actions.yaml',
+        metavar='TABLE',
+        help="the navigator's table; 'none' for no navigation",
+    )
+    parser.add_argument('--jobs', type=int, default=1, help='bags at a time')
+    parser.add_argument('--ray', metavar='ADDRESS', help='run the bags on a Ray cluster')
+    parser.add_argument('--json', action='store_true', help='print the figures as one JSON line')
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the recognizer settings that the command line gives, checked."""
+    values: dict[str, Any] = {'regions': args.regions}
+    for text in args.set:
+        name, sign, value = text.partition('=')
+        if not sign:
+            raise BagError(f'--set takes NAME=VALUE, got {text!r}')
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = value
+    settings_from_mapping(RecognizerSettings, values)
+    return values
+
+
+def engine_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the engine options that the command line gives."""
+    options: dict[str, Any] = {'backend': args.backend}
+    if args.precision:
+        options['precision'] = args.precision
+    if args.threads:
+        options['threads'] = args.threads
+    return options
+
+
+def _truth_of(args: argparse.Namespace, bag: Path) -> Path | None:
+    """Return the truth of one bag: the file named, or one of that name in the bag."""
+    if args.truth is None:
+        return None
+    named = Path(args.truth)
+    inside = (bag if bag.is_dir() else bag.parent) / named
+    if not named.exists() and not named.is_absolute() and inside.exists():
+        return inside
+    return named
+
+
+def _options(args: argparse.Namespace, bag: Path) -> ReplayOptions:
+    return ReplayOptions(
+        topics=tuple(args.topic), realtime=args.realtime, video=args.video,
+        truth=_truth_of(args, bag), compare=args.compare,
+        actions='' if args.actions == 'none' else args.actions,
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay one bag or many; judge by the truth."""
+    bags = bags_in(args.bags)
+    several = len(bags) > 1 or args.ray is not None
+    if several and (args.results or args.compare):
+        raise BagError(f'--results and --compare take one bag, not {len(bags)}')
+    if several:
+        return _run_many(args, bags)
+    return _run_one(args, bags[0])
+
+
+def _run_one(args: argparse.Namespace, bag: Path) -> int:
+    settings = settings_of(args)
+    progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
+    options = _options(args, bag)
+    options = ReplayOptions(**{**vars(options), 'on_frame': progress.step})
+    if args.results:
+        found = score_recording(bag, args.output, args.results, options)
+    else:
+        checked = settings_from_mapping(RecognizerSettings, settings)
+        with Recognizer.open(args.model, settings=checked, **engine_of(args)) as recognizer:
+            print(
+                f'{recognizer.engine.info.backend} on {recognizer.engine.info.device}, '
+                f'model {recognizer.package.name}',
+                file=sys.stderr,
+            )
+            found = replay_bag(bag, args.output, recognizer, options)
+    progress.close()
+    for loss in found.losses:
+        print(f'not read: {loss}', file=sys.stderr)
+    report = read_report(args.output)
+    _print_one(args, report)
+    if not found.complete:
+        print('stopped before the end; the report holds what was done', file=sys.stderr)
+        return STOPPED
+    return _judge(args, [report])
+
+
+def _print_one(args: argparse.Namespace, report: dict[str, Any]) -> None:
+    """Print the figures of one report."""
+    truth = report['truth']
+    scores = (
+        {}
+        if truth is None
+        else {key: value for key, value in truth.items() if not isinstance(value, list)}
+    )
+    frames = sum(c['processed'] for c in report['cameras'].values())
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    'bag': report['bag']['path'],
+                    'output': str(args.output),
+                    'complete': report['complete'],
+                    'frames': frames,
+                    'signs': len(report['signs']),
+                    **scores,
+                }
+            )
+        )
+        return
+    for sign in report['signs']:
+        print(
+            f'{sign["confirmed_s"]:8.2f} s  {sign["class_name"]}  {sign["best_score"]:.2f}'
+            + (f'  [{sign["camera"]}]' if sign['camera'] else '')
+            + ('  WRONG' if sign['right'] is False else '')
+        )
+    if truth is not None:
+        print(
+            f'event precision {truth["event_precision"]:.3f}, recall '
+            f'{truth["event_recall"]:.3f}; frame accuracy {truth["frame_accuracy"]:.3f}'
+        )
+    print(f'{frames} frames; {args.output / "report.html"}')
+
+
+def _run_many(args: argparse.Namespace, bags: list[Path]) -> int:
+    settings, engine = settings_of(args), engine_of(args)
+    tasks = []
+    for bag, name in zip(bags, _names(bags), strict=True):
+        tasks.append(
+            Task(
+                str(bag.resolve()),
+                str((args.output / name).resolve()),
+                args.model,
+                settings,
+                engine,
+                _options(args, bag),
+            )
+        )
+    outcomes = []
+    progress = Progress(len(tasks), 'bags')
+    for outcome in run_ray(tasks, args.ray) if args.ray else run_local(tasks, args.jobs):
+        outcomes.append(outcome)
+        progress.step()
+        if 'error' in outcome:
+            print(f'{outcome["bag"]}: {outcome["error"]}', file=sys.stderr)
+    progress.close()
+    merged = merge(outcomes)
+    write_summary(args.output, merged)
+    if args.json:
+        print(json.dumps({key: value for key, value in merged.items() if key != 'runs'}))
+    else:
+        print(
+            f'{merged["bags"]} bags, {merged["failed"]} failed, {merged["frames"]} frames, '
+            f'{merged["signs"]} signs; {args.output / "index.html"}'
+        )
+    failed = 1 if merged['failed'] else 0
+    return _judge(args, reports_of(outcomes)) or failed
+
+
+def _names(bags: list[Path]) -> list[str]:
+    """Return a folder name for each bag; the same name twice gets a number."""
+    names: list[str] = []
+    for bag in bags:
+        name, number = bag.stem if bag.is_file() else bag.name, 2
+        while name in names:
+            name, number = f'{bag.stem}_{number}', number + 1
+        names.append(name)
+    return names
+
+
+def _judge(args: argparse.Namespace, reports: list[dict[str, Any]]) -> int:
+    """Return 1 and say why if the reports are not good enough."""
+    reasons = gate(reports, args.min_recall, args.max_false)
+    for reason in reasons:
+        print(f'not good enough: {reason}', file=sys.stderr)
+    return 1 if reasons else 0

@@ -1,0 +1,240 @@
+"""
+Many bags: one task a bag, on this machine's cores or over a Ray cluster.
+
+A bag that fails is reported and stops nothing.
+"""
+
+import contextlib
+import dataclasses
+import glob
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import partial
+from html import escape
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.errors import AlexnetRosError, BagError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.replay.bags import is_bag
+from alexnet_ros.replay.replay import ReplayOptions, replay_bag
+from alexnet_ros.replay.report import read_report
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    One bag to replay, as plain values that travel to another process.
+
+    :param model: name or path of the model package.
+    :param settings: flat names of :class:`RecognizerSettings`.
+    :param engine: options of the engine, such as ``backend`` and ``threads``.
+    """
+
+    bag: str
+    output: str
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    options: ReplayOptions = field(default_factory=ReplayOptions)
+
+
+def bags_in(names: Iterable[str]) -> list[Path]:
+    """
+    Return the bags that are meant.
+
+    :param names: bags, folders that hold bags at any depth, or glob patterns.
+    :raises BagError: a name leads to no bag.
+    """
+    found: dict[Path, None] = {}
+    for name in names:
+        # Path.glob takes no absolute patterns.
+        matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
+        places = [Path(match) for match in matches]
+        before = len(found)
+        for place in places:
+            found |= dict.fromkeys(_below(place))
+        if len(found) == before:
+            raise BagError(f'{name} is no bag and holds none')
+    return list(found)
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Yield the bags in a folder; a bag's own files are no bags of their own."""
+    if is_bag(place):
+        metadata = place.is_dir() and (place / 'metadata.yaml').exists()
+        loose = [] if metadata or place.is_file() else [p for p in place.iterdir() if is_bag(p)]
+        if len(loose) <= 1:
+            yield place
+        else:
+            yield from sorted(loose)
+    elif place.is_dir():
+        for part in sorted(place.iterdir()):
+            if not part.name.startswith('.'):
+                yield from _below(part)
+
+
+def run_task(task: Task) -> dict[str, Any]:
+    """
+    Replay one bag; never raises.
+
+    :returns: ``bag``, ``output`` and either ``error`` or the report's figures.
+    """
+    base = {'bag': task.bag, 'output': task.output}
+    try:
+        settings = settings_from_mapping(RecognizerSettings, dict(task.settings))
+        with Recognizer.open(task.model, settings=settings, **task.engine) as recognizer:
+            run = replay_bag(task.bag, task.output, recognizer, task.options)
+    except AlexnetRosError as error:
+        return {**base, 'error': str(error)}
+    except Exception as error:  # noqa: BLE001 - one bag must not end the others
+        return {**base, 'error': f'{type(error).__name__}: {error}'}
+    truth = None if run.scorer is None else run.scorer.as_json(run.names, run.start_ns)
+    figures = (
+        'event_precision',
+        'event_recall',
+        'events_right',
+        'events_false',
+        'events_expected',
+        'frame_accuracy',
+    )
+    return {
+        **base,
+        'complete': run.complete,
+        'frames': run.processed,
+        'signs': len(run.timeline.entries),
+        'losses': run.losses,
+        'truth': None if truth is None else {key: truth[key] for key in figures},
+    }
+
+
+def run_local(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
+    """Yield the outcome of each task as it ends; ``jobs`` processes at a time."""
+    if jobs <= 1 or len(tasks) <= 1:
+        yield from map(run_task, tasks)
+        return
+    share = max((os.cpu_count() or 1) // jobs, 1)
+    shared = [dataclasses.replace(t, engine={'threads': share, **t.engine}) for t in tasks]
+    with ProcessPoolExecutor(jobs, mp_context=get_context('spawn')) as pool:
+        waiting = {pool.submit(run_task, task): task for task in shared}
+        for done in as_completed(waiting):
+            yield _outcome(waiting[done], done.result)
+
+
+def run_ray(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
+    """
+    Yield the outcome of each task as it ends, run by a Ray cluster.
+
+    The bags, the model and the output folder must be where every worker finds
+    them, such as on a shared disk.
+
+    :param address: of the cluster, ``auto`` or ``local`` for one started here.
+    :raises BagError: Ray is not installed or the cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise BagError('--ray needs Ray: pip install "ray"') from error
+    try:
+        with contextlib.redirect_stdout(None):
+            ray.init(address=address, log_to_driver=False, logging_level='error')
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BagError(f'no Ray cluster at {address}: {error}') from error
+    try:
+        remote = ray.remote(num_cpus=1, max_retries=1)(run_task)
+        shared = [dataclasses.replace(t, engine={'threads': 1, **t.engine}) for t in tasks]
+        waiting = {remote.remote(task): task for task in shared}
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            task = waiting.pop(done)
+            yield _outcome(task, partial(ray.get, done))
+    finally:
+        ray.shutdown()
+
+
+def _outcome(task: Task, result: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return a task's outcome, also where its worker has died."""
+    try:
+        return result()
+    except Exception as error:  # noqa: BLE001 - one bag must not end the others
+        text = str(error).strip().splitlines() or ['']
+        return {
+            'bag': task.bag,
+            'output': task.output,
+            'error': f'the worker ended: {type(error).__name__}: {text[0]}',
+        }
+
+
+def merge(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add the outcomes of many bags up."""
+    good = [o for o in outcomes if 'error' not in o]
+    truths = [o['truth'] for o in good if o['truth'] is not None]
+    total = {
+        key: sum(t[key] for t in truths)
+        for key in ('events_right', 'events_false', 'events_expected')
+    }
+    said = total['events_right'] + total['events_false']
+    return {
+        'bags': len(outcomes),
+        'failed': len(outcomes) - len(good),
+        'frames': sum(o['frames'] for o in good),
+        'signs': sum(o['signs'] for o in good),
+        'truth': None
+        if not truths
+        else {
+            **total,
+            'event_precision': total['events_right'] / said if said else 1.0,
+            'event_recall': total['events_right'] / total['events_expected']
+            if total['events_expected']
+            else 1.0,
+        },
+        'runs': sorted(outcomes, key=lambda o: str(o['bag'])),
+    }
+
+
+def write_summary(folder: Path, merged: Mapping[str, Any]) -> None:
+    """Write ``summary.json`` and ``index.html`` with links to the reports."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'summary.json').write_text(json.dumps(merged, indent=1) + '\n')
+    rows = []
+    for one in merged['runs']:
+        place = os.path.relpath(one['output'], folder)
+        if 'error' in one:
+            rows.append(
+                f'<tr><td>{escape(one["bag"])}</td><td colspan="3">'
+                f'{escape(one["error"])}</td></tr>'
+            )
+            continue
+        truth = one['truth']
+        score = (
+            ''
+            if truth is None
+            else (f'{truth["event_precision"]:.3f} / {truth["event_recall"]:.3f}')
+        )
+        rows.append(
+            f'<tr><td><a href="{escape(place, quote=True)}/report.html">'
+            f'{escape(one["bag"])}</a></td><td>{one["frames"]}</td>'
+            f'<td>{one["signs"]}</td><td>{score}</td></tr>'
+        )
+    (folder / 'index.html').write_text(SUMMARY % ''.join(rows), encoding='utf8')
+
+
+def reports_of(outcomes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Read the reports of all bags that did not fail."""
+    return [read_report(Path(o['output'])) for o in outcomes if 'error' not in o]
+
+
+SUMMARY = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<title>replayed bags</title><style>:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em}
+table{border-collapse:collapse;width:100%%}th,td{text-align:left;padding:.4em 1em .4em 0;
+border-bottom:1px solid #8884;overflow-wrap:anywhere}</style></head><body><h1>Replayed bags</h1>
+<table><thead><tr><th>bag</th><th>frames</th><th>signs</th><th>precision / recall</th></tr></thead>
+<tbody>%s</tbody></table></body></html>
+"""

@@ -1,0 +1,82 @@
+"""Results that running nodes published, read back from a bag."""
+
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.errors import BagError
+from alexnet_ros.records import Recognition
+from alexnet_ros.replay.bags import BagReader
+from alexnet_ros.replay.guide import NavigationLog
+from alexnet_ros.replay.messages import (
+    BOOL,
+    DETECTIONS,
+    LABEL_INFO,
+    SPEED_LIMIT,
+    recognition_from_detections,
+)
+from alexnet_ros.replay.typestore import typestore
+
+
+class Recorded:
+    """
+    The detections, labels and navigation of one recording.
+
+    :param path: a bag with ``~/detections`` topics, such as ``results.mcap``.
+    :raises BagError: it has none.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.names: dict[int, str] = {}
+        self.navigation = NavigationLog()
+        self._data: dict[tuple[str, int], bytes] = {}
+        self._seen: set[tuple[str, str]] = set()
+        with BagReader(path) as bag:
+            self._cameras = _cameras(
+                {
+                    t
+                    for t, i in bag.topics.items()
+                    if i.kind == DETECTIONS and t.endswith('/detections')
+                }
+            )
+            if not self._cameras:
+                raise BagError(f"{path} has no detections: record the node's ~/detections")
+            for message in bag.messages():
+                self._take(message.topic, message.kind, message.data, message.log_ns)
+
+    def _take(self, topic: str, kind: str, data: bytes, log_ns: int) -> None:
+        if topic in self._cameras:
+            found: Any = typestore().deserialize_cdr(data, kind)
+            stamp = found.header.stamp
+            self._data[self._cameras[topic], stamp.sec * 10**9 + stamp.nanosec] = data
+        elif kind == LABEL_INFO:
+            found = typestore().deserialize_cdr(data, kind)
+            self.names |= {int(one.class_id): str(one.class_name) for one in found.class_map}
+        elif kind == SPEED_LIMIT:
+            found = typestore().deserialize_cdr(data, kind)
+            stamp = found.header.stamp
+            at_ns = stamp.sec * 10**9 + stamp.nanosec or log_ns
+            self.navigation.note_limit(at_ns, found.speed_limit or None)
+        elif kind == BOOL and topic.endswith('stop_lock'):
+            found = typestore().deserialize_cdr(data, kind)
+            self.navigation.note_lock(log_ns, bool(found.data))
+
+    def __len__(self) -> int:
+        """Return how many frames have a result."""
+        return len(self._data)
+
+    def recognition(
+        self, camera: str, stamp_ns: int, size_wh: tuple[int, int]
+    ) -> Recognition | None:
+        """Return what was published for a frame, None if nothing was."""
+        data = self._data.get((camera, stamp_ns))
+        if data is None:
+            return None
+        message = typestore().deserialize_cdr(data, DETECTIONS)
+        return recognition_from_detections(message, camera, size_wh, self.names, self._seen)
+
+
+def _cameras(topics: set[str]) -> dict[str, str]:
+    """Name the camera of each topic: ``NODE/detections`` or ``NODE/CAMERA/detections``."""
+    if len(topics) == 1:
+        return dict.fromkeys(topics, '')
+    return {topic: topic.split('/')[-2] for topic in topics}

@@ -1,0 +1,250 @@
+"""
+A bag through the recognizer: results, report and video in one folder.
+
+Offline, every frame is processed, one after the other, whatever the machine's
+speed: the same bag and model give the same results.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alexnet_ros.config import NavigatorSettings
+from alexnet_ros.errors import AlexnetRosError, BagError, EngineFatalError, EngineRunError
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.records import Recognition
+from alexnet_ros.replay.bags import BagReader, camera_names
+from alexnet_ros.replay.compare import compare
+from alexnet_ros.replay.frames import BagFrame, every_frame, paced_frames
+from alexnet_ros.replay.guide import Guide
+from alexnet_ros.replay.recorded import Recorded
+from alexnet_ros.replay.report import read_report, write_report
+from alexnet_ros.replay.results import ResultsWriter
+from alexnet_ros.replay.run import Run, identity_of
+from alexnet_ros.replay.truth import Truth, read_truth
+from alexnet_ros.replay.video import VideoWriter
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """
+    How a bag is replayed.
+
+    :param topics: image topics; empty for all cameras of the bag.
+    :param realtime: in the bag's own time, dropping as the live node does.
+    :param truth: a truth file, see :mod:`alexnet_ros.replay.truth`.
+    :param video: also write annotated video.
+    :param compare: another ``report.json`` to say the differences to.
+    :param actions: table of the sign navigator; empty for no navigation.
+    :param on_frame: called after each frame, for a progress bar.
+    """
+
+    topics: tuple[str, ...] = ()
+    realtime: bool = False
+    rate: float = 1.0
+    truth: Path | None = None
+    video: bool = False
+    compare: Path | None = None
+    actions: str = 'sign_actions.yaml'
+    on_frame: Callable[[], None] = field(default=lambda: None)
+
+
+def replay_bag(
+    bag: str | Path,
+    output: str | Path,
+    recognizer: Recognizer,
+    options: ReplayOptions | None = None,
+) -> Run:
+    """
+    Run a bag through a recognizer.
+
+    :param bag: as :class:`~alexnet_ros.replay.bags.BagReader` takes it.
+    :param output: folder for ``results.mcap``, ``report.json``,
+        ``report.html`` and the video; made if missing.
+    :returns: the finished run; ``complete`` is false after Ctrl-C, and the
+        report says so.
+    :raises BagError: no bag, no images, or the folder cannot be written.
+    :raises DatasetError: the truth file cannot be read.
+    """
+    options = options or ReplayOptions()
+    folder = _folder(output)
+    recognizer.reset()
+    names = {
+        label.class_id: label.name
+        for label in recognizer.package.labels
+        if label.class_id != recognizer.package.scores.unknown_class_id
+    }
+    with BagReader(bag) as reader:
+        cameras = camera_names(options.topics or reader.image_topics())
+        whole = recognizer.settings.regions == 'frame'
+        guide = None
+        if options.actions and not (whole and options.actions == ReplayOptions.actions):
+            guide = Guide(names, NavigatorSettings(actions=options.actions))
+        run = Run(
+            str(bag), names, identity_of(recognizer), whole_frames=whole,
+            truth=_truth(reader, cameras, options, names),
+            navigation=None if guide is None else guide.log,
+        )  # fmt: skip
+        run.topics = list(cameras)
+        results = ResultsWriter(folder, sorted(set(cameras.values())))
+        video = VideoWriter(folder, _rate_hz(reader, cameras)) if options.video else None
+        complete = False
+        try:
+            source = (
+                paced_frames(reader, cameras, options.rate)
+                if options.realtime
+                else every_frame(reader, cameras)
+            )
+            first = True
+            for group in source:
+                if first:
+                    results.write_labels(
+                        recognizer.package,
+                        group[0].image.log_ns,
+                        recognizer.settings.score_threshold,
+                    )
+                    first = False
+                for one, recognition in _recognized(recognizer, group, run):
+                    told = [] if guide is None else guide.add(recognition)
+                    results.write_told(told, one.image.log_ns - one.image.stamp_ns)
+                    results.write(recognition, one.image.frame_id, one.image.log_ns)
+                    image_rgb = None if one.frame is None else one.frame.image_rgb
+                    run.add(recognition, image_rgb)
+                    if video is not None and image_rgb is not None:
+                        video.write(recognition, image_rgb)
+                for one in group:
+                    for _ in range(1 + one.dropped):
+                        options.on_frame()
+            complete = True
+        except KeyboardInterrupt:
+            pass  # the report says that it is not complete
+        finally:
+            results.close()
+            if video is not None:
+                video.close()
+        run.losses = list(reader.losses)
+    return _finished(run, folder, options, complete=complete)
+
+
+def score_recording(
+    bag: str | Path,
+    output: str | Path,
+    results: str | Path,
+    options: ReplayOptions | None = None,
+) -> Run:
+    """
+    Score what running nodes published for a bag, with the bag's own pictures.
+
+    :param results: a recording of the node's topics.
+    :returns: the finished run; frames without a result count as dropped.
+    """
+    options = options or ReplayOptions()
+    folder = _folder(output)
+    recorded = Recorded(results)
+    identity = {
+        'model': {'name': 'recorded', 'version': '', 'sha256': '', 'precision': '',
+                  'classes': len(recorded.names)},
+        'engine': {'backend': 'recorded', 'device': '', 'reason': f'read from {results}'},
+        'settings': {},
+    }  # fmt: skip
+    with BagReader(bag) as reader:
+        cameras = camera_names(options.topics or reader.image_topics())
+        run = Run(
+            str(bag), recorded.names, identity, navigation=recorded.navigation,
+            truth=_truth(reader, cameras, options, recorded.names),
+        )  # fmt: skip
+        run.topics = list(cameras)
+        complete = False
+        try:
+            for (one,) in every_frame(reader, cameras):
+                count = run.camera(one.camera)
+                count.read += 1
+                options.on_frame()
+                if one.frame is None:
+                    count.rejected[one.refused] += 1
+                    continue
+                height, width = one.frame.image_rgb.shape[:2]
+                found = recorded.recognition(one.camera, one.frame.stamp_ns, (width, height))
+                if found is None:
+                    count.dropped += 1
+                else:
+                    run.add(found, one.frame.image_rgb)
+            complete = True
+        except KeyboardInterrupt:
+            pass
+        run.losses = list(reader.losses)
+    return _finished(run, folder, options, complete=complete)
+
+
+def _finished(run: Run, folder: Path, options: ReplayOptions, *, complete: bool) -> Run:
+    """Close the run and write its report."""
+    other = None if options.compare is None else read_report(options.compare)
+    run.finish(complete=complete)
+    compared = None
+    if other is not None:
+        compared = compare(run.as_json(), other, str(options.compare))
+    write_report(folder, run, compared)
+    return run
+
+
+def _recognized(
+    recognizer: Recognizer, group: list[BagFrame], run: Run
+) -> Iterator[tuple[BagFrame, Recognition]]:
+    """Recognise a batch and count what became of each of its frames."""
+    good = []
+    for one in group:
+        count = run.camera(one.camera)
+        count.read += 1 + one.dropped
+        count.dropped += one.dropped
+        if one.frame is None:
+            count.rejected[one.refused] += 1
+        else:
+            good.append((one, one.frame))
+    if not good:
+        return
+    try:
+        found = recognizer.recognize([frame for _, frame in good])
+    except EngineFatalError:
+        raise
+    except (EngineRunError, AlexnetRosError) as error:
+        for one, _ in good:
+            run.camera(one.camera).rejected[getattr(error, 'reason', 'inference')] += 1
+        return
+    for (one, _), recognition in zip(good, found, strict=True):
+        yield one, recognition
+
+
+def _truth(
+    reader: BagReader, cameras: dict[str, str], options: ReplayOptions, names: dict[int, str]
+) -> Truth | None:
+    """Read the truth; its relative times count from the first image."""
+    if options.truth is None:
+        return None
+    first = next(iter(reader.images(cameras)), None)
+    return read_truth(options.truth, names, 0 if first is None else first.stamp_ns)
+
+
+def _rate_hz(reader: BagReader, cameras: dict[str, str]) -> float:
+    """Return the frame rate of the fastest camera, for the video."""
+    seconds = (reader.end_ns - reader.start_ns) / 1e9
+    most = max((reader.topics[t].messages for t in cameras if t in reader.topics), default=0)
+    return min(max((most - 1) / seconds, 1.0), 120.0) if seconds > 0 else 30.0
+
+
+def _folder(output: str | Path) -> Path:
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BagError(f'cannot write to {folder}: {error.strerror}') from error
+    return folder
+
+
+def frames_of(bag: str | Path, topics: tuple[str, ...] = ()) -> int:
+    """Return how many images a replay of this bag reads."""
+    with BagReader(bag) as reader:
+        return sum(
+            reader.topics[t].messages
+            for t in topics or reader.image_topics()
+            if t in reader.topics
+        )

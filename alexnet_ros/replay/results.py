@@ -1,0 +1,89 @@
+"""The node's topics, written beside the bag that they come from."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.records import Recognition
+from alexnet_ros.replay.bagwriter import BagWriter, qos
+from alexnet_ros.replay.guide import Told
+from alexnet_ros.replay.messages import (
+    BOOL,
+    CLASSIFICATION,
+    DETECTIONS,
+    LABEL_INFO,
+    SPEED_LIMIT,
+    bool_message,
+    classification_message,
+    detections_message,
+    label_info_message,
+    speed_limit_message,
+)
+
+NODE = '/alexnet'
+
+
+class ResultsWriter:
+    """
+    Writes ``results.mcap``: the same bag and model give the same bytes.
+
+    :param folder: where the file goes; an older one is replaced at the end.
+    :param cameras: their names; one empty name for the only one.
+    """
+
+    def __init__(self, folder: Path, cameras: Iterable[str]) -> None:
+        self.path = folder / 'results.mcap'
+        self._scratch = folder / '.results'
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        # The folder's name stands inside the file; it must not depend on the place.
+        self._bag = BagWriter(self._scratch / 'results')
+        self._cameras = list(cameras)
+        for camera in self._cameras:
+            own = self._own(camera)
+            self._bag.add_topic(f'{own}/label_info', LABEL_INFO, qos(latched=True, depth=1))
+            self._bag.add_topic(f'{own}/classification', CLASSIFICATION)
+            self._bag.add_topic(f'{own}/detections', DETECTIONS)
+
+    @staticmethod
+    def _own(camera: str) -> str:
+        return f'{NODE}/{camera}' if camera else NODE
+
+    def write_labels(self, package: ModelPackage, log_ns: int, threshold: float) -> None:
+        """Write the latched class names of every camera; call first."""
+        for camera in self._cameras:
+            message = label_info_message(package, log_ns, threshold)
+            self._bag.write(f'{self._own(camera)}/label_info', message, log_ns)
+
+    def write(self, recognition: Recognition, frame_id: str, log_ns: int) -> None:
+        """
+        Write what one frame gave.
+
+        :param log_ns: the bag's time of the image.
+        """
+        own = self._own(recognition.camera)
+        self._bag.write(
+            f'{own}/classification', classification_message(recognition, frame_id), log_ns
+        )
+        self._bag.write(f'{own}/detections', detections_message(recognition, frame_id), log_ns)
+
+    def write_told(self, told: Iterable[Told], offset_ns: int) -> None:
+        """
+        Write the navigator's topics.
+
+        :param offset_ns: from image stamps to the bag's time.
+        """
+        self._bag.add_topic('/speed_limit', SPEED_LIMIT)
+        self._bag.add_topic('/stop_lock', BOOL)
+        for one in told:
+            if one.limit_mps is not None:
+                message = speed_limit_message(one.at_ns, one.limit_mps)
+                self._bag.write('/speed_limit', message, one.at_ns + offset_ns)
+            self._bag.write('/stop_lock', bool_message(one.stop_lock), one.at_ns + offset_ns)
+
+    def close(self) -> None:
+        """Finish the file and put it in its place."""
+        if self._scratch.exists() or not self.path.exists():
+            self._bag.close()
+            (self._scratch / 'results/results.mcap').replace(self.path)
+            shutil.rmtree(self._scratch, ignore_errors=True)
