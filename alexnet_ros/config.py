@@ -144,6 +144,9 @@ class ClassifierSettings:
     threads: int = setting(
         0, 'CPU threads of the network; 0 lets the engine choose.', low=0, high=256
     )
+    spinning: bool = setting(
+        False, 'CPU threads wait in a loop within a run: sooner when idle, at more CPU time.'
+    )
     max_batch: int = setting(16, 'Most regions in one run of the network.', low=1, high=64)
     cache_dir: str = setting('', 'Where built engines are kept; empty for the user cache.')
     cameras: list[str] = setting(

@@ -33,9 +33,10 @@ class OnnxRuntimeEngine:
         most eight.
     :param provider: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works.
     :param max_batch: larger batches are run in parts of this size.
-    :param spinning: idle threads wait for work in a loop within a run, which
-        answers sooner; between runs they always sleep, so that an idle node
-        costs nothing.
+    :param spinning: threads that wait for each other within a run do so in a
+        loop: a little sooner on an idle machine, later on a busy one, for half
+        as much processor time again (docs/benchmarks.md). Between runs they
+        always sleep.
     :raises EngineUnavailableError: ONNX Runtime or the provider is not here.
     :raises EngineBuildError: ONNX Runtime refuses the file.
     """
@@ -48,7 +49,7 @@ class OnnxRuntimeEngine:
         threads: int = 0,
         provider: str = 'auto',
         max_batch: int = 16,
-        spinning: bool = True,
+        spinning: bool = False,
     ) -> None:
         if provider not in {'auto', *PROVIDERS}:
             raise ConfigError(f'provider must be auto, cpu or cuda, got {provider!r}')

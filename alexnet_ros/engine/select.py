@@ -41,6 +41,7 @@ def open_engine(
     precision: str | None = None,
     max_batch: int = 16,
     threads: int = 0,
+    spinning: bool = False,
     cache_dir: str | Path | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
     **options: Any,
@@ -55,7 +56,8 @@ def open_engine(
     :param precision: ``int8``, ``fp16`` or ``fp32``; None takes the package's
         own choice.
     :param max_batch: largest batch run at once, 1 to 256.
-    :param threads: CPU threads of ONNX Runtime, 0 = all physical cores.
+    :param threads: CPU threads of ONNX Runtime, 0 = all usable cores, at most 8.
+    :param spinning: ONNX Runtime's threads wait for each other in a loop.
     :param cache_dir: where TensorRT engines are kept, None for the user's.
     :param progress: called while an engine is being built.
     :param options: fields of :class:`TensorRtSettings`.
@@ -84,7 +86,7 @@ def open_engine(
 
                 engine = OnnxRuntimeEngine(
                     package, precision=precision, threads=threads, provider=name,
-                    max_batch=max_batch,
+                    max_batch=max_batch, spinning=spinning,
                 )
         except EngineUnavailableError as error:
             missing[TEXTS[name]] = error

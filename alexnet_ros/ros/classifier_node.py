@@ -188,6 +188,7 @@ class ClassifierNode(ManagedNode):
             precision=None if settings.precision == 'auto' else settings.precision,
             max_batch=settings.max_batch,
             threads=settings.threads,
+            spinning=settings.spinning,
             cache_dir=settings.cache_dir or None,
             progress=self._on_progress,
             **vars(settings.tensorrt),
