@@ -153,7 +153,10 @@ class ClassifierNode(ManagedNode):
             try:
                 worker.stop(patience_s)
             except EngineUnavailableError as error:
-                self.request_exit(EXIT_FATAL, str(error))
+                if self.stopping.is_set():  # the process ends anyhow
+                    self.get_logger().warning(str(error))
+                else:
+                    self.request_exit(EXIT_FATAL, str(error))
         for port in self._ports.values():
             port.close()
         self._ports.clear()

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed here')
 pytest.importorskip('vision_msgs', reason='vision_msgs is not built here')
 
-from tests.ros.robot import Bench, NodeProcess  # noqa: E402
+from tests.ros.robot import Bench, NodeProcess
 
 
 @pytest.fixture

@@ -24,15 +24,15 @@ PROFILE = ROOT / 'config' / 'fastdds.xml'
 DEADLINE_S = 30.0  # generous: it bounds a failure, no test waits for it to pass
 
 
-def _own_domain() -> tuple[int, Any]:
+def _own_domain() -> tuple[int, int]:
     """Return a ROS domain that no other test process holds, and its lock."""
     for offset in range(100):
         domain = 1 + (os.getpid() + offset) % 100
-        lock = Path(f'/tmp/alexnet_ros_domain_{domain}.lock').open('w')
+        lock = os.open(f'/tmp/alexnet_ros_domain_{domain}.lock', os.O_CREAT | os.O_RDWR, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.close()
+            os.close(lock)
             continue
         return domain, lock
     pytest.exit('no free ROS domain')

@@ -66,7 +66,7 @@ def test_a_frame_is_classified_under_its_own_header(bench: Bench, start: START) 
             results,
         )  # fmt: skip
         assert results.last.header == image.header
-        assert [one.class_id for one in results.last.results][0] == str(class_id)
+        assert results.last.results[0].class_id == str(class_id)
         assert len(results.last.results) == 2
         assert 0.9 < results.last.results[0].score <= 1.0
     bench.until('detections came too', lambda: len(detections) == len(results))
@@ -212,7 +212,7 @@ def test_features_come_only_if_asked_for(bench: Bench, start: START) -> None:
     assert np.all(np.isfinite(features.last.data))
 
 
-def test_no_features_topic_unless_asked_for(bench: Bench, start: START) -> None:
+def test_no_features_topic_unless_asked_for(start: START) -> None:
     node = start()
     topics = {name for name, _ in node.get_topic_names_and_types()}
     assert '/alexnet/features' not in topics
@@ -270,7 +270,7 @@ def test_inactive_means_silent_and_idle(bench: Bench, start: START) -> None:
     send_until(bench, camera, bench.image, results)
 
 
-def test_a_changed_model_wants_a_new_configure(bench: Bench, start: START, model: Path) -> None:
+def test_a_changed_setting_wants_a_new_configure(start: START) -> None:
     node = start()
     assert node.trigger_deactivate() == SUCCESS
     assert node.set_parameters([Parameter('regions', value='signs')])[0].successful

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,10 +25,10 @@ class Holder(Node):
 
 
 @pytest.fixture
-def holder(bench: Bench) -> Iterator[Holder]:
+def holder(bench: Bench) -> Holder:
     node = bench.add(Holder)
     assert isinstance(node, Holder)
-    yield node
+    return node
 
 
 def reason_of(node: Node, name: str, value: Any) -> str:
@@ -49,7 +48,8 @@ def test_every_setting_is_a_parameter_with_text_and_range(bench: Bench, holder: 
         assert described.description == field.metadata['text']
         ranges = list(described.integer_range) + list(described.floating_point_range)
         low, high = field.metadata['low'], field.metadata['high']
-        assert [(r.from_value, r.to_value) for r in ranges] == ([] if low is None else [(low, high)])
+        expected = [] if low is None else [(low, high)]
+        assert [(one.from_value, one.to_value) for one in ranges] == expected
         for choice in field.metadata['choices']:
             assert choice in described.additional_constraints
     assert holder.settings.current == ClassifierSettings()
