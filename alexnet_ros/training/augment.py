@@ -1,0 +1,215 @@
+"""
+Random changes of a crop: what a camera on a moving robot may do to it.
+
+Photometry, blur and noise act on the crop at its own size, which is small;
+one warp then takes it to the network's input. About 0.4 ms an image.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+RAMP = np.arange(256, dtype=np.float32) / 255
+BORDERS = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)
+
+
+@dataclass(frozen=True)
+class SignAugmentation:
+    """
+    How strongly crops are changed; ``strength`` 0 only resizes.
+
+    :param rotation_deg: largest turn to either side.
+    :param scale: largest factor of size, up or down (1.2 = 0.83 to 1.2).
+    :param shift: largest shift, share of the side.
+    :param shear: largest shear, share of the side.
+    :param perspective: largest shift of one corner, share of the side.
+    :param mirror: also mirror left to right (never for road signs).
+    """
+
+    rotation_deg: float = 13.0
+    scale: float = 1.22
+    stretch: float = 1.12
+    shift: float = 0.09
+    shear: float = 0.10
+    perspective: float = 0.09
+    gamma: float = 2.2
+    photometry: float = 0.85
+    blur: float = 0.3
+    low_resolution: float = 0.25
+    noise: float = 0.35
+    shadow: float = 0.2
+    occlusion: float = 0.12
+    jpeg: float = 0.15
+    mirror: bool = False
+
+    def __call__(self, image: Image, out: Image, rng: np.random.Generator) -> None:
+        """
+        Write one changed copy.
+
+        :param image: (h, w, 3) uint8, not modified.
+        :param out: (H, W, 3) uint8, filled.
+        """
+        image = self._camera(image, rng)
+        height, width = image.shape[:2]
+        border = BORDERS[rng.choice(3, p=(0.5, 0.3, 0.2))]
+        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+        matrix = self._geometry(width, height, out.shape[1], out.shape[0], rng)
+        size = (out.shape[1], out.shape[0])
+        if rng.random() < 0.4 and self.perspective:
+            corners = np.float32([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]])
+            moved = corners + rng.uniform(-1, 1, (4, 2)).astype(np.float32) * (
+                self.perspective * size[0]
+            )
+            tilt = cv2.getPerspectiveTransform(corners, moved)
+            full = tilt @ np.vstack([matrix, (0.0, 0.0, 1.0)])
+            cv2.warpPerspective(image, full, size, out, cv2.INTER_LINEAR, border, colour)
+        else:
+            cv2.warpAffine(image, matrix, size, out, cv2.INTER_LINEAR, border, colour)
+        if self.mirror and rng.random() < 0.5:
+            out[:] = out[:, ::-1].copy()
+
+    def _geometry(
+        self, width: int, height: int, out_w: int, out_h: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Return the 2x3 matrix from crop pixels to input pixels (pixel centres aligned)."""
+        angle = math.radians(float(rng.normal(0, 0.5)) * self.rotation_deg)
+        scale = self.scale ** float(rng.uniform(-1, 1))
+        stretch = self.stretch ** float(rng.uniform(-1, 1))
+        shear_x, shear_y = (rng.normal(0, 0.4, 2) * self.shear).tolist()
+        shift_x, shift_y = (rng.uniform(-1, 1, 2) * self.shift).tolist()
+        cos, sin = math.cos(angle), math.sin(angle)
+        turn = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear_x], [shear_y, 1]])
+        turn = turn @ np.diag([scale * stretch * out_w / width, scale / stretch * out_h / height])
+        centre_in = np.array([(width - 1) / 2, (height - 1) / 2])
+        centre_out = np.array([
+            (out_w - 1) / 2 + shift_x * out_w, (out_h - 1) / 2 + shift_y * out_h
+        ])
+        return np.column_stack([turn, centre_out - turn @ centre_in])
+
+    def _camera(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return the crop as another camera, light, weather or speed would give it."""
+        chance = rng.random(8)
+        if chance[0] < self.shadow:
+            image = shaded(image, rng)
+        if chance[1] < self.occlusion:
+            image = occluded(image, rng)
+        if chance[2] < self.low_resolution:
+            image = shrunk(image, float(rng.uniform(0.35, 0.95)))
+        if chance[3] < self.blur:
+            image = blurred(image, rng)
+        if chance[4] < self.photometry:
+            image = relit(image, self.gamma, rng)
+        if chance[5] < self.noise:
+            sigma = float(rng.uniform(1, 9))
+            grain = rng.normal(0, sigma, image.shape).astype(np.float32)
+            image = np.clip(image + grain, 0, 255).astype(np.uint8)
+        if chance[6] < self.jpeg:
+            quality = int(rng.integers(25, 90))
+            _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(np.uint8, copy=False)
+        return image
+
+
+def relit(image: Image, gamma: float, rng: np.random.Generator) -> Image:
+    """Change gamma, gain, offset, colour cast, saturation and hue."""
+    level = float(image.mean())
+    power = gamma ** float(rng.uniform(-1, 1) * rng.random())
+    gain = float(2.2 ** rng.uniform(-1, 0.4)) if rng.random() < 0.5 else 1.0
+    if rng.random() < 0.06:
+        gain *= 0.3  # night, underexposed
+    if level < 60:  # already dark: what is left must stay readable
+        power, gain = min(power, 1.15), max(gain, min(1.0, 25 / max(level, 1.0)))
+    offset = float(rng.uniform(-0.1, 0.2)) if rng.random() < 0.3 else 0.0
+    cast = rng.normal(1, 0.06, 3)
+    curve = np.clip((RAMP**power)[:, None] * (gain * cast) + offset, 0, 1)  # (256, 3)
+    table = (curve * 255 + 0.5).astype(np.uint8).reshape(1, 256, 3)
+    image = cv2.LUT(image, table).astype(np.uint8, copy=False)
+    if rng.random() < 0.5:
+        saturation = float(rng.uniform(0.3, 1.5))
+        angle = float(rng.normal(0, 0.14))  # hue, radians: about eight degrees
+        image = cv2.transform(image, colour_matrix(saturation, angle)).astype(
+            np.uint8, copy=False
+        )
+    return image
+
+
+def colour_matrix(saturation: float, angle: float) -> NDArray[np.float32]:
+    """
+    Return the 3x3 matrix that turns hue by ``angle`` radians and scales saturation.
+
+    The turn is about the grey axis, so greys stay as they are.
+    """
+    grey = np.full((3, 3), 1 / 3)
+    cos, sin = math.cos(angle), math.sin(angle) / math.sqrt(3)
+    spin = cos * np.eye(3) + (1 - cos) * grey + sin * np.array(
+        [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
+    )
+    return (saturation * spin + (1 - saturation) * grey).astype(np.float32)
+
+
+def shrunk(image: Image, factor: float) -> Image:
+    """Return the crop at fewer pixels, at least 14 a side."""
+    height, width = image.shape[:2]
+    factor = max(factor, 14 / min(height, width))
+    if factor >= 1:
+        return image
+    size = (max(14, round(width * factor)), max(14, round(height * factor)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def blurred(image: Image, rng: np.random.Generator) -> Image:
+    """Blur by defocus or by motion, in proportion to the crop's size."""
+    side = min(image.shape[:2])
+    if rng.random() < 0.5:
+        sigma = float(rng.uniform(0.3, 0.028 * side + 0.4))
+        return cv2.GaussianBlur(image, (0, 0), sigma).astype(np.uint8, copy=False)
+    length = 2 * (int(rng.integers(3, max(4, round(0.14 * side)) + 1)) // 2) + 1
+    kernel = np.zeros((length, length), np.float32)
+    angle = float(rng.uniform(0, math.pi))
+    middle = length // 2
+    reach = np.array([math.cos(angle), math.sin(angle)]) * middle
+    ends = [tuple(int(round(middle + sign * v)) for v in reach) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.uint8, copy=False)
+
+
+def shaded(image: Image, rng: np.random.Generator) -> Image:
+    """Darken or brighten one side of a random line, or along a ramp."""
+    height, width = image.shape[:2]
+    angle = float(rng.uniform(0, 2 * math.pi))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    along = (x / width - 0.5) * math.cos(angle) + (y / height - 0.5) * math.sin(angle)
+    along -= float(rng.uniform(-0.35, 0.35))
+    soft = float(rng.choice([0.02, 0.1, 0.5]))
+    weight = np.clip(along / soft + 0.5, 0, 1)[..., None]
+    factor = float(rng.uniform(0.35, 0.85)) if rng.random() < 0.7 else float(rng.uniform(1.2, 2))
+    lit = image * (1 + (factor - 1) * weight)
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def occluded(image: Image, rng: np.random.Generator) -> Image:
+    """Cover a small part: a patch of colour or noise, a twig, a bright spot."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    kind = rng.integers(0, 3)
+    colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+    if kind == 0:
+        w, h = (rng.uniform(0.1, 0.35, 2) * (width, height)).astype(int) + 1
+        x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+        image[y:y + h, x:x + w] = (
+            rng.integers(0, 256, (h, w, 3)) if rng.random() < 0.3 else colour
+        )
+    elif kind == 1:
+        points = (rng.random((2, 2)) * (width, height)).astype(int).tolist()
+        cv2.line(image, points[0], points[1], colour, max(1, int(rng.integers(1, 5) * width // 60)))
+    else:
+        centre = (rng.random(2) * (width, height)).astype(int).tolist()
+        spot = np.zeros((height, width, 1), np.float32)
+        cv2.circle(spot, centre, max(2, int(rng.uniform(0.08, 0.25) * width)), 1.0, -1)
+        spot = cv2.GaussianBlur(spot, (0, 0), 0.05 * width + 0.5).reshape(height, width, 1)
+        image = np.clip(image + 160 * spot, 0, 255).astype(np.uint8)
+    return image

@@ -1,0 +1,111 @@
+"""
+Checkpoints: one safetensors file, its settings in the header.
+
+Written to a temporary name and renamed, so a full disk or a kill leaves the
+previous checkpoint whole. Safetensors holds arrays only: nothing in it runs.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from alexnet_ros.errors import TrainingError
+from alexnet_ros.training.network import AlexNet, Architecture
+
+FORMAT = 'alexnet_ros checkpoint 1'
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """
+    Write a checkpoint in one step.
+
+    :param path: the file, replaced only when all bytes of the new one are on disk.
+    :param tensors: name to tensor; made contiguous on the CPU.
+    :param facts: plain values (architecture, labels, step, settings).
+    :raises TrainingError: it could not be written; the previous file stands.
+    """
+    part = path.with_name(f'{path.name}.part')
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = {'format': FORMAT, 'facts': json.dumps(dict(facts))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(flat, part, metadata=header)
+        with part.open('rb') as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise TrainingError(
+            f'the checkpoint {path} could not be written ({error}); the previous one is unchanged'
+        ) from error
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """
+    Read a checkpoint.
+
+    :returns: the tensors and the facts.
+    :raises TrainingError: missing, truncated or not one of ours.
+    """
+    try:
+        with safe_open(path, 'pt') as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f'cannot read the checkpoint {path}: {error}') from error
+    if header.get('format') != FORMAT:
+        raise TrainingError(
+            f'{path} is no checkpoint of alexnet_ros train (header {header.get("format")!r})'
+        )
+    return tensors, json.loads(header['facts'])
+
+
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with ``prefix.``, without it."""
+    return {
+        name.removeprefix(f'{prefix}.'): tensor
+        for name, tensor in tensors.items() if name.startswith(f'{prefix}.')
+    }
+
+
+def load_state(network: AlexNet, state: Mapping[str, Tensor], origin: str) -> None:
+    """
+    Load a complete state dict, refusing the first wrong name or shape.
+
+    :param origin: where it came from, for the message.
+    :raises TrainingError: a name is missing, unknown or of another shape.
+    """
+    wanted = network.state_dict()
+    for name, tensor in wanted.items():
+        if name not in state:
+            raise TrainingError(f'{origin} lacks {name} {tuple(tensor.shape)}')
+        if state[name].shape != tensor.shape:
+            raise TrainingError(
+                f'{origin}: {name} has the shape {tuple(state[name].shape)}, this network '
+                f'needs {tuple(tensor.shape)}'
+            )
+    extra = next((name for name in state if name not in wanted), None)
+    if extra is not None:
+        raise TrainingError(f'{origin} has {extra}, which this network does not know')
+    network.load_state_dict({name: torch.as_tensor(value) for name, value in state.items()})
+
+
+def network_from_checkpoint(path: Path) -> tuple[AlexNet, dict[str, Any]]:
+    """
+    Return the averaged network of a checkpoint, in evaluation mode.
+
+    :returns: the network and the checkpoint's facts.
+    :raises TrainingError: unreadable or inconsistent.
+    """
+    tensors, facts = load_checkpoint(path)
+    network = AlexNet(Architecture(**facts['architecture']))
+    state = part_of(tensors, 'ema') or part_of(tensors, 'model')
+    load_state(network, state, str(path))
+    return network.eval(), facts

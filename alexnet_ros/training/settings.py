@@ -1,0 +1,121 @@
+"""Every setting of ``alexnet_ros train``, declared once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alexnet_ros.config import setting, settings_from_mapping
+from alexnet_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What is trained, on what, and how; a recipe file gives these by name."""
+
+    variant: str = setting(
+        'torchvision', 'Layer shapes: 2012 (two towers, LRN) or torchvision.',
+        choices=('2012', 'torchvision'),
+    )
+    batch_norm: bool = setting(True, 'Batch normalisation while training, folded at export.')
+    normalisation: str = setting(
+        'imagenet', 'imagenet, contrast (per image) or mean (the paper).',
+        choices=('imagenet', 'contrast', 'mean'),
+    )
+    lrn: str = setting(
+        'variant', 'Local response normalisation: as the variant has it, on or off.',
+        choices=('variant', 'on', 'off'),
+    )
+    overlapping: bool = setting(True, 'Overlapping pooling 3/2 as published, else 2/2.')
+    input_px: int = setting(0, 'Input side, pixels; 0 = 227 or 224.', low=0, high=512)
+    fc6_rank: int = setting(0, 'Factor fc6 at this rank; 0 = full.', low=0, high=4096)
+    fc7_rank: int = setting(0, 'Factor fc7 at this rank; 0 = full.', low=0, high=4096)
+    dropout: float = setting(0.5, 'Dropout before fc6 and fc7.', low=0.0, high=0.9)
+
+    initial: str = setting('', 'Starting weights: .npz of convolutions or a checkpoint.')
+    initialisation: str = setting(
+        'modern', 'How other layers start: modern (He) or paper.', choices=('modern', 'paper')
+    )
+    features_factor: float = setting(
+        1.0, 'Learning-rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
+    )
+    freeze_first_at: float = setting(
+        1.0, 'Share of the run after which conv1 stays fixed, which saves time.',
+        low=0.0, high=1.0,
+    )
+
+    hold_out_every: int = setting(
+        8, 'One group in this many is held out for validation; 0 = none.', low=0, high=1000
+    )
+    augmentation: str = setting(
+        'signs', 'signs, paper (256, random crop, mirror, PCA noise), photo or none.',
+        choices=('signs', 'photo', 'paper', 'none'),
+    )
+    mirror: bool = setting(False, 'Also mirror; never where left and right differ.')
+    balance: float = setting(
+        0.5, 'A class with n images counts n to this power: 1 = as is, 0 = equal.',
+        low=0.0, high=1.0,
+    )
+    background_share: float = setting(
+        0.0, 'Share of background images in a batch; above 0 adds a background class.',
+        low=0.0, high=0.9,
+    )
+    background_video: str = setting('', 'Video without signs for backgrounds.')
+    background_until: float = setting(
+        0.6667, 'Use this first share of the video.', low=0.0, high=1.0
+    )
+    background_count: int = setting(
+        12000, 'How many background crops are made.', low=10, high=1_000_000
+    )
+    drawn_share: float = setting(
+        0.0, "Share of drawn known signs (GTSRB's classes only).", low=0.0, high=0.5
+    )
+
+    steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)
+    minutes: float = setting(
+        0.0, 'Length of the run in minutes instead of steps; 0 = by steps.', low=0.0, high=1e6
+    )
+    batch: int = setting(64, 'Images a step and process.', low=2, high=4096)
+    rate: float = setting(0.02, 'Peak learning rate.', low=1e-7, high=10.0)
+    momentum: float = setting(0.9, 'Momentum (Nesterov).', low=0.0, high=0.999)
+    weight_decay: float = setting(5e-4, 'Weight decay of matrices.', low=0.0, high=0.1)
+    clip: float = setting(5.0, 'Longest gradient; 0 = any.', low=0.0, high=1e6)
+    smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
+    schedule: str = setting(
+        'cosine', 'cosine with warm-up, or paper (divided by ten three times).',
+        choices=('cosine', 'paper'),
+    )
+    sizes: str = setting('', 'Progressive input sides, such as 128,176,224; last = own.')
+    average_decay: float = setting(0.999, 'Of the weight average.', low=0.0, high=0.99999)
+    half: bool = setting(True, 'Compute in bfloat16 where the processor has it.')
+    check_every: int = setting(1000, 'Steps between validations.', low=1, high=1_000_000)
+    save_every: int = setting(500, 'Steps between checkpoints.', low=1, high=1_000_000)
+    threads: int = setting(1, 'Threads that prepare images.', low=0, high=64)
+    memory_mb: int = setting(4096, 'Decoded images kept in memory.', low=0, high=1_000_000)
+    seed: int = setting(1, 'Seed of everything random.', low=0, high=2**31)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """
+    Return the settings that a recipe file names.
+
+    :raises ConfigError: unreadable, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read the recipe {path}: {error}') from error
+    if not isinstance(values, dict):
+        raise ConfigError(f'the recipe {path} must map setting names to values')
+    return values
+
+
+def settings_for(recipe: Path | None, overrides: dict[str, Any]) -> TrainSettings:
+    """
+    Return the checked settings: defaults, then the recipe, then the overrides.
+
+    :raises ConfigError: unknown name, wrong type or out of range.
+    """
+    values = read_recipe(recipe) if recipe else {}
+    return settings_from_mapping(TrainSettings, values | overrides)
