@@ -33,12 +33,15 @@ class Labels(Sequence[Label]):
     """
     All classes of a model; the position is the class id.
 
+    ``names`` holds all names in the order of the class ids.
+
     :param labels: with the ids 0, 1, 2, ... in this order, each with a name.
     :raises LabelFileError: ids with gaps, empty or repeated names, none at all.
     """
 
     def __init__(self, labels: Iterable[Label]) -> None:
         self._labels = tuple(labels)
+        self.names = tuple(label.name for label in self._labels)
         if not self._labels:
             raise LabelFileError('labels: expected at least one class, got none')
         seen: dict[str, int] = {}
@@ -114,11 +117,6 @@ class Labels(Sequence[Label]):
         writer.writerow(COLUMNS)
         writer.writerows((label.class_id, label.name, label.role) for label in self._labels)
         return text.getvalue().encode()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All names in the order of the class ids."""
-        return tuple(label.name for label in self._labels)
 
     def with_role(self, role: str) -> tuple[Label, ...]:
         """Return the classes that have this role."""
