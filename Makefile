@@ -44,7 +44,7 @@ colcon:
 
 test-gpu:
 	@$(SET_UP) run test
-	@$(RUN)/python -m pytest tests/gpu -m gpu $(ARGS)
+	@$(RUN)/python tools/test_gpu.py $(ARGS)
 
 faults:
 	@$(SET_UP) run test

@@ -29,6 +29,7 @@ REQUIREMENTS = ROOT / 'tools' / 'requirements'
 WHEEL_DISTROS = ('jazzy', 'kilted')  # ROS 2 distributions with wheels on the index
 PYTHONS = ((3, 10), (3, 13))  # first and last that the wheels are made for
 MODULES = {  # distribution: its module, where the name differs
+    'cuda-bindings': 'cuda',
     'opencv-python-headless': 'cv2',
     'PyYAML': 'yaml',
     'tensorrt_rtx_cu13_bindings': 'tensorrt_rtx_bindings',
