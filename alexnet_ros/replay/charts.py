@@ -8,7 +8,8 @@ from typing import Any
 
 WIDTH = 1120
 LEFT, RIGHT = 64, 16
-THUMB = 44
+THUMB = 52
+ROWS = 4  # of bars below each other
 LANES = 3  # of thumbnails above each other; what finds no place is in the cards
 KMH_PER_MPS = 3.6
 
@@ -76,6 +77,23 @@ def _lane_of(ends: list[float], x: float, room: float) -> int | None:
     return None
 
 
+def _places(
+    signs: Sequence[Mapping[str, Any]], pictures: Sequence[str], axis: Axis
+) -> list[tuple[int, int | None]]:
+    """Return for each sign the row of its bar and the lane of its picture."""
+    rows, lanes, places = [0.0] * ROWS, [0.0] * LANES, []
+    for sign, picture in zip(signs, pictures, strict=True):
+        x0, x1 = axis.x(sign['confirmed_s']), axis.x(sign['last_s'])
+        row = _lane_of(rows, x0, max(x1 - x0, 4.0) + 2) or 0
+        places.append((row, _lane_of(lanes, _left_of(x0), THUMB + 6) if picture else None))
+    return places
+
+
+def _left_of(x: float) -> float:
+    """Return where a picture begins whose sign begins at x."""
+    return min(max(x, LEFT), WIDTH - RIGHT - THUMB)
+
+
 def timeline(
     signs: Sequence[Mapping[str, Any]],
     pictures: Sequence[str],
@@ -90,13 +108,11 @@ def timeline(
     :param spans: of the truth; may be empty.
     """
     axis, body = Axis(duration_s), []
-    lanes = [0.0] * LANES
-    bars_y = LANES * (THUMB + 8) + 10
-    marks: list[float] = [0.0] * 4
-    for sign, picture in zip(signs, pictures, strict=True):
-        x0, x1 = axis.x(sign['confirmed_s']), axis.x(sign['last_s'])
-        row = _lane_of(marks, x0, max(x1 - x0, 4.0) + 2) or 0
-        y = bars_y + row * 16
+    places = _places(signs, pictures, axis)
+    lanes = 1 + max((lane for _, lane in places if lane is not None), default=-1)
+    bars_y = lanes * (THUMB + 8) + 10
+    for sign, picture, (row, lane) in zip(signs, pictures, places, strict=True):
+        x0, x1, y = axis.x(sign['confirmed_s']), axis.x(sign['last_s']), bars_y + row * 16
         told = f'{sign["class_name"]}, {sign["confirmed_s"]:.2f} to {sign["last_s"]:.2f} s'
         wrong = ' wrong' if sign['right'] is False else ''
         body.append(
@@ -104,17 +120,16 @@ def timeline(
             f'width="{max(x1 - x0, 4):.1f}" style="--hue:{hue(sign["class_id"])}">'
             f'<title>{escape(told)}</title></rect>'
         )
-        place = min(max(x0, LEFT), WIDTH - RIGHT - THUMB)
-        lane = _lane_of(lanes, place, THUMB + 6) if picture else None
         if lane is not None:
-            top = (LANES - 1 - lane) * (THUMB + 8)
+            top = (lanes - 1 - lane) * (THUMB + 8)
             body.append(
                 f'<line class="stem" x1="{x0:.1f}" x2="{x0:.1f}" y1="{top + THUMB}" y2="{y:.1f}"/>'
-                f'<image x="{place:.1f}" y="{top}" width="{THUMB}" height="{THUMB}" '
+                f'<image x="{_left_of(x0):.1f}" y="{top}" width="{THUMB}" height="{THUMB}" '
                 f'href="{picture}" preserveAspectRatio="xMidYMid meet">'
                 f'<title>{escape(told)}</title></image>'
             )
-    truth_y = bars_y + 4 * 16 + 4
+    rows = 1 + max((row for row, _ in places), default=0)
+    truth_y = bars_y + rows * 16 + 6
     for span in spans:
         x0, x1 = axis.x(span['start_s']), axis.x(span['end_s'])
         state = 'met' if span['confirmed'] else 'missed'

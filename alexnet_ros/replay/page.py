@@ -39,7 +39,8 @@ def _section(title: str, body: str, note: str = '') -> str:
 
 
 def _percent(share: float) -> str:
-    return f'{share:.1%}'.replace('.0%', '%').replace('%', ' %')
+    """Return a share as percent, with a space that does not break."""
+    return f'{share * 100:.1f}'.removesuffix('.0') + '\u202f%'
 
 
 def _tiles(report: Mapping[str, Any]) -> str:

@@ -48,12 +48,12 @@ h3 i { margin-left: 8px; }
 i.good { color: var(--good); background: var(--good-bg); }
 i.bad { color: var(--bad); background: var(--bad-bg); }
 i.fair { color: var(--fair); background: var(--fair-bg); }
-.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(128px, 1fr)); }
+.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); }
 .tile {
   background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 12px 16px;
   display: flex; flex-direction: column;
 }
-.tile b { font-size: 26px; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tile b { font-size: 25px; line-height: 1.2; white-space: nowrap; }
 .tile span { color: var(--soft); font-size: 13px; }
 .tile.good b { color: var(--good); } .tile.fair b { color: var(--fair); }
 .tile.bad b { color: var(--bad); }

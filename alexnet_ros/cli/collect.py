@@ -1,0 +1,99 @@
+"""``alexnet_ros collect``: images worth labelling, out of bags."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from alexnet_ros.cli.replay import add_model_arguments, engine_of, settings_of
+from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.replay.collect import HOW, CollectOptions, collect_bag
+from alexnet_ros.replay.collection import Collection
+from alexnet_ros.replay.many import bags_in
+from alexnet_ros.replay.progress import Progress
+from alexnet_ros.replay.replay import frames_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``collect``."""
+    parser.add_argument(
+        'bags', nargs='*', metavar='BAG', help='bags; without any, only manifest.csv is made anew'
+    )
+    parser.add_argument('--output', required=True, type=Path, help='the collection')
+    parser.add_argument(
+        '--by',
+        choices=HOW,
+        default='uncertain',
+        help='take by time, by change, or what the model is unsure of',
+    )
+    parser.add_argument(
+        '--whole-frames',
+        action='store_true',
+        help='whole frames in place of the regions found in them',
+    )
+    parser.add_argument(
+        '--rate',
+        type=float,
+        default=1.0,
+        metavar='HZ',
+        help='with --by rate: most images a second and sign or camera',
+    )
+    parser.add_argument(
+        '--change',
+        type=float,
+        default=0.06,
+        metavar='SHARE',
+        help='with --by change: least difference to the last one, 0 to 1',
+    )
+    parser.add_argument(
+        '--below',
+        type=float,
+        default=0.9,
+        metavar='SCORE',
+        help='with --by uncertain: probabilities under this are unsure',
+    )
+    parser.add_argument('--limit', type=int, default=0, metavar='N', help='most new images a bag')
+    add_model_arguments(parser)
+    parser.add_argument('--json', action='store_true', help='print the counts as one JSON line')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect from each bag in turn, then write the manifest."""
+    added = 0
+    if args.bags:
+        bags = bags_in(args.bags)
+        settings = settings_from_mapping(RecognizerSettings, settings_of(args))
+        with Recognizer.open(args.model, settings=settings, **engine_of(args)) as recognizer:
+            for bag in bags:
+                progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
+                added += collect_bag(
+                    bag,
+                    args.output,
+                    recognizer,
+                    CollectOptions(
+                        how=args.by,
+                        crops=not args.whole_frames,
+                        topics=tuple(args.topic),
+                        rate_hz=args.rate,
+                        change=args.change,
+                        below=args.below,
+                        limit=args.limit,
+                        on_frame=progress.step,
+                    ),
+                ).added
+                progress.close()
+    counts = Collection(args.output, {}).write_manifest()
+    if args.json:
+        print(json.dumps({'added': added, **counts}))
+    else:
+        print(
+            f'{added} added; {counts["labelled"]} with a label ({counts["moved"]} moved by '
+            f'hand), {counts["unlabelled"]} without, {counts["refused"]} refused'
+        )
+        print(
+            f'sort the files in {args.output}/images/CLASS_ID, then: '
+            f'alexnet_ros collect --output {args.output}',
+            file=sys.stderr,
+        )
+    return 0
