@@ -12,6 +12,7 @@ from alexnet_ros.errors import LabelFileError
 COLUMNS = ('class_id', 'name', 'role')
 MAX_BYTES = 8 << 20  # 10,000 classes with long names take 1 MB
 MAX_CLASSES = 65_536
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Labels(Sequence[Label]):
                 )
             if not label.name.strip():
                 raise LabelFileError(f'labels: class {position} has no name')
+            if len(label.name) > LONGEST_NAME or not _one_line(label.name + label.role):
+                raise LabelFileError(
+                    f'labels: class {position} has a name of more than {LONGEST_NAME} '
+                    'characters, or control characters'
+                )
             if label.name in seen:
                 raise LabelFileError(
                     f'labels: classes {seen[label.name]} and {position} are both '
@@ -148,3 +154,8 @@ class Labels(Sequence[Label]):
         """Tell the number of classes and the first names."""
         names = ', '.join(self.names[:3]) + (', ...' if len(self) > 3 else '')
         return f'Labels({len(self)} classes: {names})'
+
+
+def _one_line(text: str) -> bool:
+    """Tell whether a text has no line breaks and other control characters."""
+    return not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)

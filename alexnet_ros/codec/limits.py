@@ -1,5 +1,6 @@
 """Sizes that an image may have, the reasons of refusal, and bytes of any buffer."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,27 @@ def bytes_of(data: Any) -> NDArray[np.uint8]:
         ) from error
 
 
+def whole_number(value: Any, name: str) -> int:
+    """
+    Return a field that must be a whole number, of whatever integer type.
+
+    :raises ImageFormatError: ``bad_data``.
+    """
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ImageFormatError(
+            'bad_data', f'expected {name} as a whole number, got {value!r:.60}'
+        ) from error
+
+
 def checked_size(width: Any, height: Any, max_pixels: int) -> tuple[int, int]:
     """
     Return width and height as plain whole numbers within the limits.
 
     :raises ImageFormatError: ``zero_size``, ``too_many_pixels`` or ``bad_data``.
     """
-    try:
-        wide, high = width.__index__(), height.__index__()
-    except AttributeError as error:
-        raise ImageFormatError(
-            'bad_data', f'expected whole numbers as width and height, got {width!r}, {height!r}'
-        ) from error
+    wide, high = whole_number(width, 'width'), whole_number(height, 'height')
     if wide < 1 or high < 1:
         raise ImageFormatError('zero_size', f'expected at least 1x1 pixels, got {wide}x{high}')
     if wide > MAX_SIDE or high > MAX_SIDE or wide * high > max_pixels:

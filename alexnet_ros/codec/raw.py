@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.codec.limits import MAX_PIXELS, bytes_of, checked_size
+from alexnet_ros.codec.limits import MAX_PIXELS, bytes_of, checked_size, whole_number
 from alexnet_ros.errors import ImageFormatError
 
 Image = NDArray[np.uint8]
@@ -57,10 +57,11 @@ _TABLE = {
     'bgra8': _Encoding(4, cv2.COLOR_BGRA2RGB),
     'mono8': _Encoding(1, cv2.COLOR_GRAY2RGB),
     'mono16': _Encoding(1, cv2.COLOR_GRAY2RGB, depth=2),
-    'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerRGGB2RGB, even='wh'),
-    'bayer_bggr8': _Encoding(1, cv2.COLOR_BayerBGGR2RGB, even='wh'),
-    'bayer_gbrg8': _Encoding(1, cv2.COLOR_BayerGBRG2RGB, even='wh'),
-    'bayer_grbg8': _Encoding(1, cv2.COLOR_BayerGRBG2RGB, even='wh'),
+    # OpenCV names a pattern by the second row's second and third pixel.
+    'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerBG2RGB, even='wh'),
+    'bayer_bggr8': _Encoding(1, cv2.COLOR_BayerRG2RGB, even='wh'),
+    'bayer_gbrg8': _Encoding(1, cv2.COLOR_BayerGR2RGB, even='wh'),
+    'bayer_grbg8': _Encoding(1, cv2.COLOR_BayerGB2RGB, even='wh'),
     'yuv422': _UYVY,  # the old name of uyvy
     'uyvy': _UYVY,
     'yuv422_yuy2': _YUYV,  # the old name of yuyv
@@ -100,7 +101,8 @@ def rgb_from_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Im
             raise ImageFormatError(
                 'odd_size', f'{message.encoding} needs even sides, got {width}x{height}'
             )
-    step, row = _whole(message.step), width * kind.channels * kind.depth
+    step = whole_number(message.step, 'step')
+    row = width * kind.channels * kind.depth
     if step < row:
         raise ImageFormatError(
             'short_step',
@@ -142,13 +144,3 @@ def _encoding(name: Any) -> _Encoding:
     raise ImageFormatError(
         'unknown_encoding', f'expected one of {", ".join(ENCODINGS)}, got {name!r:.60}'
     )
-
-
-def _whole(step: Any) -> int:
-    try:
-        value: int = step.__index__()
-    except AttributeError as error:
-        raise ImageFormatError(
-            'bad_data', f'expected step as a whole number, got {step!r:.60}'
-        ) from error
-    return value

@@ -74,6 +74,11 @@ def yaml_from_mapping(values: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
+def is_control(text: str) -> bool:
+    """Tell whether a text holds line breaks or other control characters."""
+    return any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)
+
+
 def shown(value: Any) -> str:
     """Return a short form of any value for a message."""
     try:
@@ -123,11 +128,16 @@ class Fields:
         return tuple(self._values)
 
     def text(self, name: str, default: str | None = None, *, limit: int = 200) -> str:
-        """Return a text that is not empty."""
+        """Return a text of one line that is not empty."""
         if name not in self and default is not None:
             return default
         value = self._values.get(name)
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= limit:
+        if (
+            not isinstance(value, str)
+            or not value.strip()
+            or len(value) > limit
+            or is_control(value)
+        ):
             raise self.refuse(name, f'text of 1 to {limit} characters (quote numbers)')
         return value
 

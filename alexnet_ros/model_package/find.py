@@ -25,13 +25,16 @@ def find_package(name_or_path: str | Path) -> Path:
     text = os.fspath(name_or_path)
     if not text or '\0' in text:
         raise ModelPackageError(f'model must be a name or a folder, got {text!r}')
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ModelPackageError(f'model {text!r}: {error}') from error
     if path.name == 'model.yaml':
         path = path.parent
     bare = os.sep not in text and text not in {'.', '..'}
     places = [place / path for place in model_places()] if bare else []
     for place in [*places, path]:
-        if (place / 'model.yaml').is_file():
+        if _is_there(place / 'model.yaml'):
             return (place / 'model.yaml').resolve().parent
     if bare:
         known = sorted({f.parent.name for p in model_places() for f in p.glob('*/model.yaml')})
@@ -40,7 +43,16 @@ def find_package(name_or_path: str | Path) -> Path:
             f'model {text!r} not found; known are: {", ".join(known) or "none"}; '
             f'looked in {looked}; give a folder or set {MODELS_VARIABLE}'
         )
-    raise ModelPackageError(f'{path / "model.yaml"} does not exist; give the folder of a model')
+    raise ModelPackageError(
+        f'{path / "model.yaml"} does not exist or may not be read; give the folder of a model'
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that may not be entered, a name that is too long
+        return False
 
 
 def model_places() -> list[Path]:

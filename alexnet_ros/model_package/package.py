@@ -158,7 +158,7 @@ class ModelPackage:
             )
         if logits.dims[1:] != (len(self.labels),):
             raise ModelPackageError(
-                f'{path}: gives logits {_described({"logits": logits})}, but '
+                f'{path}: gives {_described({"logits": logits})}, but '
                 f'{self.folder / "model.yaml"} lists {len(self.labels)} labels; '
                 'use the labels that the model was trained with'
             )
@@ -209,8 +209,9 @@ def _fits(got: TensorShape, wanted: TensorShape) -> bool:
 
 
 def _described(tensors: Mapping[str, TensorShape]) -> str:
-    words = [
-        f'{name} {shape.dtype} [{", ".join("N" if d is None else str(d) for d in shape.dims)}]'
-        for name, shape in list(tensors.items())[:4]
-    ]
+    """Return names and shapes for a message; the names may be hostile."""
+    words = []
+    for name, shape in list(tensors.items())[:4]:
+        dims = ', '.join('N' if size is None else str(size) for size in shape.dims)
+        words.append(f'{name!a:.80} {shape.dtype} [{dims}]')
     return ', '.join(words)[:300] or 'none'

@@ -42,6 +42,8 @@ def test_file_of_a_spreadsheet_with_mark_and_crlf_is_read() -> None:
         ('class_id,name,role\n0,a,sign\n0,b,sign\n', 'expected class_id 1, got 0'),
         ('class_id,name,role\n0,a,sign\n1,a,sign\n', 'both called'),
         ('class_id,name,role\n0, ,sign\n', 'has no name'),
+        ('class_id,name,role\n0,"a\nb",sign\n', 'control characters'),
+        ('class_id,name,role\n0,' + 'a' * 201 + ',sign\n', 'more than 200'),
         ('class_id,name,role\n-1,a,sign\n', 'line 2'),
         ('class_id,name,role\n0,a\n', 'line 2'),
         ('class_id,name,role\n99999999999999999999,a,b\n', 'line 2'),

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def test_failed_write_leaves_the_old_package(tmp_path: Path) -> None:
         (lambda d: d.pop('name'), 'name is missing'),
         (lambda d: d.update(name='../x'), 'name must be a bare name'),
         (lambda d: d.update(version=1.0), r'version must be text .* got 1\.0'),
+        (lambda d: d.update(version='1\n2'), 'version must be text'),
         (lambda d: d.update(extra=1), "unknown field 'extra'; known are"),
         (lambda d: d.update(input=[1]), 'input must be a mapping'),
         (lambda d: d.pop('input'), 'input is missing'),
@@ -164,7 +166,7 @@ def test_other_labels_than_the_graph_has_are_refused(folder: Path) -> None:
     data = labels_of(5).csv_bytes()
     (folder / 'labels.csv').write_bytes(data)
     edit(folder, lambda d: d.update(labels_sha256=hashlib.sha256(data).hexdigest()))
-    refused(folder, r'gives logits logits float32 \[N, 4\], but .* lists 5 labels')
+    refused(folder, r"gives 'logits' float32 \[N, 4\], but .* lists 5 labels")
 
 
 def test_swapped_names_are_noticed(folder: Path) -> None:
@@ -288,7 +290,8 @@ def test_name_is_looked_up_in_the_users_folder(
     tiny_package(tmp_path / 'models' / 'mine')
     monkeypatch.setenv('ALEXNET_ROS_MODELS', f'/nowhere:{tmp_path / "models"}')
     assert find_package('mine') == tmp_path / 'models' / 'mine'
-    with pytest.raises(ModelPackageError, match=r"'other' not found; known are: .*mine.*looked in"):
+    words = r"'other' not found; known are: .*mine.*looked in"
+    with pytest.raises(ModelPackageError, match=words):
         find_package('other')
 
 
@@ -301,6 +304,11 @@ def test_path_is_taken_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -
         find_package('./gone')
     with pytest.raises(ModelPackageError, match='name or a folder'):
         find_package('')
+    with pytest.raises(ModelPackageError, match='home directory'):
+        find_package('~nobody-of-this-name/x')
+    for long in ('x' * 5000, '/x' * 5000):
+        with pytest.raises(ModelPackageError, match=r'not found|does not exist'):
+            find_package(long)
 
 
 def test_installed_prefix_is_looked_up(
@@ -309,6 +317,60 @@ def test_installed_prefix_is_looked_up(
     made = tiny_package(tmp_path / 'share/alexnet_ros/models/fitted')
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
     assert find_package('fitted') == made.folder
+
+
+def test_names_of_a_hostile_graph_cannot_forge_log_lines(folder: Path) -> None:
+    model = colour_model()
+    model.graph.input[0].name = 'image\n[INFO] all is well'
+    replace_onnx(folder, model.SerializeToString())
+    assert 'image\\n' in refused(folder, 'expected one input')
+
+
+values = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.dates()
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+PLACES = (
+    'name', 'version', 'architecture', 'input', 'files', 'labels', 'labels_sha256', 'scores',
+    'metrics', 'origin', 'input height', 'input width', 'input resize', 'input resize_px',
+    'input margin', 'files fp32', 'files int8', 'files fp32 file', 'files fp32 sha256',
+    'files fp32 bytes', 'scores temperature', 'scores unknown', 'scores unknown class_id',
+    'scores unknown energy', 'scores unknown score', 'more',
+)  # fmt: skip
+
+
+@given(place=st.sampled_from(PLACES), value=values)
+def test_any_value_in_any_field_is_taken_or_refused_by_name(
+    tmp_path_factory: pytest.TempPathFactory, place: str, value: Any
+) -> None:
+    base = tmp_path_factory.getbasetemp() / 'fuzzed'
+    if not base.exists():
+        tiny_package(base)
+    document = yaml.safe_load((base / 'model.yaml').read_text())
+    *folders, last = place.split()
+    inner = document
+    for name in folders:
+        inner = inner[name]
+    inner[last] = value
+    other = base.with_name('fuzzed-other')
+    other.mkdir(exist_ok=True)
+    for path in base.iterdir():
+        if not (other / path.name).exists():
+            shutil.copy(path, other / path.name)
+    (other / 'model.yaml').write_bytes(yaml.safe_dump(document, allow_unicode=True).encode())
+    try:
+        package = ModelPackage.load(other)
+    except ModelPackageError as error:
+        assert str(other) in str(error)  # noqa: PT017 - both outcomes are right
+        assert '\n' not in str(error)  # noqa: PT017
+    else:
+        assert len(package.labels) == 4
+        assert package.input.height == 32
 
 
 ONNX = colour_model().SerializeToString()

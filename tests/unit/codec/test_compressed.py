@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros.codec import (
     REASONS,
+    compressed,
     rgb_from_compressed,
     rgb_from_encoded,
     rgb_from_file,
@@ -182,6 +183,15 @@ def test_truncation_that_keeps_the_last_bytes_shows_no_earlier_picture() -> None
         for earlier in (whole, 255 - NOISE):
             assert np.abs(last - earlier[-8:]).mean() > 20
         assert last.std() < 5
+
+
+@pytest.mark.parametrize('least', [None, (80, 60)])
+def test_older_opencv_without_rgb_decoding_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch, least: tuple[int, int] | None
+) -> None:
+    new = rgb_from_compressed(Compressed('jpeg', JPEG), least)
+    monkeypatch.setattr(compressed, '_RGB', 0)
+    assert np.array_equal(rgb_from_compressed(Compressed('jpeg', JPEG), least), new)
 
 
 def test_padding_after_the_end_is_fine() -> None:
