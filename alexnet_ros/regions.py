@@ -8,6 +8,7 @@ their holes), and centres of radial symmetry of the brightness (white discs,
 washed-out signs). Recall comes first: the classifier's unknown decides after.
 """
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,65 +16,58 @@ from numpy.typing import NDArray
 
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
+from alexnet_ros.sign_candidates import KINDS, Candidates, merged
 from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import LEVELS, Boxes, Scores, colour_candidates
+from alexnet_ros.sign_outlines import LEVELS, colour_candidates
+from alexnet_ros.sign_rating import rated
 from alexnet_ros.sign_symmetry import discs
 
 LEAST_OUTLINE = 0.6
 """Share of a disc's outline that must be an edge, where colour does not help."""
 
-def _from_symmetry(grey: Plane, smallest: float, largest: float) -> tuple[Boxes, Scores]:
+LEAST_SOURCE = 0.02
+"""Score from which a source's candidate gets a closer look."""
+
+
+def _from_symmetry(grey: Plane, smallest: float, largest: float) -> Candidates:
     """Return discs found by their outline alone, looked for at half the size."""
-    half = shrunk(grey, 1)
-    found = discs(half, smallest / 2, largest / 2)
+    found = discs(shrunk(grey, 1), smallest / 2, largest / 2)
     found = found[found[:, 3] >= LEAST_OUTLINE]
     middles, radii = 2 * found[:, :2], 2 * found[:, 2:3]
-    boxes = np.concatenate([middles - radii, 2 * radii, 2 * radii], axis=1)
-    return boxes, 0.75 * found[:, 3] ** 6
-
-
-def overlaps(first: Boxes, second: Boxes) -> Scores:
-    """
-    Return intersection over union of every pair of boxes.
-
-    :param first: xywh, shape (N, 4).
-    :param second: xywh, shape (M, 4).
-    :returns: shape (N, M), 0 to 1.
-    """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(
-        (first[:, :2] + first[:, 2:])[:, None], (second[:, :2] + second[:, 2:])[None]
+    return Candidates(
+        np.concatenate([middles - radii, 2 * radii, 2 * radii], axis=1),
+        0.75 * found[:, 3] ** 6,  # about the share of such discs that are signs
+        np.full(len(found), KINDS.index('disc')),
     )
-    common = np.prod(np.maximum(high - low, 0), axis=2)
-    areas = np.prod(first[:, 2:], axis=1)[:, None] + np.prod(second[:, 2:], axis=1)[None]
-    return np.asarray(common / np.maximum(areas - common, 1e-6), np.float32)
 
 
-def merged(boxes: Boxes, scores: Scores, least_iou: float = 0.45) -> tuple[Boxes, Scores]:
+def distinct(
+    boxes: Sequence[BBoxXYWH], ranks: Sequence[float], most_covered: float = 0.5
+) -> list[int]:
     """
-    Keep the best of each group of overlapping boxes, best first.
+    Return which boxes stay when one thing must not be reported twice.
 
-    A box that several sources or thresholds give is likelier a sign: their
-    scores add up like half independent probabilities.
+    Best first; a box of which more than a share is covered by a better one, or
+    that covers such a share of a better one, goes.
 
-    :param boxes: xywh, shape (N, 4).
-    :param scores: shape (N,), 0 to 1.
-    :param least_iou: overlap from which two boxes are one candidate.
+    :param boxes: xywh, N boxes.
+    :param ranks: how good each is; equals keep their order.
+    :param most_covered: share of the smaller box.
+    :returns: indices of those kept, ascending.
     """
-    order = np.argsort(-scores, kind='stable')
-    boxes, scores = boxes[order], scores[order]
-    same = overlaps(boxes, boxes) >= least_iou
-    alive = np.ones(len(boxes), np.bool_)
-    kept, rated = [], []
-    for index in range(len(boxes)):
-        if not alive[index]:
-            continue
-        group = alive & same[index]
-        alive &= ~group
-        kept.append(index)
-        rated.append(1 - np.sqrt(np.prod(1 - scores[group]) * (1 - scores[index])))
-    ranks = np.argsort(-np.array(rated), kind='stable')
-    return boxes[kept][ranks], np.array(rated, np.float32)[ranks]
+    kept: list[int] = []
+    for index in sorted(range(len(boxes)), key=lambda i: -ranks[i]):
+        x, y, width, height = boxes[index]
+        for other in kept:
+            left, top, wide, tall = boxes[other]
+            across = min(x + width, left + wide) - max(x, left)
+            down = min(y + height, top + tall) - max(y, top)
+            smaller = min(width * height, wide * tall)
+            if across > 0 and down > 0 and across * down > most_covered * smaller:
+                break
+        else:
+            kept.append(index)
+    return sorted(kept)
 
 
 class SignFinder:
@@ -96,22 +90,16 @@ class SignFinder:
             inside it.
         """
         height, width = image_rgb.shape[:2]
+        if min(height, width) < self.settings.min_size_px:
+            return []
         count = halvings((width, height), self.settings.min_size_px)
         small = shrunk(image_rgb, count)
         smallest = self.settings.min_size_px / (1 << count)
         largest = min(self.settings.max_size_px / (1 << count), float(max(small.shape[:2])))
         maps = colour_maps(small)
-        red = self._helper.submit(colour_candidates, maps['red'], 'red', smallest, largest)
-        found = [
-            colour_candidates(maps[colour], colour, smallest, largest)
-            for colour in LEVELS if colour != 'red'
-        ]
-        found.append(_from_symmetry(maps['grey'], smallest, largest))
-        found.append(red.result())
-        boxes = np.concatenate([boxes for boxes, _ in found])
-        scores = np.concatenate([scores for _, scores in found])
-        good = scores >= self.settings.min_candidate_score
-        boxes, scores = merged(boxes[good], scores[good])
+        rated_ones = rated(maps, self._candidates(maps, smallest, largest))
+        good = rated_ones.scores >= self.settings.min_candidate_score
+        boxes, scores = rated_ones.boxes[good], rated_ones.scores[good]
         boxes = boxes * (1 << count)
         regions = []
         for box, score in zip(boxes, scores, strict=True):
@@ -120,6 +108,20 @@ class SignFinder:
             if min(inside[2:]) >= self.settings.min_size_px:
                 regions.append(Region(inside, float(score), 'sign'))
         return regions[:self.settings.max_regions]
+
+    def _candidates(
+        self, maps: Mapping[str, Plane], smallest: float, largest: float
+    ) -> Candidates:
+        """Return what any source takes for a sign, each sign once."""
+        red = self._helper.submit(colour_candidates, maps['red'], 'red', smallest, largest)
+        found = [
+            colour_candidates(maps[colour], colour, smallest, largest)
+            for colour in LEVELS if colour != 'red'
+        ]
+        found.append(_from_symmetry(maps['grey'], smallest, largest))
+        found.append(red.result())
+        together = Candidates.joined(found)
+        return merged(together.taken(together.scores >= LEAST_SOURCE))
 
 
 def clipped(bbox_xywh: BBoxXYWH, size_wh: tuple[int, int]) -> BBoxXYWH:

@@ -14,12 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.sign_candidates import KINDS, Boxes, Candidates
 from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
 
 Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 Outline = NDArray[Any]  # (points, 1, 2) int32
-Boxes = NDArray[np.float32]
-Scores = NDArray[np.float32]
 
 LEVELS = {'red': (24, 44, 80, 125), 'blue': (45, 80, 115, 150, 190), 'yellow': (50, 90, 140)}
 """Thresholds on each colour map; signs from faded to saturated pass one of them."""
@@ -121,7 +120,7 @@ def _joined(parts: Sequence[_Outlines]) -> _Outlines:
 
 def colour_candidates(
     plane: Plane, colour: str, smallest: float, largest: float
-) -> tuple[Boxes, Scores]:
+) -> Candidates:
     """
     Return what may be signs of one colour.
 
@@ -129,8 +128,7 @@ def colour_candidates(
     :param colour: a key of :data:`LEVELS`.
     :param smallest: least side of a sign, pixels of the map.
     :param largest: largest side of a sign, pixels of the map.
-    :returns: boxes of whole signs xywh, shape (N, 4), and scores, shape (N,),
-        0 to 1; the same sign may come several times.
+    :returns: boxes of whole signs; the same sign may come several times.
     """
     parts = []
     least = smallest * LEAST_SHARE.get(colour, 0.9)
@@ -141,11 +139,11 @@ def colour_candidates(
     return _rated(_joined(parts), colour, least)
 
 
-def _rated(outlines: _Outlines, colour: str, least: float) -> tuple[Boxes, Scores]:
+def _rated(outlines: _Outlines, colour: str, least: float) -> Candidates:
     """Return the outlines that have a shape of the colour, grown to whole signs."""
     boxes, holes = outlines.boxes, outlines.holes
     if not outlines.hulls:
-        return boxes, np.zeros(0, np.float32)
+        return Candidates.none()
     supports = support(outlines.hulls, boxes)
     shapes, fit = shape_fit(supports, boxes)
     names = np.array(SHAPES)[shapes]
@@ -155,14 +153,15 @@ def _rated(outlines: _Outlines, colour: str, least: float) -> tuple[Boxes, Score
     allowed &= (fit > 0.1) & (boxes[:, 3] > 0.66 * least)
     picks = np.flatnonzero(allowed)
     if not len(picks):
-        return boxes[:0], np.zeros(0, np.float32)
+        return Candidates.none()
     rim = rim_share([outlines.contours[i] for i in picks], boxes[picks], supports[picks])
     growth = np.array([
         GROWTH[str(names[i])] if holes[i] else GROWTH['yellow' if colour == 'yellow' else 'outer']
         for i in picks
     ], np.float32)
     scores = (fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)) ** 3  # near the share of signs
-    return _grown(boxes[picks], growth), scores.astype(np.float32)
+    kinds = np.array([KINDS.index(f'{colour} {names[i]}') for i in picks], np.intp)
+    return Candidates(_grown(boxes[picks], growth), scores.astype(np.float32), kinds)
 
 
 def _masks(plane: Plane, levels: Sequence[int]) -> list[Plane]:

@@ -8,7 +8,7 @@ into frames of drives that hold no sign of these classes.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +40,21 @@ class Track:
         return min(self.crops, key=lambda crop: abs((crop[1][2] - crop[1][0]) - side_px))
 
 
-def held_out_tracks(gtsrb: Path, every: int = 8, phase: int = 3) -> list[Track]:
+def read_tracks(gtsrb: Path, *, held: bool = True, step: int = 1) -> list[Track]:
     """
-    Read the tracks that training holds out.
+    Read the tracks that training holds out, or the others.
 
     :param gtsrb: folder with ``train.csv`` and the shards.
+    :param held: the held-out tracks.
+    :param step: read every so many-th crop only.
     """
     manifest = gtsrb / 'train.csv'
     records = records_from_manifest(manifest, sorted(gtsrb.glob('train-*.tar')))
     with manifest.open(newline='') as file:
         rows = list(csv.DictReader(file))
     crops: dict[tuple[int, str], list[tuple[Image, Box]]] = defaultdict(list)
-    for record, row, out in zip(records, rows, held_out(records, every, phase), strict=True):
-        if not out:
+    for record, row, out in zip(records, rows, held_out(records), strict=True):
+        if out != held or int(row['frame']) % step:
             continue
         coded = np.frombuffer(bytes_of(record), np.uint8)
         image = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
@@ -152,27 +154,30 @@ class Truth:
 
 
 def stills(
-    tracks: list[Track], backgrounds: list[tuple[Image, list[Box]]], seed: int = 1,
+    tracks: list[Track], backgrounds: list[tuple[Image, list[Box]]], *, seed: int = 1,
     sides: tuple[float, float] = (32, 160), signs: int = 3,
+    shares: Mapping[int, float] | None = None,
 ) -> Iterator[tuple[Image, list[Truth]]]:
     """
     Yield one scene a background, with signs at free places.
 
     :param backgrounds: frames, and boxes in them that stay uncovered.
     :param sides: smallest and largest sign width, pixels; log-uniform between.
+    :param shares: how often a class comes relative to the others, 1 unless given.
     """
     rng = np.random.default_rng(seed)
     by_class: dict[int, list[Track]] = defaultdict(list)
     for track in tracks:
         by_class[track.class_id].append(track)
     classes = sorted(by_class)
+    chances = np.array([(shares or {}).get(class_id, 1.0) for class_id in classes])
     for image, taken in backgrounds:
         frame = image.copy()
         height, width = frame.shape[:2]
         truth: list[Truth] = []
         used = list(taken)
         for _ in range(signs):
-            class_id = classes[int(rng.integers(len(classes)))]
+            class_id = int(rng.choice(classes, p=chances / chances.sum()))
             track = by_class[class_id][int(rng.integers(len(by_class[class_id])))]
             side = float(np.exp(rng.uniform(*np.log(sides))))
             crop = track.near(side)

@@ -1,0 +1,98 @@
+"""Sign candidates as arrays: boxes, kinds and scores, and merging of those that overlap."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.float32]
+Scores = NDArray[np.float32]
+
+KINDS = (
+    'red disc', 'red triangle', 'red yield', 'blue disc', 'yellow diamond', 'disc',
+)
+"""What a candidate was taken for: the colour that showed it and its outline."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """
+    N candidates.
+
+    :param boxes: whole signs xywh, shape (N, 4), pixels of the image searched.
+    :param scores: how likely each is a sign, shape (N,), 0 to 1.
+    :param kinds: index into :data:`KINDS`, shape (N,).
+    """
+
+    boxes: Boxes
+    scores: Scores
+    kinds: NDArray[np.intp]
+
+    @classmethod
+    def none(cls) -> 'Candidates':
+        """Return no candidates."""
+        return cls(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp)
+        )
+
+    @classmethod
+    def joined(cls, parts: 'list[Candidates]') -> 'Candidates':
+        """Return the candidates of several sources as one."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.kinds for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of candidates."""
+        return len(self.scores)
+
+    def taken(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> 'Candidates':
+        """Return some of them, by index or mask."""
+        return Candidates(self.boxes[rows], self.scores[rows], self.kinds[rows])
+
+
+def overlaps(first: Boxes, second: Boxes) -> Scores:
+    """
+    Return intersection over union of every pair of boxes.
+
+    :param first: xywh, shape (N, 4).
+    :param second: xywh, shape (M, 4).
+    :returns: shape (N, M), 0 to 1.
+    """
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(
+        (first[:, :2] + first[:, 2:])[:, None], (second[:, :2] + second[:, 2:])[None]
+    )
+    common = np.prod(np.maximum(high - low, 0), axis=2)
+    areas = np.prod(first[:, 2:], axis=1)[:, None] + np.prod(second[:, 2:], axis=1)[None]
+    return np.asarray(common / np.maximum(areas - common, 1e-6), np.float32)
+
+
+def merged(candidates: Candidates, least_iou: float = 0.45) -> Candidates:
+    """
+    Keep the best of each group of overlapping candidates, best first.
+
+    What several sources or thresholds give is likelier a sign: their scores
+    add up like half independent probabilities.
+
+    :param least_iou: overlap from which two boxes are one candidate.
+    """
+    found = candidates.taken(np.argsort(-candidates.scores, kind='stable'))
+    same = overlaps(found.boxes, found.boxes) >= least_iou
+    lack = 1 - found.scores
+    alive = np.ones(len(found), np.bool_)
+    kept, rated = [], []
+    for index in range(len(found)):
+        if not alive[index]:
+            continue
+        group = alive & same[index]
+        alive &= ~group
+        group[index] = False
+        kept.append(index)
+        rated.append(1 - lack[index] * np.sqrt(np.prod(lack[group])))
+    best = found.taken(np.array(kept, np.intp))
+    scores = np.array(rated, np.float32)
+    ranks = np.argsort(-scores, kind='stable')
+    return Candidates(best.boxes[ranks], scores[ranks], best.kinds[ranks])
