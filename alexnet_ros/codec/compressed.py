@@ -24,6 +24,10 @@ _REDUCED = {
 }
 _RGB = getattr(cv2, 'IMREAD_COLOR_RGB', 0)  # from OpenCV 4.11
 
+if hasattr(cv2, 'utils') and hasattr(cv2.utils, 'logging'):
+    # Each damaged image is told once, as an ImageFormatError, by whoever counts it.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 
 class CompressedImageMessage(Protocol):
     """The fields of ``sensor_msgs/CompressedImage`` that are read."""

@@ -2,8 +2,9 @@
 What the headers of compressed images say, read before any pixel is decoded.
 
 A header that claims a huge picture, or data that ends early, is refused here:
-some OpenCV versions fill what is missing with the picture decoded before, and
-a PNG of 31 KB can unpack to 768 MB.
+some OpenCV versions fill what is missing with the picture decoded before, a
+PNG of 31 KB can unpack to 768 MB, and a progressive JPEG of 100 KB can keep
+the decoder busy for minutes.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ _SIGNATURES = {
     'bmp': (b'BM',),
 }
 _FRAME_STARTS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PROGRESSIVE = 0xC2
+_PROCESSES = (0xC0, 0xC1, _PROGRESSIVE)  # baseline and extended sequential
+MAX_SCANS = 32  # of a progressive JPEG; encoders write about ten
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
@@ -60,6 +64,7 @@ def _jpeg(data: memoryview) -> Header:
     """Walk the segments up to the first scan; an end marker must follow it."""
     at = 2
     size = None
+    process = 0
     while True:
         if at + 4 > len(data):
             raise _truncated('the JPEG header')
@@ -84,14 +89,20 @@ def _jpeg(data: memoryview) -> Header:
                 raise _truncated('the JPEG header')
             if size is not None:
                 raise ImageFormatError('undecodable', 'JPEG with two frame headers')
-            if data[at + 4] != 8:
-                raise ImageFormatError('undecodable', f'JPEG of {data[at + 4]} bits a value')
+            process = marker
+            if data[at + 4] != 8 or process not in _PROCESSES:
+                raise ImageFormatError(
+                    'undecodable', f'JPEG of {data[at + 4]} bits, process {process & 15}'
+                )
             size = data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6]
         at += 2 + length
     if size is None:
         raise ImageFormatError('undecodable', 'JPEG without a frame header')
     if not _ends(data, at):
         raise _truncated("JPEG's end marker")
+    if process == _PROGRESSIVE and bytes(data[at:]).count(b'\xff\xda') > MAX_SCANS:
+        # Each scan is a pass over all pixels, however few bytes it has.
+        raise ImageFormatError('undecodable', f'JPEG of more than {MAX_SCANS} scans')
     return Header('jpeg', *size)
 
 

@@ -242,6 +242,13 @@ def test_png_with_too_little_inside_is_refused() -> None:
     assert reason(png_of(400, 300, zlib.compress(bytes(100))), 'png') == 'undecodable'
 
 
+def test_progressive_jpeg_of_endless_scans_is_refused() -> None:
+    data = encoded(RGB, '.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert rgb_from_compressed(Compressed('jpeg', data)).shape == RGB.shape
+    last = data[data.rindex(b'\xff\xda') : -2]
+    assert reason(data[:-2] + last * 40 + b'\xff\xd9') == 'undecodable'
+
+
 def test_limits_are_arguments() -> None:
     assert reason(JPEG, max_pixels=160 * 120 - 1) == 'too_many_pixels'
     assert reason(JPEG, max_bytes=len(JPEG) - 1) == 'too_many_bytes'
