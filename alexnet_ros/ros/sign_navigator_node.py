@@ -69,19 +69,19 @@ class SignNavigator(Node):
         self.stopping = threading.Event()
         self.exit_request: tuple[int, str] | None = None
         self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
-        self._parameters = Parameters(
+        self._settings = Parameters(
             self, NavigatorSettings, active=lambda: True, configured=lambda: True)
-        settings = self._parameters.current
+        settings = self._settings.current
         table_path = find_table(settings.actions)
         self.navigator = Navigator(settings, read_table(table_path))
-        self._parameters.on_change = self._change
+        self._settings.on_change = self._change
         self._command = self.navigator.step(self._now())
         self._told_refused = 0
-        self._limits = self.create_publisher(SpeedLimit, 'speed_limit', qos.RESULTS)
-        self._locks = self.create_publisher(Bool, 'stop_lock', qos.RESULTS)
-        self._events = self.create_publisher(String, '~/events', EVENTS)
-        self._headings = self.create_publisher(Float32, '~/heading', qos.RESULTS)
-        self._diagnostics = self.create_publisher(
+        self._limit_out = self.create_publisher(SpeedLimit, 'speed_limit', qos.RESULTS)
+        self._lock_out = self.create_publisher(Bool, 'stop_lock', qos.RESULTS)
+        self._event_out = self.create_publisher(String, '~/events', EVENTS)
+        self._heading_out = self.create_publisher(Float32, '~/heading', qos.RESULTS)
+        self._diagnostic_out = self.create_publisher(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
         self._subscribe(settings)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -162,7 +162,7 @@ class SignNavigator(Node):
     def _tick(self) -> None:
         now = self._now()
         self._do(self.navigator.step(now), now)
-        self._locks.publish(Bool(data=self._command.stop_lock))
+        self._lock_out.publish(Bool(data=self._command.stop_lock))
 
     def _repeat(self) -> None:
         """Say the limit again: consumers restart, and MPPI forgets limits."""
@@ -173,24 +173,24 @@ class SignNavigator(Node):
         """Publish what a command changes, at once."""
         last, self._command = self._command, command
         if command.stop_lock != last.stop_lock:
-            self._locks.publish(Bool(data=command.stop_lock))
+            self._lock_out.publish(Bool(data=command.stop_lock))
         if command.release:
             self._publish_limit(0.0)  # to Nav2: no limit
         elif command.changed and command.speed_limit_mps is not None:
             self._publish_limit(command.speed_limit_mps)
         if command.heading is not None:
-            self._headings.publish(Float32(data=command.heading))
+            self._heading_out.publish(Float32(data=command.heading))
         for event in command.events:
             self._tell(event, command, now)
 
     def _publish_limit(self, mps: float) -> None:
         message = SpeedLimit(percentage=False, speed_limit=mps)
         message.header.stamp = self.get_clock().now().to_msg()
-        self._limits.publish(message)
+        self._limit_out.publish(message)
 
     def _tell(self, event: Event, command: Command, now: Moment) -> None:
         text = event_json(event, command, now)
-        self._events.publish(String(data=text))
+        self._event_out.publish(String(data=text))
         if event.kind == 'rejected':
             self.get_logger().warning(text, throttle_duration_sec=5.0)
         elif event.kind in {'stale', 'clock_jump', 'labels'}:
@@ -203,7 +203,7 @@ class SignNavigator(Node):
         finding = navigator_finding(
             self.navigator, self._now(), new_refusals=refused - self._told_refused)
         self._told_refused = refused
-        self._diagnostics.publish(array_from_findings(
+        self._diagnostic_out.publish(array_from_findings(
             self.get_clock().now().to_msg(), self.get_name(), '', [finding]))
 
     # Process
@@ -223,8 +223,8 @@ class SignNavigator(Node):
 
     def finalize(self) -> None:
         """Say a last word: nobody watches from here on, so the lock is on."""
-        self._locks.publish(Bool(data=True))
-        self._locks.wait_for_all_acked(Duration(seconds=LAST_WORD_S))
+        self._lock_out.publish(Bool(data=True))
+        self._lock_out.wait_for_all_acked(Duration(seconds=LAST_WORD_S))
 
 
 def main() -> int:
