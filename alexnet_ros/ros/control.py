@@ -25,6 +25,7 @@ TRANSITIONS = {
     'cleanup': Transition.TRANSITION_CLEANUP,
 }
 STOP_S = 5.0
+APPEAR_S = 60.0  # a node's services must be there so long after its start
 
 
 class NodeControlError(AlexnetRosError):
@@ -128,12 +129,13 @@ class LifecycleClient:
         self._state = node.create_client(GetState, f'/{process.name}/get_state')
 
     def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + APPEAR_S
         while not client.service_is_ready():
             self._process.check()
             if time.monotonic() > deadline:
-                raise NodeControlError(f'{client.srv_name} did not appear in {timeout_s:.0f} s')
+                raise NodeControlError(f'{client.srv_name} did not appear in {APPEAR_S:.0f} s')
             time.sleep(0.02)
+        deadline = time.monotonic() + timeout_s
         done = threading.Event()
         future = client.call_async(request)
         future.add_done_callback(lambda _future: done.set())
@@ -152,7 +154,7 @@ class LifecycleClient:
         Make one transition.
 
         :param transition: a key of :data:`TRANSITIONS`.
-        :param timeout_s: for the node to appear and to do it.
+        :param timeout_s: for the node to do it.
         :raises NodeControlError: the node refused or failed; with its reason.
         """
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))

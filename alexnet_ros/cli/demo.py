@@ -1,0 +1,167 @@
+"""
+``alexnet_ros demo``: a camera drive through the real nodes, start to end.
+
+The classifier and the sign navigator run as processes of their own on a ROS
+domain of their own; the drive is played to them in real time, and what they
+publish is printed as it comes and kept.
+"""
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
+from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.model_package import ModelPackage
+
+if TYPE_CHECKING:
+    from alexnet_ros.ros.recorder import Recorder
+
+CLASSIFIER, NAVIGATOR = 'alexnet', 'sign_navigator'
+TOPICS = {
+    f'/{CLASSIFIER}/classification': 'vision_msgs/msg/Classification',
+    f'/{CLASSIFIER}/detections': 'vision_msgs/msg/Detection2DArray',
+    f'/{CLASSIFIER}/label_info': 'vision_msgs/msg/LabelInfo',
+    '/speed_limit': 'nav2_msgs/msg/SpeedLimit',
+    '/stop_lock': 'std_msgs/msg/Bool',
+    f'/{NAVIGATOR}/events': 'std_msgs/msg/String',
+    '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
+}
+CONFIGURE_S = 900.0  # a TensorRT engine may be built first
+APPEAR_S = 60.0
+TAIL_S = 1.0  # the clock runs on so long for the last results
+LEAST_ANSWERED = 0.99
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--bag', type=Path, help='play this bag instead of the rendered drive')
+    source.add_argument('--video', type=Path, help='play this video instead')
+    parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
+    parser.add_argument('--model', default='signs', metavar='M', help='model name or folder')
+    parser.add_argument(
+        '--regions', choices=('signs', 'frame'), default='signs',
+        help='look for signs, or classify whole frames',
+    )  # fmt: skip
+    parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
+    parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
+
+
+def choose_input(args: argparse.Namespace) -> DemoInput:
+    """Return what the arguments ask to play."""
+    if args.bag is not None:
+        return bag_input(args.bag, args.topic)
+    if args.video is not None:
+        return video_input(args.video)
+    return rendered_drive(args.output)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play the input through the nodes; 1 with one line if the chain failed."""
+    if not 0 < args.rate <= 100:
+        raise AlexnetRosError(f'--rate must be in (0, 100], got {args.rate:g}')
+    package = ModelPackage.load(args.model)
+    args.output.mkdir(parents=True, exist_ok=True)
+    source = choose_input(args)
+    print(f'input:  {source.text}')
+    print(f'model:  {package.name} {package.version}, {package.default_precision}')
+    from alexnet_ros.ros.dds_check import profile_environment
+
+    os.environ.update(profile_environment(domain=1 + os.getpid() % 100))
+    stamps, recorder = play_through(args, source)
+    return conclude(args, source, package, stamps, recorder)
+
+
+def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int], 'Recorder']:
+    """
+    Start the nodes, play, stop the nodes.
+
+    :returns: the stamps sent and all that came back.
+    :raises NodeControlError: a node could not be started, led or heard.
+    """
+    from alexnet_ros.cli.demo_print import Printer
+    from alexnet_ros.ros.control import LifecycleClient, NodeControlError, NodeProcess
+    from alexnet_ros.ros.player import Outgoing, Player
+    from alexnet_ros.ros.recorder import Recorder
+    from alexnet_ros.ros.session import Session
+
+    package = ModelPackage.load(args.model)
+    first_ns = next((picture.at_ns for picture in source.pictures()), 0)
+    compressed = source.topic.endswith('/compressed')
+    image = source.topic.removesuffix('/compressed')
+    classifier = {
+        'model': str(package.folder), 'regions': args.regions, 'use_sim_time': True,
+        'image_transport': 'compressed' if compressed else 'raw',
+    }  # fmt: skip
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(NodeProcess(
+                f'alexnet_ros.ros.{module}', name, parameters=parameters, remappings=remappings,
+                log=args.output / f'{name}.log',
+            ))
+            for module, name, parameters, remappings in (
+                ('classifier_node', CLASSIFIER, classifier,
+                 {'image': image, 'image/compressed': f'{image}/compressed'}),
+                ('sign_navigator_node', NAVIGATOR, {'use_sim_time': True},
+                 {'detections': f'/{CLASSIFIER}/detections'}),
+            )
+        ]  # fmt: skip
+        session = stack.enter_context(Session('alexnet_ros_demo'))
+        printer = Printer(first_ns, dict(enumerate(package.labels.names)))
+        recorder = Recorder(
+            session.node, TOPICS, latched=(f'/{CLASSIFIER}/label_info',), on_message=printer.show
+        )
+        player = Player(session.node, {source.topic: source.kind})
+        leader = LifecycleClient(session.node, nodes[0])
+        leader.change('configure', CONFIGURE_S)
+        leader.change('activate', APPEAR_S)
+        missing = recorder.wait_for_publishers(list(TOPICS), APPEAR_S)
+        missing += player.wait_for_subscribers(APPEAR_S)
+        if missing:
+            raise NodeControlError(f'nobody is on {", ".join(missing)}')
+        printer.heading()
+        report = player.play(
+            (Outgoing(source.topic, source.kind, p.at_ns, p.data) for p in source.pictures()),
+            rate=args.rate, tail_s=TAIL_S, on_sent=lambda _sent: [n.check() for n in nodes],
+        )  # fmt: skip
+        for node in nodes:
+            node.check()
+    return report.stamps_ns[source.topic], recorder
+
+
+def conclude(
+    args: argparse.Namespace,
+    source: DemoInput,
+    package: ModelPackage,
+    stamps: list[int],
+    recorder: 'Recorder',
+) -> int:
+    """Say how much was answered, write the results; 1 if nothing was answered."""
+    from alexnet_ros.cli.demo_results import write_results
+    from alexnet_ros.ros.player import stamp_ns_from_cdr
+
+    topic = f'/{CLASSIFIER}/classification'
+    answers = [stamp_ns_from_cdr(m.data) for m in recorder.received if m.topic == topic]
+    sent, answered = set(stamps), set(answers)
+    share = len(answered & sent) / max(len(sent), 1)
+    strange = len(answered - sent)
+    print(
+        f'\n{len(answered & sent)} of {len(sent)} frames were classified ({share:.1%}); '
+        + ("all stamps equal the input's" if not strange
+           else f'{strange} results have stamps that no input has')
+    )  # fmt: skip
+    if not sent:
+        raise AlexnetRosError(f'{source.path} has no frames')
+    if not answered & sent:
+        raise AlexnetRosError(f'no frame was classified, see {args.output / CLASSIFIER}.log')
+    if share < LEAST_ANSWERED:
+        print('the rest was dropped: this machine is too slow or too busy for every frame',
+              file=sys.stderr)
+    summary: Any = write_results(args.output, source, package, recorder.received)
+    for line in summary:
+        print(line)
+    return 1 if strange else 0

@@ -1,0 +1,163 @@
+"""What the demo plays: the rendered drive, a bag or a video."""
+
+import hashlib
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
+from alexnet_ros.errors import BagError
+from alexnet_ros.replay import drive
+from alexnet_ros.replay.bags import BagReader
+from alexnet_ros.replay.bagwriter import header
+from alexnet_ros.replay.typestore import COMPRESSED, IMAGE, typestore
+
+DRIVE_TOPIC = '/camera/image'
+VIDEO_TOPIC = '/camera/image'
+VIDEO_START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"
+SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v')
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """
+    One serialised image message.
+
+    :param at_ns: when it is to be played, nanoseconds.
+    :param data: CDR.
+    """
+
+    at_ns: int
+    data: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of its header, nanoseconds."""
+        order = '<' if self.data[1] & 1 else '>'  # CDR: encapsulation, then the header
+        seconds, nanoseconds = struct.unpack_from(f'{order}iI', self.data, 4)
+        return int(seconds) * 10**9 + int(nanoseconds)
+
+
+@dataclass(slots=True)
+class DemoInput:
+    """
+    Images of one camera.
+
+    :param text: one line that names it.
+    :param topic: the image topic, of a compressed one with ``/compressed``.
+    :param kind: its message type.
+    :param truth: CSV of what is to be seen, or None.
+    """
+
+    text: str
+    path: Path
+    topic: str
+    kind: str
+    frames: int
+    truth: Path | None = None
+    _video: bool = field(default=False, repr=False)
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the images in their order, streamed."""
+        if self._video:
+            yield from _video_pictures(self.path)
+            return
+        with BagReader(self.path) as reader:
+            for stored in reader.messages([self.topic]):
+                yield Picture(stored.log_ns, stored.data)
+
+    def rgb(self, data: bytes) -> Any:
+        """Decode one of the pictures: shape (H, W, 3), uint8."""
+        message: Any = typestore().deserialize_cdr(data, self.kind)
+        return rgb_from_compressed(message) if self.kind == COMPRESSED else rgb_from_image(message)
+
+
+def rendered_drive(folder: Path) -> DemoInput:
+    """
+    Render the drive past known signs, or take the one rendered before.
+
+    :param folder: where the bag is kept, under a name made of the code that
+        renders it; older ones are removed.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(Path(drive.__file__).parent.glob('*.py')):
+        digest.update(path.read_bytes())
+    bag = folder / f'drive-{digest.hexdigest()[:12]}'
+    if not (bag / 'truth.csv').is_file():
+        for old in folder.glob('drive-*'):
+            shutil.rmtree(old)
+        print('rendering the drive ...', file=sys.stderr, flush=True)
+        scratch = folder / f'{bag.name}.part'
+        drive.write_drive_bag(scratch, compressed=True, topic=DRIVE_TOPIC)
+        scratch.rename(bag)
+    found = bag_input(bag)
+    found.text, found.truth = f'rendered drive ({found.frames} frames)', bag / 'truth.csv'
+    return found
+
+
+def bag_input(path: Path, topic: str = '') -> DemoInput:
+    """
+    Take the images of a bag.
+
+    :param topic: of the images; empty for the first that has some.
+    :raises BagError: it is no bag, or it has no such images.
+    """
+    with BagReader(path) as reader:
+        topics = [topic] if topic else reader.image_topics()
+        if not topics or topics[0] not in reader.topics:
+            known = ', '.join(reader.image_topics()) or 'none'
+            raise BagError(f'{path} has no images on {topic or "any topic"}; it has: {known}')
+        info = reader.topics[topics[0]]
+        text = f'bag {path}, {topics[0]} ({info.messages} frames)'
+        for loss in reader.losses:
+            print(f'{path}: {loss}', file=sys.stderr)
+        return DemoInput(text, path, topics[0], info.kind, info.messages)
+
+
+def video_input(path: Path) -> DemoInput:
+    """
+    Take the frames of a video file.
+
+    :raises BagError: OpenCV cannot read it.
+    """
+    video = cv2.VideoCapture(str(path))
+    frames, rate = int(video.get(cv2.CAP_PROP_FRAME_COUNT)), video.get(cv2.CAP_PROP_FPS)
+    readable = video.isOpened() and rate > 0 and video.read()[0]
+    video.release()
+    if not readable:
+        what = 'cannot be read as a video' if path.is_file() else 'does not exist'
+        raise BagError(f'{path} {what}; OpenCV reads {", ".join(SUFFIXES)}')
+    text = f'video {path} ({frames} frames at {rate:g} Hz)'
+    return DemoInput(text, path, VIDEO_TOPIC, IMAGE, frames, _video=True)
+
+
+def _video_pictures(path: Path) -> Iterator[Picture]:
+    """Yield the frames of a video as ``sensor_msgs/Image``, rgb8."""
+    store = typestore()
+    kind = store.types[IMAGE]
+    video = cv2.VideoCapture(str(path))
+    rate = video.get(cv2.CAP_PROP_FPS)
+    index = 0
+    try:
+        while True:
+            ok, image_bgr = video.read()
+            if not ok:
+                return
+            image_rgb = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            height, width = image_rgb.shape[:2]
+            stamp_ns = VIDEO_START_NS + round(index * 1e9 / rate)
+            message = kind(
+                header=header(stamp_ns, 'camera'), height=height, width=width, encoding='rgb8',
+                is_bigendian=0, step=3 * width, data=image_rgb.reshape(-1),
+            )  # fmt: skip
+            yield Picture(stamp_ns, bytes(store.serialize_cdr(message, IMAGE)))
+            index += 1
+    finally:
+        video.release()
