@@ -111,6 +111,11 @@ def _change(sign: Report, kind: str, text: str) -> dict[str, str]:
     return {'kind': kind, 'grade': grade, 'text': text}
 
 
+def _why(error: Report) -> str:
+    """Say what a false event should have been."""
+    return 'again' if error['kind'] == 'again' else f'truth: {error["truth"]}'
+
+
 def gate(reports: Sequence[Report], min_recall: float | None, max_false: int | None) -> list[str]:
     """
     Say why reports are not good enough.
@@ -139,10 +144,10 @@ def gate(reports: Sequence[Report], min_recall: float | None, max_false: int | N
         )
     if max_false is not None and false > max_false:
         wrong = [
-            f'{e["got"]} at {e["at_s"]:.1f} s (truth: {e["truth"]})'
+            f'{e["got"]} at {e["at_s"]:.1f} s ({_why(e)})'
             for t in truths
             for e in t['errors']
-            if e['kind'] == 'false'
+            if e['kind'] in {'false', 'again'}
         ]
         reasons.append(
             f'{false} signs wrongly confirmed, at most {max_false} allowed: {", ".join(wrong)}'

@@ -56,10 +56,9 @@ def bags_in(names: Iterable[str]) -> list[Path]:
         # Path.glob takes no absolute patterns.
         matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
         places = [Path(match) for match in matches]
-        before = len(found)
-        for place in places:
-            found |= dict.fromkeys(_below(place))
-        if len(found) == before:
+        here = [bag for place in places for bag in _below(place)]
+        found |= dict.fromkeys(here)
+        if not here:
             raise BagError(f'{name} is no bag and holds none')
     return list(found)
 

@@ -140,7 +140,12 @@ def _confusion(truth: Mapping[str, Any]) -> str:
 
 def _errors(truth: Mapping[str, Any], pictures: Sequence[bytes]) -> str:
     """Return every error with its picture."""
-    words = {'missed': 'missed', 'false': 'wrongly confirmed', 'frame': 'wrong in this frame'}
+    words = {
+        'missed': 'missed',
+        'false': 'wrongly confirmed',
+        'again': 'confirmed again',
+        'frame': 'wrong in this frame',
+    }
     figures = []
     for error, picture in zip(truth['errors'], pictures, strict=True):
         told = f'{error["truth"]} → {error["got"]}'

@@ -29,6 +29,7 @@ class Recorded:
         self.names: dict[int, str] = {}
         self.navigation = NavigationLog()
         self._data: dict[tuple[str, int], bytes] = {}
+        self._offset_ns: int | None = None
         self._seen: set[tuple[str, str]] = set()
         with BagReader(path) as bag:
             self._cameras = _cameras(
@@ -47,7 +48,10 @@ class Recorded:
         if topic in self._cameras:
             found: Any = typestore().deserialize_cdr(data, kind)
             stamp = found.header.stamp
-            self._data[self._cameras[topic], stamp.sec * 10**9 + stamp.nanosec] = data
+            stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+            self._data[self._cameras[topic], stamp_ns] = data
+            if self._offset_ns is None:
+                self._offset_ns = log_ns - stamp_ns
         elif kind == LABEL_INFO:
             found = typestore().deserialize_cdr(data, kind)
             self.names |= {int(one.class_id): str(one.class_name) for one in found.class_map}
@@ -58,7 +62,8 @@ class Recorded:
             self.navigation.note_limit(at_ns, found.speed_limit or None)
         elif kind == BOOL and topic.endswith('stop_lock'):
             found = typestore().deserialize_cdr(data, kind)
-            self.navigation.note_lock(log_ns, bool(found.data))
+            # Without a header; the recording may run on another clock than the images.
+            self.navigation.note_lock(log_ns - (self._offset_ns or 0), bool(found.data))
 
     def __len__(self) -> int:
         """Return how many frames have a result."""

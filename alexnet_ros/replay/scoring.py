@@ -40,7 +40,7 @@ class ScoredError:
     """
     One thing that came out wrong.
 
-    :param kind: ``missed``, ``false`` (events) or ``frame``.
+    :param kind: ``missed``, ``false``, ``again`` (events) or ``frame``.
     :param truth_id: what was to be seen, :data:`MISSED` for nothing.
     :param got_id: what was said, or :data:`UNKNOWN`, :data:`MISSED`.
     """
@@ -234,12 +234,18 @@ class Scorer:
                 self.scores.right_events += 1
                 return True
         self.scores.false_events += 1
+        again = any(
+            s.span.class_id == event.class_id and s.span.camera in {'', event.camera}
+            and s.span.start_ns - GRACE_NS <= event.stamp_ns <= s.span.end_ns + GRACE_NS
+            for s in self._states
+        )  # fmt: skip
         shown = self.truth.spans_at(event.camera, event.stamp_ns)
-        truth_id = shown[0].class_id if shown else MISSED
+        truth_id = event.class_id if again else shown[0].class_id if shown else MISSED
         picture = b'' if image_rgb is None else jpeg_picture(image_rgb, event.bbox_xywh)
         self.errors.append(
-            ScoredError('false', event.camera, event.stamp_ns, truth_id, event.class_id, picture)
-        )
+            ScoredError('again' if again else 'false', event.camera, event.stamp_ns, truth_id,
+                        event.class_id, picture)
+        )  # fmt: skip
         return False
 
     def _close(self, state: _SpanState) -> None:
@@ -264,8 +270,7 @@ class Scorer:
         for state in self._states:
             if not state.done:
                 self._close(state)
-        order = {'missed': 0, 'false': 0, 'frame': 1}
-        self.errors.sort(key=lambda e: (order[e.kind], e.stamp_ns, e.camera))
+        self.errors.sort(key=lambda e: (e.kind == 'frame', e.stamp_ns, e.camera))
 
     def as_json(self, names: dict[int, str], start_ns: int) -> dict[str, Any]:
         """

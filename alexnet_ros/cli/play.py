@@ -1,0 +1,160 @@
+"""``alexnet_ros play``: a bag into running nodes, with ``/clock``, in its own time."""
+
+import argparse
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet_ros.errors import BagError
+from alexnet_ros.replay.bags import BagReader, BagWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alexnet_ros.ros.player import Outgoing, Player
+    from alexnet_ros.ros.recorder import Received
+
+RECORDED = {  # suffix of a topic: its type; what scoring reads
+    '/classification': 'vision_msgs/msg/Classification',
+    '/detections': 'vision_msgs/msg/Detection2DArray',
+    '/label_info': 'vision_msgs/msg/LabelInfo',
+}
+TAIL_S = 1.0  # the clock runs on so long for the last results
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``play``."""
+    parser.add_argument('bag', type=Path, metavar='BAG', help='bag folder, .mcap or .db3')
+    parser.add_argument(
+        '--topic',
+        action='append',
+        default=[],
+        metavar='TOPIC',
+        help='repeatable; without it the image topics',
+    )
+    parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
+    parser.add_argument(
+        '--loop',
+        type=int,
+        nargs='?',
+        const=0,
+        default=1,
+        metavar='N',
+        help='play N times, without N until Ctrl-C',
+    )
+    parser.add_argument('--no-clock', action='store_true', help='do not publish /clock')
+    parser.add_argument(
+        '--wait',
+        type=float,
+        default=10.0,
+        metavar='SECONDS',
+        help='for subscribers, before playing',
+    )
+    parser.add_argument(
+        '--record',
+        type=Path,
+        metavar='FOLDER',
+        help='write what the nodes publish to a new bag, for replay --results',
+    )
+    parser.add_argument('--node', default='/alexnet', help='whose results are recorded')
+    parser.add_argument(
+        '--camera',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='with several cameras: their names, for --record',
+    )
+
+
+def outgoing(bag: Path, topics: list[str]) -> 'Iterator[Outgoing]':
+    """Yield the messages of some topics of a bag, as they are stored."""
+    from alexnet_ros.ros.player import Outgoing
+
+    with BagReader(bag) as reader:
+        for message in reader.messages(topics):
+            yield Outgoing(message.topic, message.kind, message.log_ns, message.data)
+
+
+def recorded_topics(node: str, cameras: list[str]) -> dict[str, str]:
+    """Return the topics that ``--record`` listens to, with their types."""
+    owners = [f'{node}/{camera}' for camera in cameras] or [node]
+    found = {f'{owner}{suffix}': kind for owner in owners for suffix, kind in RECORDED.items()}
+    return {**found, '/speed_limit': 'nav2_msgs/msg/SpeedLimit', '/stop_lock': 'std_msgs/msg/Bool'}
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play; 1 if nobody listened."""
+    if not 0 < args.rate <= 100:
+        raise BagError(f'--rate must be in (0, 100], got {args.rate:g}')
+    with BagReader(args.bag) as reader:
+        topics = args.topic or reader.image_topics()
+        missing = [topic for topic in topics if topic not in reader.topics]
+        if missing or not topics:
+            there = ', '.join(sorted(reader.topics)) or 'nothing'
+            raise BagError(f'{args.bag} has no {", ".join(missing) or "images"}; it has {there}')
+        kinds = {topic: reader.topics[topic].kind for topic in topics}
+        start_ns = reader.start_ns
+    from alexnet_ros.ros.player import Player
+    from alexnet_ros.ros.recorder import Recorder
+    from alexnet_ros.ros.session import Session
+
+    with ExitStack() as stack:
+        keeper = None
+        if args.record is not None:  # closed after the session, which feeds it
+            keeper = _Keeper(stack.enter_context(BagWriter(args.record)), start_ns)
+        session = stack.enter_context(Session('alexnet_ros_play'))
+        player = Player(session.node, kinds, clock=not args.no_clock)
+        if keeper is not None:
+            wanted = recorded_topics(args.node, args.camera)
+            latched = tuple(t for t in wanted if t.endswith('label_info'))
+            Recorder(session.node, wanted, latched=latched, on_message=keeper.keep)
+        unheard = player.wait_for_subscribers(args.wait)
+        if unheard:
+            print(f'nobody listens to {", ".join(unheard)}', file=sys.stderr)
+            return 1
+        return _play(args, player, list(kinds), keeper)
+
+
+def _play(
+    args: argparse.Namespace, player: 'Player', topics: list[str], keeper: '_Keeper | None'
+) -> int:
+    """Play as often as asked; Ctrl-C ends it well."""
+    halt, times = threading.Event(), 0
+    try:
+        while args.loop == 0 or times < args.loop:
+            report = player.play(
+                outgoing(args.bag, topics),
+                rate=args.rate,
+                tail_s=TAIL_S,
+                stop=halt,
+                on_sent=None if keeper is None else keeper.follow,
+            )
+            times += 1
+            sent = sum(len(stamps) for stamps in report.stamps_ns.values())
+            print(
+                f'{sent} messages in {report.seconds:.1f} s, at most '
+                f'{report.latest_ms:.1f} ms late',
+                file=sys.stderr,
+            )
+    except KeyboardInterrupt:
+        print('stopped', file=sys.stderr)
+    return 0
+
+
+class _Keeper:
+    """Writes what comes in with the time of the bag that is played."""
+
+    def __init__(self, bag: BagWriter, start_ns: int) -> None:
+        self._bag, self._now_ns = bag, start_ns
+        self._lock = threading.Lock()
+
+    def follow(self, sent: 'Outgoing') -> None:
+        """Note the bag's time."""
+        self._now_ns = sent.at_ns
+
+    def keep(self, received: 'Received') -> None:
+        """Write one message; called in the executor's thread."""
+        with self._lock:
+            self._bag.write_raw(received.topic, received.kind, received.data, self._now_ns)
