@@ -84,6 +84,14 @@ def build_environment(prefix: Path) -> dict[str, str]:
     }
 
 
+def first_error(log: Path) -> str:
+    """Return the line of a build log that says what went wrong, as far as one does."""
+    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
+    marked = [n for n, line in enumerate(lines) if re.search(r'\berror\b', line, re.IGNORECASE)]
+    start = marked[0] if marked else max(len(lines) - 1, 0)
+    return ' '.join(' '.join(lines[start:start + 4]).split())[:300]
+
+
 def build(prefix: Path, build_folder: Path) -> None:
     """
     Build and install every interface package.
@@ -115,7 +123,7 @@ def build(prefix: Path, build_folder: Path) -> None:
                 stream.flush()
                 code = subprocess.call(words, env=env, stdout=stream, stderr=stream)
             if code:
-                raise BuildError(f'{package.name}: {" ".join(words[:2])} failed, see {log}')
+                raise BuildError(f'{package.name}: {first_error(log)} (all of it: {log})')
 
 
 def main() -> int:
