@@ -92,6 +92,10 @@ class RecognizerSettings:
         0.0, "Results below this probability are unknown, beside the model's own rule.",
         low=0.0, high=1.0, live=True,
     )
+    min_sign_score: float = setting(
+        0.7, 'Signs whose joint probability of candidate and class is below this are unknown.',
+        low=0.0, high=1.0, live=True,
+    )
     features: bool = setting(False, 'Also give the 4096 values of fc7.')
     roi_xywh: list[int] = setting(
         [0, 0, 0, 0], 'Part of the frame to look at: x, y, width, height in pixels; 0 = all.',

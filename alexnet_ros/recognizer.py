@@ -24,6 +24,7 @@ from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Outputs, Recognition, Region
 from alexnet_ros.regions import SignFinder
+from alexnet_ros.sign_policy import sign_results
 from alexnet_ros.tracking import Tracker
 
 BBoxInts = tuple[int, int, int, int]
@@ -208,12 +209,13 @@ class Recognizer:
         """Drop what is nothing, follow the rest, and put one frame together."""
         start = perf_counter()
         height, width = frame.image_rgb.shape[:2]
-        background = self.package.scores.unknown_class_id
-        if settings.regions == 'signs' and background is not None and detections:
-            kept = np.flatnonzero(log_probs.argmax(axis=1) != background)
-            detections = [detections[row] for row in kept]
-            log_probs = log_probs[kept]
-            features = None if features is None else features[kept]
+        if settings.regions == 'signs':
+            signs = sign_results(
+                detections, log_probs, self.package.scores.unknown_class_id,
+                settings.min_sign_score,
+            )  # fmt: skip
+            detections, log_probs = signs.detections, signs.log_probs
+            features = None if features is None else features[signs.rows]
         final = tuple(detections)
         if settings.regions != 'frame':
             tracker = self._tracker(frame.camera, settings.tracker)

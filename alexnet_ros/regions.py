@@ -8,7 +8,7 @@ their holes), and centres of radial symmetry of the brightness (white discs,
 washed-out signs). Recall comes first: the classifier's unknown decides after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -39,35 +39,6 @@ def _from_symmetry(grey: Plane, smallest: float, largest: float) -> Candidates:
         0.75 * found[:, 3] ** 6,  # about the share of such discs that are signs
         np.full(len(found), KINDS.index('disc')),
     )
-
-
-def distinct(
-    boxes: Sequence[BBoxXYWH], ranks: Sequence[float], most_covered: float = 0.5
-) -> list[int]:
-    """
-    Return which boxes stay when one thing must not be reported twice.
-
-    Best first; a box of which more than a share is covered by a better one, or
-    that covers such a share of a better one, goes.
-
-    :param boxes: xywh, N boxes.
-    :param ranks: how good each is; equals keep their order.
-    :param most_covered: share of the smaller box.
-    :returns: indices of those kept, ascending.
-    """
-    kept: list[int] = []
-    for index in sorted(range(len(boxes)), key=lambda i: -ranks[i]):
-        x, y, width, height = boxes[index]
-        for other in kept:
-            left, top, wide, tall = boxes[other]
-            across = min(x + width, left + wide) - max(x, left)
-            down = min(y + height, top + tall) - max(y, top)
-            smaller = min(width * height, wide * tall)
-            if across > 0 and down > 0 and across * down > most_covered * smaller:
-                break
-        else:
-            kept.append(index)
-    return sorted(kept)
 
 
 class SignFinder:

@@ -9,7 +9,7 @@ LAYERS = (  # a module imports from rows above its own, or from its own folder
     {'config', 'labels'},
     {'model_package'},
     {'sign_candidates', 'sign_colours', 'sign_shapes', 'sign_symmetry', 'sign_weights'},
-    {'sign_outlines', 'sign_rating'},
+    {'sign_outlines', 'sign_policy', 'sign_rating'},
     {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
     {'engine'},
     {'recognizer'},

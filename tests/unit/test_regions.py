@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_ros.config import FinderSettings
-from alexnet_ros.regions import SignFinder, clipped, distinct
+from alexnet_ros.regions import SignFinder, clipped
 from alexnet_ros.sign_candidates import Candidates, merged, overlaps
 from tests.shared_data import shared
 
@@ -193,22 +193,6 @@ def test_merged_candidates_do_not_overlap_and_only_gain(items) -> None:
         assert kept.scores.max() >= scores.max() - 1e-6
     assert (np.diff(kept.scores) <= 1e-6).all()
     assert ((kept.scores >= -1e-6) & (kept.scores <= 1)).all()
-
-
-@given(st.lists(st.tuples(boxes, st.floats(0, 1)), max_size=12))
-def test_distinct_keeps_the_best_of_each_place(items) -> None:
-    kept = distinct([box for box, _ in items], [rank for _, rank in items])
-    assert kept == sorted(kept)
-    if items:
-        ranks = [rank for _, rank in items]
-        assert ranks.index(max(ranks)) in kept
-
-
-def test_distinct_drops_a_box_inside_a_better_one() -> None:
-    outer, inner = (0.0, 0.0, 100.0, 100.0), (20.0, 20.0, 50.0, 50.0)
-    apart = (200.0, 0.0, 9.0, 9.0)
-    assert distinct([inner, outer, apart], [0.5, 0.9, 0.1]) == [1, 2]
-    assert distinct([inner, outer, apart], [0.9, 0.5, 0.1]) == [0, 2]
 
 
 def test_real_road_frames_have_their_signs_among_the_candidates() -> None:
