@@ -1,7 +1,7 @@
 """Choosing from a bag what is worth labelling."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from alexnet_ros.records import Detection, Recognition
 from alexnet_ros.replay.bags import BagReader, camera_names
 from alexnet_ros.replay.collection import Collection, Item
 from alexnet_ros.replay.frames import BagFrame, every_frame
+from alexnet_ros.replay.replay import nothing
 
 Image = NDArray[np.uint8]
 
@@ -42,7 +43,7 @@ class CollectOptions:
     change: float = 0.06
     below: float = 0.9
     limit: int = 0
-    on_frame: Callable[[], None] = field(default=lambda: None)
+    on_frame: Callable[[], None] = nothing
 
 
 def collect_bag(

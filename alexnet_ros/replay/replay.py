@@ -6,7 +6,7 @@ speed: the same bag and model give the same results.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_ros.config import NavigatorSettings
@@ -23,6 +23,10 @@ from alexnet_ros.replay.results import ResultsWriter
 from alexnet_ros.replay.run import Run, identity_of
 from alexnet_ros.replay.truth import Truth, read_truth
 from alexnet_ros.replay.video import VideoWriter
+
+
+def nothing() -> None:
+    """Do nothing; unlike a lambda it travels to other processes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class ReplayOptions:
     video: bool = False
     compare: Path | None = None
     actions: str = 'sign_actions.yaml'
-    on_frame: Callable[[], None] = field(default=lambda: None)
+    on_frame: Callable[[], None] = nothing
 
 
 def replay_bag(
