@@ -139,7 +139,9 @@ class ClassifierSettings:
     model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
     backend: str = setting(
         'auto', 'What runs the network; auto takes TensorRT where it works.',
-        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu'),
+        choices=(
+            'auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu', 'openvino',
+        ),
     )
     precision: str = setting(
         'auto', 'Which file of the model package; auto takes the smallest it has.',

@@ -23,6 +23,7 @@ FENCED = {  # third-party package: where alone it may be imported
     'tensorrt_rtx': 'engine/trt_api.py',
     'tensorrt_rtx_bindings': 'engine/trt_api.py',
     'onnxruntime': 'engine/onnxrt.py',
+    'openvino': 'engine/openvino.py',
     'torch': 'training/',
     'rosbags': 'replay/',
     'ray': 'replay/',

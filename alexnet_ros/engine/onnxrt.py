@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.engine.batch import check_batch, check_finite
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
     EngineFatalError,
     EngineRunError,
     EngineUnavailableError,
-    ImageFormatError,
 )
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo, Outputs
@@ -98,18 +98,10 @@ class OnnxRuntimeEngine:
         session = self._session  # closing meanwhile leaves this run its session
         if session is None:
             raise EngineRunError('the engine is closed')
-        wanted = (*self.info.input_hw, 3)
-        shape = batch_nhwc.shape
-        if len(shape) != 4 or shape[1:] != wanted or not shape[0] or batch_nhwc.dtype != np.uint8:
-            raise ImageFormatError(
-                'bad_batch',
-                f'expected (N >= 1, {wanted[0]}, {wanted[1]}, 3) uint8, '
-                f'got {shape} {batch_nhwc.dtype}',
-            )
+        check_batch(batch_nhwc, self.info.input_hw)
         names = ['logits', 'features'] if features else ['logits']
         joined = self._run(session, np.ascontiguousarray(batch_nhwc), names)
-        if not np.isfinite(joined[0]).all():
-            raise EngineRunError('the network gave NaN or infinite logits; its results are void')
+        check_finite(joined[0])
         return Outputs(joined[0], joined[1] if features else None)
 
     def _run(

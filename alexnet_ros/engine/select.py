@@ -22,6 +22,7 @@ CANDIDATES = {  # backend asked for: what is tried, in this order
     'tensorrt': ('tensorrt',),
     'tensorrt_rtx': ('tensorrt_rtx',),
     'onnxruntime': ('cuda', 'cpu'),
+    'openvino': ('openvino',),
     'cuda': ('cuda',),
     'cpu': ('cpu',),
 }
@@ -30,6 +31,7 @@ TEXTS = {
     'tensorrt_rtx': 'TensorRT for RTX',
     'cuda': 'ONNX Runtime on CUDA',
     'cpu': 'ONNX Runtime on the CPU',
+    'openvino': 'OpenVINO on the CPU',
 }
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def open_engine(
     :param package: a verified model package.
     :param backend: ``auto`` tries TensorRT, TensorRT for RTX, ONNX Runtime on
         CUDA and on the CPU; ``onnxruntime`` only the latter two; ``tensorrt``,
-        ``tensorrt_rtx``, ``cuda`` and ``cpu`` exactly the one named.
+        ``tensorrt_rtx``, ``cuda``, ``cpu`` and ``openvino`` exactly the one named.
     :param precision: ``int8``, ``fp16`` or ``fp32``; None takes the package's
         own choice.
     :param max_batch: largest batch run at once, 1 to 256.
@@ -80,6 +82,12 @@ def open_engine(
                 engine: Engine = open_tensorrt(
                     package, name, precision=precision, max_batch=max_batch,
                     cache_dir=cache_dir, progress=progress, settings=settings,
+                )
+            elif name == 'openvino':
+                from alexnet_ros.engine.openvino import OpenVinoEngine
+
+                engine = OpenVinoEngine(
+                    package, precision=precision, threads=threads, max_batch=max_batch
                 )
             else:
                 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine

@@ -1,0 +1,34 @@
+"""What every engine asks of a batch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.errors import EngineRunError, ImageFormatError
+
+
+def check_batch(batch_nhwc: NDArray[np.uint8], input_hw: tuple[int, int]) -> None:
+    """
+    Refuse anything but images of the network's size.
+
+    :param batch_nhwc: expected (N >= 1, H, W, 3), uint8.
+    :param input_hw: height and width of the network's input, pixels.
+    :raises ImageFormatError: another shape or dtype.
+    """
+    wanted = (*input_hw, 3)
+    shape = batch_nhwc.shape
+    if len(shape) != 4 or shape[1:] != wanted or not shape[0] or batch_nhwc.dtype != np.uint8:
+        raise ImageFormatError(
+            'bad_batch',
+            f'expected (N >= 1, {wanted[0]}, {wanted[1]}, 3) uint8, '
+            f'got {shape} {batch_nhwc.dtype}',
+        )
+
+
+def check_finite(logits: NDArray[np.float32]) -> None:
+    """
+    Refuse logits that say nothing.
+
+    :raises EngineRunError: one is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise EngineRunError('the network gave NaN or infinite logits; its results are void')
