@@ -41,7 +41,7 @@ class _Pen:
         """Return a pen for a picture."""
         unit = max(0.5, math.sqrt(width * height / (1280 * 720)))
         return cls(
-            max(1, round(2 * unit)), max(0.42, 0.55 * unit), max(1, round(1.3 * unit)),
+            max(1, round(2 * unit)), max(0.48, 0.55 * unit), max(1, round(1.3 * unit)),
             max(2, round(4 * unit)),
         )
 
