@@ -138,7 +138,8 @@ def _cut(image_rgb: NDArray[np.uint8], across: Span, down: Span) -> NDArray[np.u
     inner = image_rgb[top:bottom, left:right]
     above, below = max(top - down[0], 0), max(down[1] - bottom, 0)
     before, after = max(left - across[0], 0), max(across[1] - right, 0)
-    if not (above or below or before or after):
+    single = inner.shape[:2] == (1, 1)  # its border is itself, and OpenCV 4.5 refuses it
+    if single or not (above or below or before or after):
         return inner
     padded = cv2.copyMakeBorder(inner, above, below, before, after, cv2.BORDER_REPLICATE)
     return np.asarray(padded, np.uint8)
@@ -164,7 +165,7 @@ def _resize(region: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
         region = np.asarray(
             cv2.resize(even, (half_width, half_height), interpolation=mean), np.uint8
         )
-    if region.shape == out.shape:
+    if region.shape == out.shape or region.shape[:2] == (1, 1):
         np.copyto(out, region)
     else:
         cv2.resize(region, (out_width, out_height), dst=out, interpolation=cv2.INTER_LINEAR)

@@ -160,6 +160,8 @@ def _decoded(
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(data, flags)
+        if image is not None and not _RGB:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     except cv2.error as error:
         text = ' '.join(str(error).split())[:120]
         raise ImageFormatError('undecodable', f'OpenCV refuses the {kind}: {text}') from error
@@ -172,8 +174,7 @@ def _decoded(
             f'{kind} header says {header.width}x{header.height}, '
             f'the pixels are {image.shape[1]}x{image.shape[0]} at 1/{part}',
         )
-    rgb = np.asarray(image, np.uint8)
-    return rgb if _RGB else np.asarray(cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(image, np.uint8)
 
 
 def _part(header: Header, min_size_wh: tuple[int, int] | None) -> int:

@@ -127,7 +127,12 @@ def rgb_from_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Im
 
 
 def _converted(values: Image, code: int) -> Image:
-    return np.asarray(cv2.cvtColor(values, code), np.uint8)
+    try:
+        return np.asarray(cv2.cvtColor(values, code), np.uint8)
+    except cv2.error as error:  # OpenCV 4.5 takes no picture of a single pixel
+        raise ImageFormatError(
+            'undecodable', f'OpenCV refuses {values.shape}: {" ".join(str(error).split())[:120]}'
+        ) from error
 
 
 def _encoding(name: Any) -> _Encoding:

@@ -80,6 +80,14 @@ def test_edge_pixels_are_repeated_beyond_the_frame() -> None:
     assert np.array_equal(out[:, 16:], image[10:42, :16])
 
 
+@pytest.mark.parametrize('shape', [(1, 1), (1, 40), (40, 1), (2, 2)])
+@pytest.mark.parametrize('box', [(0, 0, 1, 1), (-30, -30, 60, 60), (0.2, 0.2, 0.1, 0.1)])
+def test_frames_and_boxes_of_single_pixels_are_stretched(
+    shape: tuple[int, int], box: tuple[float, float, float, float]
+) -> None:
+    assert (resized(np.full((*shape, 3), 60, np.uint8), box) == 60).all()
+
+
 def test_box_far_beyond_the_frame_costs_no_more_than_the_frame() -> None:
     out = resized(ramp(50, 50), (-1e12, -1e12, 2e12, 2e12))
     assert out.std() > 10

@@ -249,6 +249,15 @@ def test_progressive_jpeg_of_endless_scans_is_refused() -> None:
     assert reason(data[:-2] + last * 40 + b'\xff\xd9') == 'undecodable'
 
 
+def test_single_pixel_is_decoded_or_refused() -> None:
+    """OpenCV 4.5 converts none; that must not be an error of another kind."""
+    single = png_of(1, 1, zlib.compress(b'\0\1\2\3'))
+    try:
+        assert rgb_from_compressed(Compressed('png', single)).tolist() == [[[1, 2, 3]]]
+    except ImageFormatError as error:
+        assert error.reason == 'undecodable'  # noqa: PT017
+
+
 def test_limits_are_arguments() -> None:
     assert reason(JPEG, max_pixels=160 * 120 - 1) == 'too_many_pixels'
     assert reason(JPEG, max_bytes=len(JPEG) - 1) == 'too_many_bytes'

@@ -212,6 +212,15 @@ def test_limit_of_pixels_is_an_argument() -> None:
     assert reason(RawImage(), max_pixels=7) == 'too_many_pixels'
 
 
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'mono8', 'bgra8', 'mono16'])
+def test_single_pixel_is_decoded_or_refused(encoding: str) -> None:
+    """OpenCV 4.5 refuses it; that must not be an error of another kind."""
+    try:
+        assert rgb_from_image(RawImage(1, 1, encoding, 0, 4, bytes(4))).shape == (1, 1, 3)
+    except ImageFormatError as error:
+        assert error.reason == 'undecodable'  # noqa: PT017
+
+
 def test_names_in_other_case_are_known() -> None:
     made = message(RGB, 'RGB8')
     assert np.array_equal(rgb_from_image(made), RGB)
