@@ -1,7 +1,7 @@
 """
-The parameter file and the parameter table, written from the declarations.
+The parameter file and the parameter table of each node, from the declarations.
 
-``python -m alexnet_ros.ros.parameter_docs`` writes both anew; a test fails
+``python -m alexnet_ros.ros.parameter_docs`` writes them anew; a test fails
 when they differ from the declarations.
 """
 
@@ -11,15 +11,17 @@ from typing import Any
 
 import yaml
 
-from alexnet_ros.config import ClassifierSettings, flat_fields
+from alexnet_ros.config import ClassifierSettings, NavigatorSettings, flat_fields
 from alexnet_ros.ros.parameters import default_of
 
 BEGIN, END = '<!-- parameters -->', '<!-- end of parameters -->'
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ROOT / 'config' / 'classifier.param.yaml'
 MANUAL = ROOT / 'docs' / 'node.md'
+NAVIGATOR_YAML = ROOT / 'config' / 'navigator.param.yaml'
+NAVIGATOR_MANUAL = ROOT / 'docs' / 'navigation.md'
 HEAD = """\
-# Every parameter of the classifier node with its default value.
+# Every parameter of the {node} node with its default value.
 # Written by `python -m alexnet_ros.ros.parameter_docs`.
 /**:
   ros__parameters:
@@ -40,9 +42,13 @@ def range_text(facts: Any) -> str:
     return f'{facts["low"]} to {facts["high"]}'
 
 
-def parameter_file(kind: type) -> str:
-    """Return a parameter file with all settings of a class at their defaults."""
-    lines = [HEAD]
+def parameter_file(kind: type, node: str = 'classifier') -> str:
+    """
+    Return a parameter file with all settings of a class at their defaults.
+
+    :param node: name of its executable.
+    """
+    lines = [HEAD.format(node=node)]
     for name, field in flat_fields(kind).items():
         facts = field.metadata
         notes = [part for part in (range_text(facts), 'live' if facts['live'] else '') if part]
@@ -72,10 +78,14 @@ def manual_with_table(manual: str, kind: type) -> str:
 
 
 def main() -> int:
-    """Write the parameter file and the table in the manual."""
-    YAML.write_text(parameter_file(ClassifierSettings), encoding='utf-8')
-    manual = MANUAL.read_text(encoding='utf-8')
-    MANUAL.write_text(manual_with_table(manual, ClassifierSettings), encoding='utf-8')
+    """Write the parameter files and the tables in the manuals."""
+    for kind, node, file, manual in (
+        (ClassifierSettings, 'classifier', YAML, MANUAL),
+        (NavigatorSettings, 'sign_navigator', NAVIGATOR_YAML, NAVIGATOR_MANUAL),
+    ):
+        file.write_text(parameter_file(kind, node), encoding='utf-8')
+        text = manual.read_text(encoding='utf-8')
+        manual.write_text(manual_with_table(text, kind), encoding='utf-8')
     return 0
 
 
