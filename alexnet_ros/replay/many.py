@@ -9,6 +9,7 @@ import dataclasses
 import glob
 import json
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -82,9 +83,11 @@ def run_task(task: Task) -> dict[str, Any]:
     """
     Replay one bag; never raises.
 
-    :returns: ``bag``, ``output`` and either ``error`` or the report's figures.
+    :returns: ``bag``, ``output``, ``worker`` (host and process) and either
+        ``error`` or the report's figures.
     """
-    base = {'bag': task.bag, 'output': task.output}
+    worker = f'{socket.gethostname()}:{os.getpid()}'
+    base = {'bag': task.bag, 'output': task.output, 'worker': worker}
     try:
         settings = settings_from_mapping(RecognizerSettings, dict(task.settings))
         with Recognizer.open(task.model, settings=settings, **task.engine) as recognizer:

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,32 @@ def test_task_without_a_model_is_an_outcome(three_bags: Path, tmp_path: Path) ->
     assert 'error' in run_task(task)
 
 
-def test_ray_cluster_runs_the_bags(three_bags: Path, tmp_path: Path, colours: Path) -> None:
-    pytest.importorskip('ray', reason='Ray is not installed: pip install ray')
-    outcomes = list(run_ray(tasks_of(three_bags, tmp_path / 'out', colours), 'local'))
-    assert merge(outcomes)['frames'] == 30
+@pytest.fixture
+def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster of two workers with one core each."""
+    monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    utilities = pytest.importorskip(
+        'ray.cluster_utils', reason='Ray is not installed: pip install ray'
+    )
+    cluster = utilities.Cluster(initialize_head=True, head_node_args={'num_cpus': 1})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings('default')
+def test_ray_cluster_runs_the_bags(
+    three_bags: Path, tmp_path: Path, colours: Path, ray_cluster: str
+) -> None:
+    write_frames(three_bags / 'd', [0] * 5)
+    next((three_bags / 'b').glob('*.mcap')).write_bytes(b'rubbish')
+    outcomes = list(run_ray(tasks_of(three_bags, tmp_path / 'out', colours), ray_cluster))
+    merged = merge(outcomes)
+    assert (merged['bags'], merged['failed'], merged['frames']) == (4, 1, 25)
+    assert len({outcome['worker'] for outcome in outcomes}) == 2
+    assert (tmp_path / 'out/c/report.html').exists()
 
 
 def test_ray_missing_is_said(
