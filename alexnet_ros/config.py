@@ -239,7 +239,7 @@ class NavigatorSettings:
         'sign_actions.yaml', 'Table of actions: a path or a file in config/.'
     )
     max_speed_mps: float = setting(
-        13.9, "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
+        36.2, "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
         low=0.01, high=100.0, live=True,
     )
     max_age_s: float = setting(

@@ -96,6 +96,11 @@ class SignNavigator(Node):
             f'{self.navigator.table.reads}; cap {settings.max_speed_mps:g} m/s, '
             f'on_stale {settings.on_stale}'
         )
+        if settings.max_speed_mps == NavigatorSettings.max_speed_mps:
+            self.get_logger().warning(
+                f'max_speed_mps is its default of {settings.max_speed_mps:g} m/s: set it to the '
+                "controller's own maximum, which some of Nav2's controllers else exceed"
+            )
 
     def _subscribe(self, settings: NavigatorSettings) -> None:
         if self.navigator.table.reads == 'detections':
