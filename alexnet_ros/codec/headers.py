@@ -117,15 +117,18 @@ def _png(data: memoryview) -> Header:
     """Walk the chunks from IHDR to IEND."""
     if len(data) < 33:
         raise _truncated('the PNG header')
-    if bytes(data[12:16]) != b'IHDR':
+    if bytes(data[8:16]) != b'\0\0\0\rIHDR':  # thirteen bytes, by the standard
         raise ImageFormatError('undecodable', 'PNG does not begin with IHDR')
     at = 8
     while True:
         if at + 12 > len(data):
             raise _truncated("PNG's end (IEND)")
+        length = int.from_bytes(data[at : at + 4], 'big')
         if bytes(data[at + 4 : at + 8]) == b'IEND':
+            if length:  # decoders allocate what a chunk claims before they read it
+                raise ImageFormatError('undecodable', f'PNG whose IEND claims {length} bytes')
             break
-        at += 12 + int.from_bytes(data[at : at + 4], 'big')
+        at += 12 + length
     width, height = (int.from_bytes(data[at : at + 4], 'big') for at in (16, 20))
     return Header('png', width, height)
 

@@ -242,6 +242,16 @@ def test_png_with_too_little_inside_is_refused() -> None:
     assert reason(png_of(400, 300, zlib.compress(bytes(100))), 'png') == 'undecodable'
 
 
+def test_png_chunk_that_claims_gigabytes_is_refused() -> None:
+    """Found by fuzzing: the decoder allocated what the last chunk claimed."""
+    good = png_of(4, 4, zlib.compress(bytes(4 * 13)))
+    assert rgb_from_compressed(Compressed('png', good)).shape == (4, 4, 3)
+    lying = good.replace(b'\0\0\0\0IEND', b'\xfe\xa6\xf6\xdcIEND')
+    assert reason_without_memory(lying, 'png') == 'undecodable'
+    longer = good.replace(b'\0\0\0\rIHDR', b'\0\0\1\rIHDR')
+    assert reason_without_memory(longer, 'png') == 'undecodable'
+
+
 def test_progressive_jpeg_of_endless_scans_is_refused() -> None:
     data = encoded(RGB, '.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     assert rgb_from_compressed(Compressed('jpeg', data)).shape == RGB.shape
