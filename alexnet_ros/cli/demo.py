@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
 from alexnet_ros.errors import AlexnetRosError
@@ -107,7 +107,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
                 ('classifier_node', CLASSIFIER, classifier,
                  {'image': image, 'image/compressed': f'{image}/compressed'}),
                 ('sign_navigator_node', NAVIGATOR, {'use_sim_time': True},
-                 {'detections': f'/{CLASSIFIER}/detections'}),
+                 {name: f'/{CLASSIFIER}/{name}' for name in ('detections', 'label_info')}),
             )
         ]  # fmt: skip
         session = stack.enter_context(Session('alexnet_ros_demo'))
@@ -161,7 +161,6 @@ def conclude(
     if share < LEAST_ANSWERED:
         print('the rest was dropped: this machine is too slow or too busy for every frame',
               file=sys.stderr)
-    summary: Any = write_results(args.output, source, package, recorder.received)
-    for line in summary:
+    for line in write_results(args.output, source, package, recorder.received):
         print(line)
     return 1 if strange else 0

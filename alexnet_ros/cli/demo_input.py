@@ -19,6 +19,7 @@ from alexnet_ros.replay.bags import BagReader
 from alexnet_ros.replay.bagwriter import header
 from alexnet_ros.replay.typestore import COMPRESSED, IMAGE, typestore
 
+RENDERERS = ('drive', 'scene', 'sign_art', 'glyphs', 'bagwriter', 'pictures')
 DRIVE_TOPIC = '/camera/image'
 VIDEO_TOPIC = '/camera/image'
 VIDEO_START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"
@@ -87,8 +88,8 @@ def rendered_drive(folder: Path) -> DemoInput:
         renders it; older ones are removed.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(drive.__file__).parent.glob('*.py')):
-        digest.update(path.read_bytes())
+    for name in RENDERERS:
+        digest.update(Path(drive.__file__).with_name(f'{name}.py').read_bytes())
     bag = folder / f'drive-{digest.hexdigest()[:12]}'
     if not (bag / 'truth.csv').is_file():
         for old in folder.glob('drive-*'):
