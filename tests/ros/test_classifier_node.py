@@ -1,5 +1,6 @@
 """The classifier in this process: what goes in and what comes out."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32MultiArray
 from std_srvs.srv import SetBool
@@ -282,12 +285,11 @@ def test_a_changed_setting_wants_a_new_configure(start: START) -> None:
     assert node.trigger_activate() == SUCCESS
 
 
-def test_configure_and_cleanup_again_and_again_leaves_nothing_behind(
-    bench: Bench, model: Path
-) -> None:
+def test_two_hundred_configures_leave_nothing_behind(bench: Bench, model: Path) -> None:
     node = bench.add(ClassifierNode, model=str(model))
     counts = set()
-    for _ in range(15):
+    resident_mb = []
+    for _ in range(200):
         assert node.trigger_configure() == SUCCESS
         assert node.trigger_activate() == SUCCESS
         assert node.trigger_deactivate() == SUCCESS
@@ -295,7 +297,40 @@ def test_configure_and_cleanup_again_and_again_leaves_nothing_behind(
         counts.add(
             (threading.active_count(), len(list(node.publishers)), len(list(node.subscriptions)))
         )
+        resident_mb.append(_resident_mb())
     assert len(counts) == 1
+    assert resident_mb[-1] - resident_mb[20] < 40.0
+
+
+def _resident_mb() -> float:
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
+
+
+def test_a_clock_that_jumps_back_makes_the_tracks_start_anew(
+    bench: Bench, start: START, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = start(use_sim_time=True)
+    clock = bench.node.create_publisher(Clock, '/clock', 10)
+    worker = node._worker
+    resets: list[int] = []
+    monkeypatch.setattr(worker, 'reset_soon', lambda: resets.append(1))
+
+    def at(seconds: int) -> None:
+        def arrived() -> bool:
+            clock.publish(Clock(clock=Time(sec=seconds)))
+            bench.spin_for(0.02)
+            return node.get_clock().now().nanoseconds == seconds * 10**9
+
+        bench.until(f'the clock says {seconds}', arrived)
+
+    at(100)
+    at(101)
+    before = len(resets)
+    at(102)
+    assert len(resets) == before
+    at(10)
+    assert len(resets) == before + 1
 
 
 @pytest.mark.parametrize(
