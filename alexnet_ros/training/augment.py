@@ -60,7 +60,9 @@ class SignAugmentation:
         matrix = self._geometry(width, height, out.shape[1], out.shape[0], rng)
         size = (out.shape[1], out.shape[0])
         if rng.random() < 0.4 and self.perspective:
-            corners = np.float32([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]])
+            corners = np.array(
+                [[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32
+            )
             moved = corners + rng.uniform(-1, 1, (4, 2)).astype(np.float32) * (
                 self.perspective * size[0]
             )
@@ -110,7 +112,7 @@ class SignAugmentation:
         if chance[6] < self.jpeg:
             quality = int(rng.integers(25, 90))
             _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR).astype(np.uint8, copy=False)
+            image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
         return image
 
 
@@ -158,7 +160,7 @@ def shrunk(image: Image, factor: float) -> Image:
     if factor >= 1:
         return image
     size = (max(14, round(width * factor)), max(14, round(height * factor)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def blurred(image: Image, rng: np.random.Generator) -> Image:
@@ -172,9 +174,9 @@ def blurred(image: Image, rng: np.random.Generator) -> Image:
     angle = float(rng.uniform(0, math.pi))
     middle = length // 2
     reach = np.array([math.cos(angle), math.sin(angle)]) * middle
-    ends = [tuple(int(round(middle + sign * v)) for v in reach) for sign in (-1, 1)]
+    ends = [tuple(round(middle + sign * v) for v in reach.tolist()) for sign in (-1, 1)]
     cv2.line(kernel, ends[0], ends[1], 1.0)
-    return cv2.filter2D(image, -1, kernel / kernel.sum()).astype(np.uint8, copy=False)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
 
 def shaded(image: Image, rng: np.random.Generator) -> Image:
@@ -188,7 +190,7 @@ def shaded(image: Image, rng: np.random.Generator) -> Image:
     weight = np.clip(along / soft + 0.5, 0, 1)[..., None]
     factor = float(rng.uniform(0.35, 0.85)) if rng.random() < 0.7 else float(rng.uniform(1.2, 2))
     lit = image * (1 + (factor - 1) * weight)
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
 def occluded(image: Image, rng: np.random.Generator) -> Image:
@@ -205,11 +207,12 @@ def occluded(image: Image, rng: np.random.Generator) -> Image:
         )
     elif kind == 1:
         points = (rng.random((2, 2)) * (width, height)).astype(int).tolist()
-        cv2.line(image, points[0], points[1], colour, max(1, int(rng.integers(1, 5) * width // 60)))
+        thickness = max(1, int(rng.integers(1, 5) * width // 60))
+        cv2.line(image, points[0], points[1], colour, thickness)
     else:
         centre = (rng.random(2) * (width, height)).astype(int).tolist()
-        spot = np.zeros((height, width, 1), np.float32)
-        cv2.circle(spot, centre, max(2, int(rng.uniform(0.08, 0.25) * width)), 1.0, -1)
-        spot = cv2.GaussianBlur(spot, (0, 0), 0.05 * width + 0.5).reshape(height, width, 1)
+        disc = np.zeros((height, width, 1), np.float32)
+        cv2.circle(disc, centre, max(2, int(rng.uniform(0.08, 0.25) * width)), 1.0, -1)
+        spot = cv2.GaussianBlur(disc, (0, 0), 0.05 * width + 0.5).reshape(height, width, 1)
         image = np.clip(image + 160 * spot, 0, 255).astype(np.uint8)
     return image

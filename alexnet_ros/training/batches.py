@@ -1,6 +1,6 @@
 """Batches of augmented crops, made ahead by threads, the same for the same seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,6 +38,7 @@ class Source:
     _cumulative: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
+        """Prepare drawing."""
         weights = np.ones(len(self.class_ids)) if self.weights is None else self.weights
         self._cumulative = np.cumsum(weights / weights.sum())
 
@@ -88,7 +89,7 @@ class BatchMaker:
 
     def stream(
         self, start: int, size_of: Callable[[int], int], threads: int = 2, ahead: int = 6
-    ) -> Iterator[tuple[int, Image, NDArray[np.int64]]]:
+    ) -> Generator[tuple[int, Image, NDArray[np.int64]], None, None]:
         """
         Give batch after batch from step ``start`` on, without end.
 

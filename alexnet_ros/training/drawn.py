@@ -29,7 +29,8 @@ OTHER_WORDS = (
     'km', 'E6', 'A1', 'EXIT', '<', '>', '^', 'v', '+', '=', '#', '*', '/', '\\', 'O', 'U', 'W',
 )
 RED, BLUE, GREEN, YELLOW = (185, 25, 30), (20, 70, 170), (10, 110, 60), (240, 190, 20)
-WHITE, BLACK, ORANGE, GREY, BROWN = (240,) * 3, (20,) * 3, (240, 120, 20), (128,) * 3, (110, 60, 30)
+WHITE, BLACK, GREY = (240, 240, 240), (20, 20, 20), (128, 128, 128)
+ORANGE, BROWN = (240, 120, 20), (110, 60, 30)
 
 
 @lru_cache(maxsize=64)
@@ -73,13 +74,14 @@ def polygon(sides: int, radius: float, turn_deg: float) -> NDArray[np.int32]:
     """Return the corners of a regular polygon about the canvas' middle."""
     angle = np.radians(turn_deg + 360 / sides * np.arange(sides))
     points = CANVAS / 2 + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return points.round().astype(np.int32)
+    return np.asarray(points.round(), np.int32)
 
 
 def shifted(colour: Colour, rng: np.random.Generator) -> Colour:
     """Return nearly the same colour, faded or darker."""
     values = np.clip(np.array(colour) + rng.normal(0, 14, 3), 0, 255)
-    return tuple(int(v) for v in values)
+    red, green, blue = (int(v) for v in values)
+    return red, green, blue
 
 
 def _face(image: Image, outline: NDArray[np.int32], rim: Colour, inner: Colour,

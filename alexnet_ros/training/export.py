@@ -129,7 +129,7 @@ def calibrated_scores(
     for logits in (known, none):
         answers = answers_from(logits, package.labels, scores)
         best.append(np.where(answers.unknown, -1.0, answers.probabilities.max(1)))
-    return replace(scores, score=score_limit(*best))
+    return replace(scores, score=score_limit(best[0], best[1]))
 
 
 def export_package(

@@ -1,6 +1,7 @@
 """The eight layers as plain arrays, batch normalisation folded in."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -46,9 +47,7 @@ def folded_convolution(module: Conv) -> tuple[Floats, Floats]:
         else module.bias.detach().double()
     )
     norm = module.norm
-    if norm is not None:
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
+    if norm is not None and norm.running_mean is not None and norm.running_var is not None:
         gain = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
         weight = weight * gain[:, None, None, None]
         bias = (bias - norm.running_mean.double()) * gain + norm.bias.detach().double()
@@ -60,8 +59,7 @@ def layers_of(network: AlexNet) -> list[Layer]:
     network = network.cpu().eval()
     layers = []
     for number, slot in enumerate(CONV_SLOTS, start=1):
-        module = network.features[slot]
-        assert isinstance(module, Conv)
+        module = cast('Conv', network.features[slot])
         weight, bias = folded_convolution(module)
         shape = (module.stride[0], int(module.padding[0]), module.groups)
         layers.append(Layer(f'conv{number}', f'features.{slot}', weight, bias, shape))
@@ -72,8 +70,7 @@ def layers_of(network: AlexNet) -> list[Layer]:
             layers.append(_linear(f'fc{number}a', f'{name}.first', part.first))
             layers.append(_linear(f'fc{number}b', f'{name}.second', part.second))
         else:
-            assert isinstance(part, nn.Linear)
-            layers.append(_linear(f'fc{number}', name, part))
+            layers.append(_linear(f'fc{number}', name, cast('nn.Linear', part)))
     return layers
 
 

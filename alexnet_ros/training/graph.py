@@ -117,7 +117,7 @@ def pooled_side(arch: Architecture) -> int:
 def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return one int8 step for each output channel, (O,)."""
     largest = np.abs(weight.reshape(len(weight), -1)).max(1)
-    return np.maximum(largest, 1e-8).astype(np.float32) / 127
+    return np.asarray(np.maximum(largest, 1e-8) / 127, np.float32)
 
 
 def _weight(writer: GraphWriter, layer: Layer, quantise: bool) -> str:

@@ -23,9 +23,7 @@ def initialise(network: AlexNet, kind: str = 'modern') -> None:
     """
     for name, module in network.named_modules():
         if isinstance(module, (Conv, nn.Linear)):
-            if kind == 'paper':
-                nn.init.normal_(module.weight, std=0.01)
-            elif isinstance(module, nn.Linear) and name == 'classifier.6':
+            if kind == 'paper' or name == 'classifier.6':
                 nn.init.normal_(module.weight, std=0.01)
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=(3 * module.in_features) ** -0.5)

@@ -87,7 +87,7 @@ class Trainer:
     """
 
     def __init__(
-        self, network: AlexNet, batches: BatchMaker, settings: LoopSettings, folder: Path,
+        self, network: AlexNet, batches: BatchMaker, settings: LoopSettings, folder: Path, *,
         facts: dict[str, Any], validation: Validation | None = None,
         workers: Workers | None = None, report: Callable[[str], None] = print,
     ) -> None:
@@ -270,7 +270,9 @@ class Trainer:
         self.network.load_state_dict(self.average.state)
         ids, size = self.validation.class_ids, self.network.architecture.size_px
         indices = self.validation.indices or list(range(len(ids)))
-        logits = logits_of(self.network, self.validation.images, indices, size, self.settings.half)
+        logits = logits_of(
+            self.network, self.validation.images, indices, size, half=self.settings.half
+        )
         self.network.load_state_dict(held)
         truth, guess = ids[indices], logits.argmax(1)
         top1 = float((truth == guess).mean())

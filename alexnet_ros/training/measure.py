@@ -24,7 +24,7 @@ def stretched(images: Images, indices: Sequence[int], size_px: int) -> NDArray[n
 
 @torch.no_grad()
 def logits_of(
-    network: AlexNet, images: Images, indices: Sequence[int], size_px: int,
+    network: AlexNet, images: Images, indices: Sequence[int], size_px: int, *,
     half: bool = False, batch: int = 64,
 ) -> NDArray[np.float32]:
     """

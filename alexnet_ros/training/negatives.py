@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.training import drawn
+from alexnet_ros.training.batches import Images
 
 Image = NDArray[np.uint8]
 TURNABLE = (9, 10, 11, 13, 16, *range(18, 32))  # upside down they mean nothing
@@ -49,10 +50,10 @@ def random_crop(frame: Image, rng: np.random.Generator, low: int = 18, high: int
     w, h = (int(np.clip(side * f, 8, s - 1)) for f, s in
             zip(rng.uniform(0.8, 1.25, 2), (width, height), strict=True))
     x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
-    piece = frame[y:y + h, x:x + w]
-    if max(w, h) > 96:
-        piece = cv2.resize(piece, (96, 96), interpolation=cv2.INTER_AREA)
-    return piece.astype(np.uint8)
+    piece: Image = frame[y:y + h, x:x + w].copy()
+    if max(w, h) <= 96:
+        return piece
+    return np.asarray(cv2.resize(piece, (96, 96), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def texture(rng: np.random.Generator, side: int) -> Image:
@@ -64,7 +65,7 @@ def texture(rng: np.random.Generator, side: int) -> Image:
     smooth = cv2.resize(base, (side, side), interpolation=cv2.INTER_CUBIC)
     level = rng.uniform(0, 255, 3)
     strength = float(rng.uniform(0.02, 1))
-    return np.clip(level + (smooth - level) * strength, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(level + (smooth - level) * strength, 0, 255), np.uint8)
 
 
 class NegativeMaker:
@@ -77,7 +78,7 @@ class NegativeMaker:
     """
 
     def __init__(
-        self, crops: Sequence[Image], class_ids: NDArray[np.int64], frames: Sequence[Image],
+        self, crops: Images, class_ids: NDArray[np.int64], frames: Sequence[Image],
         rng: np.random.Generator,
     ) -> None:
         self.crops, self.class_ids, self.frames, self.rng = crops, class_ids, frames, rng
@@ -93,7 +94,7 @@ class NegativeMaker:
     def sign(self, classes: Sequence[int] | None = None) -> tuple[Image, int]:
         """Return a training crop (of one of the classes) and its class."""
         if classes is None:
-            index = int(self.rng.integers(len(self.crops)))
+            index = int(self.rng.integers(len(self.class_ids)))
         else:
             known = [c for c in classes if c in self._by_class]
             index = int(self.rng.choice(self._by_class[int(self.rng.choice(known))]))
@@ -127,10 +128,11 @@ class NegativeMaker:
         """Return a photographed sign changed into one without meaning."""
         rng, pick = self.rng, self.rng.random()
         if pick < 0.25:
-            return self.sign(TURNABLE)[0][::-1, ::-1].copy()
+            turned: Image = self.sign(TURNABLE)[0][::-1, ::-1].copy()
+            return turned
         if pick < 0.6:
-            classes = FLIPPING_DIGITS if pick < 0.48 else TWO_DIGITS
-            image = self.sign(classes)[0].copy()
+            numbers = FLIPPING_DIGITS if pick < 0.48 else TWO_DIGITS
+            image: Image = self.sign(numbers)[0].copy()
             height, width = image.shape[:2]
             rows = slice(round(0.33 * height), round(0.67 * height))
             middle, reach = round(width / 2), round(0.225 * width)
@@ -145,7 +147,7 @@ class NegativeMaker:
                 )
             return image
         round_one = pick < 0.85
-        classes = ROUND if round_one else tuple(range(18, 32))
+        classes: tuple[int, ...] = ROUND if round_one else tuple(range(18, 32))
         words = drawn.OTHER_NUMBERS if pick < 0.8 else drawn.OTHER_WORDS
         return self.repainted(self.sign(classes)[0], str(rng.choice(words)), round_one)
 
@@ -156,8 +158,8 @@ class NegativeMaker:
         image = cv2.resize(image, (side, side)).astype(np.uint8)
         centre = image[28:68, 28:68].reshape(-1, 3)
         order = centre.sum(1).argsort()
-        face = tuple(int(v) for v in np.median(centre[order[-400:]], 0))
-        ink = tuple(int(v) for v in np.median(centre[order[:120]], 0))
+        face = _colour(np.median(centre[order[-400:]], 0))
+        ink = _colour(np.median(centre[order[:120]], 0))
         if round_one:
             cv2.circle(image, (48, 48), 26, face, -1, cv2.LINE_AA)
         else:
@@ -198,6 +200,11 @@ class NegativeMaker:
         return self.drawn_sign(known=False)[0]
 
 
+def _colour(values: NDArray[np.float64]) -> drawn.Colour:
+    red, green, blue = (int(v) for v in values)
+    return red, green, blue
+
+
 def _trimmed(sign: Image, size: int) -> Image:
     """Return the sign without most of its border, (size, size, 3)."""
     height, width = sign.shape[:2]
@@ -209,9 +216,9 @@ def _paste(canvas: Image, patch: Image, x: int, y: int) -> None:
     """Put the patch onto the canvas where they overlap, as a disc with soft edge."""
     height, width = canvas.shape[:2]
     size = patch.shape[0]
-    mask = np.zeros((size, size), np.float32)
-    cv2.circle(mask, (size // 2, size // 2), int(size * 0.56), 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 0.02 * size + 0.5)
+    disc = np.zeros((size, size), np.float32)
+    cv2.circle(disc, (size // 2, size // 2), int(size * 0.56), 1.0, -1)
+    mask = cv2.GaussianBlur(disc, (0, 0), 0.02 * size + 0.5)
     x0, y0, x1, y1 = max(0, x), max(0, y), min(width, x + size), min(height, y + size)
     if x1 <= x0 or y1 <= y0:
         return

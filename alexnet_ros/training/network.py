@@ -74,6 +74,7 @@ class Architecture:
     overlapping: bool = True
 
     def __post_init__(self) -> None:
+        """Refuse what is no network."""
         if self.variant not in VARIANTS:
             raise ConfigError(f'variant must be one of {tuple(VARIANTS)}, got {self.variant!r}')
         if self.normalisation not in ('imagenet', 'contrast', 'mean'):
@@ -112,8 +113,10 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the (normalised) convolution, (N, C, H, W) to (N, O, H', W')."""
-        y = super().forward(x)
-        return y if self.norm is None else self.norm(y)
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return x
 
 
 class Factored(nn.Module):
@@ -126,7 +129,9 @@ class Factored(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, inputs) -> (N, rank) -> (N, outputs)."""
-        return self.second(self.first(x))
+        thin: Tensor = self.first(x)  # (N, rank)
+        wide: Tensor = self.second(thin)
+        return wide
 
 
 def _linear(inputs: int, outputs: int, rank: int) -> nn.Module:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.training.augment import SignAugmentation
+from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
 from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint
@@ -82,14 +83,21 @@ def check_classes(class_ids: NDArray[np.int64], names: Sequence[str]) -> None:
     counts = np.bincount(class_ids, minlength=len(names))
     if len(counts) > len(names):
         raise DatasetError(f'unknown label {len(counts) - 1}: there are {len(names)} class names')
-    empty = [f'{index} ({names[index]})' for index in np.flatnonzero(counts == 0)]
+    empty = [f'{index} ({names[index]})' for index in np.flatnonzero(counts == 0).tolist()]
     if empty:
         raise DatasetError(f'no training image of class {", ".join(empty)}')
 
 
-def augmentation_for(settings: TrainSettings) -> Augmentation:
+def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
     """Return the random changes that the settings ask for."""
-    return SignAugmentation(mirror=settings.mirror)
+    if settings.augmentation == 'signs':
+        return SignAugmentation(mirror=settings.mirror)
+    if settings.augmentation == 'none':
+        return plain
+    components = colour_components(bank, len(bank), settings.seed)
+    if settings.augmentation == 'paper':
+        return PaperAugmentation(components, mirror=settings.mirror)
+    return PaperAugmentation(components, crop=1.0, smallest=0.5, mirror=settings.mirror)
 
 
 def sources_for(
@@ -146,7 +154,7 @@ def train(
         validation = Validation(bank_held, np.array([r.class_id for r in check], np.int64))
     sources = sources_for(settings, bank, class_ids, len(data.names))
     batches = BatchMaker(
-        sources, augmentation_for(settings), settings.batch, settings.seed, workers.rank
+        sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
     )
     loop = LoopSettings(
         steps=settings.steps, minutes=settings.minutes, batch=settings.batch, rate=settings.rate,
@@ -163,7 +171,10 @@ def train(
         'data': data.origin,
     }
     network = new_network(architecture, settings)
-    trainer = Trainer(network, batches, loop, folder, facts, validation, workers, report)
+    trainer = Trainer(
+        network, batches, loop, folder, facts=facts, validation=validation, workers=workers,
+        report=report,
+    )
     if resume and trainer.resume():
         report(f'resumed at step {trainer.step}')
     figures = trainer.train()

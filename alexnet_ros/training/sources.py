@@ -139,23 +139,22 @@ def records_from_manifest(
         name = row['file']
         track = row.get('group') or row.get('track') or ''
         group = f'{class_id}/{track}' if track else name
-        records.append(_found(name, tars, folders, class_id, group, where))
+        found = _found(name, tars, folders)
+        if found is None:
+            raise DatasetError(f'{where}: {name} is in none of the given folders and tars')
+        path, member, offset, size = found
+        records.append(Record(path, class_id, group, member, offset, size))
     return records
 
 
 def _found(
-    name: str,
-    tars: dict[Path, dict[str, tuple[int, int]]],
-    folders: Iterable[Path],
-    class_id: int,
-    group: str,
-    where: str,
-) -> Record:
+    name: str, tars: dict[Path, dict[str, tuple[int, int]]], folders: Iterable[Path]
+) -> tuple[Path, str, int, int] | None:
+    """Return path, member, offset and size of a manifest's file."""
     for tar, members in tars.items():
         if name in members:
-            offset, size = members[name]
-            return Record(tar, class_id, group, name, offset, size)
+            return (tar, name, *members[name])
     for folder in folders:
         if (folder / name).is_file():
-            return Record(folder / name, class_id, group)
-    raise DatasetError(f'{where}: {name} is in none of the given folders and tars')
+            return folder / name, '', 0, 0
+    return None

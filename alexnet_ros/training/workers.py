@@ -14,7 +14,7 @@ from alexnet_ros.training.network import AlexNet
 @dataclass(frozen=True)
 class Workers:
     """
-    This process among those that train together.
+    One process among those that train together.
 
     :param rank: its number, 0 for the one that writes files.
     :param count: how many there are.

@@ -1,0 +1,40 @@
+"""``alexnet_ros compress``: factor the fully connected layers of a checkpoint."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """
+fc6 and fc7 hold 96 % of AlexNet's weights. Each becomes two thin layers by
+truncated singular value decomposition; fine-tune afterwards:
+
+  alexnet_ros compress run/best.safetensors --fc6-rank 192 --fc7-rank 128 \\
+      --output small/start.safetensors
+  alexnet_ros train --initial small/start.safetensors --fc6-rank 192 --fc7-rank 128 \\
+      --rate 0.002 --steps 1000 --data ... --output small/
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument('checkpoint', type=Path, help='.safetensors of alexnet_ros train')
+    parser.add_argument('--fc6-rank', type=int, default=0, metavar='R', help='0 leaves fc6')
+    parser.add_argument('--fc7-rank', type=int, default=0, metavar='R', help='0 leaves fc7')
+    parser.add_argument('--output', type=Path, required=True, metavar='FILE')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compress; prints what became of each layer."""
+    from alexnet_ros.errors import ConfigError
+    from alexnet_ros.training.compress import compress_checkpoint
+
+    if min(args.fc6_rank, args.fc7_rank) < 0 or args.fc6_rank == args.fc7_rank == 0:
+        raise ConfigError('give --fc6-rank or --fc7-rank, each a whole number above 0')
+    for part in compress_checkpoint(args.checkpoint, args.output, args.fc6_rank, args.fc7_rank):
+        print(
+            f'{part.layer}: rank {part.rank}, {part.before:,} -> {part.after:,} weights, '
+            f'{100 * part.energy:.2f} % of the energy kept'
+        )
+    print(args.output)
+    return 0

@@ -1,0 +1,138 @@
+"""``alexnet_ros evaluate``: accuracy of a model package on labelled crops."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.cli.data_options import DATA_HELP
+
+EPILOG = DATA_HELP + """
+The images are whole crops, with the border that training saw (about a tenth of
+the sign's size on each side). Figures are shares from 0 to 1: top1 counts the
+best known class, rejected or not; unknown_rate is the share told as unknown.
+
+Example
+  alexnet_ros evaluate --model signs --manifest test.csv --images test/ --report out/
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument('--model', required=True, metavar='NAME|DIR', help='model package')
+    parser.add_argument(
+        '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
+    )
+    parser.add_argument(
+        '--images', type=Path, nargs='+', default=[], metavar='DIR|TAR',
+        help='where the files lie; without --manifest a folder or tar of classes',
+    )
+    parser.add_argument(
+        '--hold-out-every', type=int, default=0, metavar='N',
+        help='only the groups that train holds out with this setting; 0 = all images',
+    )
+    parser.add_argument(
+        '--views', type=int, default=1, choices=(1, 10), help='views of each image, averaged'
+    )
+    parser.add_argument(
+        '--mirror', action='store_true', help='mirror five of the ten views (never road signs)'
+    )
+    parser.add_argument('--precision', help='int8, fp16 or fp32, where the package has it')
+    parser.add_argument('--backend', default='auto', help='engine: auto, tensorrt, cpu, ...')
+    parser.add_argument(
+        '--background', type=Path, metavar='VIDEO|DIR',
+        help='also count how often crops of this are taken for a class',
+    )
+    parser.add_argument(
+        '--background-from', type=float, default=0.0, metavar='SHARE',
+        help='use the video from this share of its length on',
+    )
+    parser.add_argument(
+        '--background-crops', type=int, default=2000, metavar='N', help='crops cut from it'
+    )
+    parser.add_argument(
+        '--report', type=Path, metavar='DIR',
+        help='write per_class.csv, confusion.png and errors.png there',
+    )
+    parser.add_argument('--json', action='store_true', help='print one JSON object')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print."""
+    import numpy as np
+
+    from alexnet_ros.engine.select import open_engine
+    from alexnet_ros.errors import DatasetError
+    from alexnet_ros.model_package import ModelPackage
+    from alexnet_ros.training.backgrounds import acceptance
+    from alexnet_ros.training.bank import ImageBank
+    from alexnet_ros.training.evaluate import evaluate, figures_mapping
+    from alexnet_ros.training.pictures import write_report
+    from alexnet_ros.training.split import held_out
+
+    if args.manifest is None and not args.images:
+        print('evaluate needs --manifest CSV, or --images with a folder of classes',
+              file=sys.stderr)
+        return 2
+    package = ModelPackage.load(args.model)
+    records = _records(args, package)
+    if args.hold_out_every:
+        kept = held_out(records, args.hold_out_every)
+        records = [record for record, held in zip(records, kept, strict=True) if held]
+    if not records:
+        raise DatasetError('there are no images to evaluate')
+    bank = ImageBank(records, memory_mb=512)
+    with open_engine(package, args.backend, precision=args.precision) as engine:
+        figures, answers = evaluate(
+            package, engine, bank, [record.class_id for record in records], views=args.views,
+            mirror=args.mirror, progress=None if args.json else _progress,
+        )
+        found: dict[str, Any] = figures_mapping(figures)
+        if args.background is not None:
+            found |= acceptance(
+                package, engine, args.background, args.background_from, args.background_crops
+            )
+    if args.report is not None:
+        write_report(
+            args.report, figures, answers, records=records, images=bank, package=package
+        )
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    for key, value in found.items():
+        if key != 'confusion':
+            print(f'{key}: {value:.5f}' if isinstance(value, float) else f'{key}: {value}')
+    worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]
+    names = [label.name for label in package.labels
+             if label.class_id != package.scores.unknown_class_id]
+    for index in worst.tolist():
+        if figures.recalls[index] < 1:
+            print(f'  {names[index]}: recall {figures.recalls[index]:.4f}')
+    return 0
+
+
+def _records(args: argparse.Namespace, package: Any) -> list[Any]:
+    from alexnet_ros.training.layouts import read_data
+    from alexnet_ros.training.sources import records_from_manifest
+
+    if args.manifest is not None and args.manifest.suffix == '.csv':
+        return records_from_manifest(args.manifest, args.images, len(package.labels))
+    known = [label.name for label in package.labels
+             if label.class_id != package.scores.unknown_class_id]
+    place = args.manifest or args.images[0]
+    records, names = read_data(place)
+    if sorted(names) == sorted(known) and names != known:  # sorted folders, other ids
+        from dataclasses import replace
+
+        ids = {name: index for index, name in enumerate(known)}
+        records = [replace(r, class_id=ids[names[r.class_id]]) for r in records]
+    return records
+
+
+def _progress(done: int, count: int) -> None:
+    if done % 512 < 16 or done == count:
+        print(f'\r{done} of {count}', end='\n' if done == count else '', file=sys.stderr,
+              flush=True)

@@ -1,0 +1,112 @@
+"""``alexnet_ros train``: labelled images to a checkpoint."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.cli.data_options import DATA_HELP, add_data_arguments, data_from
+from alexnet_ros.config import flat_fields
+
+MALLOC = {  # with glibc's defaults page faults make training three times as slow
+    'MALLOC_TRIM_THRESHOLD_': '1000000000',
+    'MALLOC_MMAP_THRESHOLD_': '1000000000',
+    'MALLOC_TOP_PAD_': '500000000',
+    'MALLOC_ARENA_MAX': '2',
+}
+
+EPILOG = DATA_HELP + """
+Examples
+  AlexNet on a folder of classes, from known features, 20 minutes:
+    alexnet_ros train --data crops/ --initial features.npz --minutes 20 --output run/
+  The bundled sign model (docs/training.md):
+    alexnet_ros train --recipe config/recipes/signs.yaml --data train.csv --output run/
+  Two GPUs: torchrun --nproc-per-node 2 -m alexnet_ros train ...
+
+The folder gets checkpoint.safetensors (a killed run goes on from it when the
+same command is given again), best.safetensors, metrics.csv and metrics.png.
+Then: alexnet_ros export run/best.safetensors --data ... --output models/NAME
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; the settings come from their own declaration."""
+    from alexnet_ros.training.settings import TrainSettings
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    add_data_arguments(parser)
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
+    )
+    parser.add_argument(
+        '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
+    )
+    parser.add_argument(
+        '--restart', action='store_true', help='begin anew even where a checkpoint lies'
+    )
+    parser.add_argument(
+        '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='where to compute'
+    )
+    parser.add_argument(
+        '--cores', type=int, default=0, metavar='N', help='CPU threads for the network; 0 = all'
+    )
+    group = parser.add_argument_group('settings (also names in a recipe)')
+    for name, field in flat_fields(TrainSettings).items():
+        add_setting(group, name, field)
+
+
+def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
+    """Declare one setting as an option without a default, so that recipes show through."""
+    option = '--' + name.replace('_', '-')
+    text = f'{field.metadata["text"]} Default: {field.default!r}.'.replace('%', '%%')
+    if isinstance(field.default, bool):
+        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    group.add_argument(
+        option, type=type(field.default), default=None, help=text,
+        choices=field.metadata['choices'] or None, metavar=None if field.metadata['choices']
+        else type(field.default).__name__.upper(),
+    )
+
+
+def tune_malloc() -> None:
+    """Start this process again with memory settings that glibc reads only at the start."""
+    if 'MALLOC_TOP_PAD_' in os.environ or not sys.argv[0] or not sys.platform.startswith('linux'):
+        return
+    os.environ.update(MALLOC)
+    os.execv(sys.executable, [sys.executable, '-m', 'alexnet_ros', *sys.argv[1:]])  # noqa: S606
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 0 when the run reached its end or was asked to stop."""
+    if Path(sys.argv[0]).name in ('alexnet_ros', '__main__.py') and 'RANK' not in os.environ:
+        tune_malloc()
+    import torch
+
+    from alexnet_ros.training.run import Data, train
+    from alexnet_ros.training.settings import TrainSettings, settings_for
+    from alexnet_ros.training.workers import join_workers
+
+    if args.cores:
+        torch.set_num_threads(args.cores)
+    names = flat_fields(TrainSettings)
+    overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    settings = settings_for(args.recipe, overrides)
+    records, classes = data_from(args)
+    workers = join_workers(args.device)
+    try:
+        figures = train(
+            settings, Data(records, classes, args.data.name), args.output,
+            resume=not args.restart, workers=workers,
+            report=lambda text: print(text, file=sys.stderr, flush=True) if workers.first
+            else None,
+        )
+    finally:
+        workers.close()
+    if workers.first:
+        shown = ', '.join(f'{name} {value:.4f}' for name, value in figures.items())
+        print(f'{args.output / "checkpoint.safetensors"}: {shown or "stopped early"}')
+    return 0

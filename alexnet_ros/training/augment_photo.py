@@ -1,0 +1,86 @@
+"""
+The paper's random changes, for whole photographs.
+
+Krizhevsky et al. 2012, section 4.1: the shorter side becomes 256, a random
+square of the input's size is cut out, mirrored or not, and multiples of the
+principal components of the training colours are added, N(0, 0.1) times their
+variances.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.training.batches import Images
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ColourComponents:
+    """
+    Principal components of a data set's colours.
+
+    :param directions: (3, 3), one component a row, unit length, R, G, B.
+    :param variances: of the components, colours on the 0-1 scale, (3,).
+    """
+
+    directions: NDArray[np.float64]
+    variances: NDArray[np.float64]
+
+
+def colour_components(images: Images, count: int, seed: int = 0) -> ColourComponents:
+    """Measure a sample of at most 300 images, 300 pixels each."""
+    rng = np.random.default_rng(seed)
+    pixels = []
+    for index in rng.permutation(count)[:300].tolist():
+        flat = images[index].reshape(-1, 3)
+        pixels.append(flat[rng.integers(0, len(flat), 300)])
+    values, vectors = np.linalg.eigh(np.cov(np.concatenate(pixels).T / 255))
+    return ColourComponents(vectors.T[::-1].copy(), values[::-1].copy())
+
+
+@dataclass(frozen=True)
+class PaperAugmentation:
+    """
+    Random crop, mirroring and PCA colour noise.
+
+    :param components: of the training colours; None adds no noise.
+    :param crop: side of the cut as a share of the shorter side, 224 / 256.
+    :param sigma: of the colour noise.
+    :param mirror: also mirror left to right.
+    :param smallest: 1 keeps the paper's fixed scale; less also draws smaller
+        cuts, down to this share of ``crop``.
+    """
+
+    components: ColourComponents | None = None
+    crop: float = 224 / 256
+    sigma: float = 0.1
+    mirror: bool = True
+    smallest: float = 1.0
+
+    def __call__(self, image: Image, out: Image, rng: np.random.Generator) -> None:
+        """Write one changed copy of (h, w, 3) into ``out`` (H, W, 3)."""
+        height, width = image.shape[:2]
+        side = min(height, width) * self.crop * float(rng.uniform(self.smallest, 1))
+        cut = max(1, round(side))
+        x, y = int(rng.integers(0, width - cut + 1)), int(rng.integers(0, height - cut + 1))
+        part = image[y:y + cut, x:x + cut]
+        kind = cv2.INTER_AREA if cut > out.shape[0] else cv2.INTER_LINEAR
+        cv2.resize(part, (out.shape[1], out.shape[0]), out, interpolation=kind)
+        if self.mirror and rng.random() < 0.5:
+            out[:] = out[:, ::-1].copy()
+        if self.components is not None:
+            amounts = rng.normal(0, self.sigma, 3) * self.components.variances
+            shift = 255 * (amounts @ self.components.directions)  # (3,)
+            ramp = np.arange(256, dtype=np.float32)[:, None] + shift
+            table = np.clip(np.rint(ramp), 0, 255).astype(np.uint8).reshape(1, 256, 3)
+            out[:] = cv2.LUT(out, table)
+
+
+def plain(image: Image, out: Image, rng: np.random.Generator) -> None:
+    """Resize only."""
+    del rng
+    cv2.resize(image, (out.shape[1], out.shape[0]), out, interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,89 @@
+"""An evaluation as files: a table by class, the confusion matrix, the worst errors."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.training.batches import Images
+from alexnet_ros.training.evaluate import Answers, known_ids
+from alexnet_ros.training.figures import Figures
+from alexnet_ros.training.sources import Record
+
+TILE = 96
+COLUMNS = 12
+WORST = 60
+
+
+def write_report(
+    folder: Path, figures: Figures, answers: Answers, *, records: Sequence[Record],
+    images: Images, package: ModelPackage,
+) -> None:
+    """Write ``per_class.csv``, ``confusion.png`` and ``errors.png`` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    background = package.scores.unknown_class_id
+    names = [label.name for label in package.labels if label.class_id != background]
+    truth = known_ids(np.array([record.class_id for record in records], np.int64), package)
+    with (folder / 'per_class.csv').open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(('class_id', 'name', 'images', 'recall', 'precision', 'unknown'))
+        guess = answers.probabilities.argmax(1)
+        for index, name in enumerate(names):
+            mine, said = truth == index, guess == index
+            right = int((mine & said).sum())
+            writer.writerow((
+                index, name, int(mine.sum()), _share(right, int(mine.sum())),
+                _share(right, int(said.sum())), int(answers.unknown[mine].sum()),
+            ))
+    confusion_picture(figures.confusion, folder / 'confusion.png')
+    worst_errors(answers, truth, images, folder / 'errors.png')
+
+
+def _share(part: int, whole: int) -> str:
+    return f'{part / whole:.5f}' if whole else ''
+
+
+def confusion_picture(confusion: NDArray[np.int64], path: Path) -> None:
+    """Draw shares of each true class (row) by answer (column), errors made visible."""
+    classes = len(confusion)
+    cell = max(4, min(18, 900 // classes))
+    totals = np.maximum(confusion.sum(1, keepdims=True), 1)
+    shares = confusion / totals
+    heat = (255 * np.sqrt(shares)).astype(np.uint8)
+    big = np.kron(heat, np.ones((cell, cell), np.uint8))
+    picture = cv2.applyColorMap(big, cv2.COLORMAP_VIRIDIS)
+    edge = 36
+    page = np.full((big.shape[0] + edge, big.shape[1] + edge, 3), 255, np.uint8)
+    page[edge:, edge:] = picture
+    for index in range(0, classes, max(1, classes // 15)):
+        place = edge + index * cell + cell
+        cv2.putText(page, str(index), (2, place), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
+        cv2.putText(page, str(index), (place - cell, 20), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
+    cv2.imwrite(str(path), page)
+
+
+def worst_errors(
+    answers: Answers, truth: NDArray[np.int64], images: Images, path: Path
+) -> int:
+    """
+    Draw the most confident wrong answers: truth, arrow, answer, score.
+
+    :returns: how many errors there are.
+    """
+    guess, best = answers.probabilities.argmax(1), answers.probabilities.max(1)
+    wrong = np.flatnonzero(guess != truth)
+    order = wrong[np.argsort(-best[wrong], kind='stable')][:WORST].tolist()
+    rows = max(1, -(-len(order) // COLUMNS))
+    page = np.full((rows * (TILE + 16), COLUMNS * TILE, 3), 255, np.uint8)
+    for place, index in enumerate(order):
+        y, x = place // COLUMNS * (TILE + 16), place % COLUMNS * TILE
+        tile = cv2.resize(images[index], (TILE, TILE), interpolation=cv2.INTER_LINEAR)
+        page[y:y + TILE, x:x + TILE] = tile[..., ::-1]
+        text = f'{truth[index]}>{guess[index]} {best[index]:.2f}'
+        cv2.putText(page, text, (x + 2, y + TILE + 12), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
+    cv2.imwrite(str(path), page)
+    return len(wrong)

@@ -1,0 +1,20 @@
+"""Small networks and data for the tests of training."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.training.generated import write_folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Small networks are fastest on one thread, above all on a busy machine."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with four classes of drawn shapes, four pictures a group."""
+    return write_folder(tmp_path_factory.mktemp('shapes'))
