@@ -29,6 +29,7 @@ class Recorded:
         self.names: dict[int, str] = {}
         self.navigation = NavigationLog()
         self._data: dict[tuple[str, int], bytes] = {}
+        self.whole_frames = True  # until a detection says otherwise
         self._offset_ns: int | None = None
         self._seen: set[tuple[str, str]] = set()
         with BagReader(path) as bag:
@@ -50,6 +51,7 @@ class Recorded:
             stamp = found.header.stamp
             stamp_ns = stamp.sec * 10**9 + stamp.nanosec
             self._data[self._cameras[topic], stamp_ns] = data
+            self.whole_frames &= all(map(_is_whole, found.detections))
             if self._offset_ns is None:
                 self._offset_ns = log_ns - stamp_ns
         elif kind == LABEL_INFO:
@@ -78,6 +80,13 @@ class Recorded:
             return None
         message = typestore().deserialize_cdr(data, DETECTIONS)
         return recognition_from_detections(message, camera, size_wh, self.names, self._seen)
+
+
+def _is_whole(detection: Any) -> bool:
+    """Tell whether a detection may be that of a whole frame: no track, from the corner on."""
+    box, centre = detection.bbox, detection.bbox.center.position
+    corner = (centre.x - box.size_x / 2, centre.y - box.size_y / 2)
+    return not detection.id and corner == (0.0, 0.0)
 
 
 def _cameras(topics: set[str]) -> dict[str, str]:

@@ -155,6 +155,7 @@ def score_recording(
         cameras = camera_names(options.topics or reader.image_topics())
         run = Run(
             str(bag), recorded.names, identity, navigation=recorded.navigation,
+            whole_frames=recorded.whole_frames,
             truth=_truth(reader, cameras, options, recorded.names),
         )  # fmt: skip
         run.topics = list(cameras)
