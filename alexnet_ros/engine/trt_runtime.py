@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.engine.batch import check_batch
 from alexnet_ros.engine.cuda import DeviceOutOfMemoryError
 from alexnet_ros.engine.trt_session import DeviceSession
-from alexnet_ros.errors import EngineFatalError, EngineRunError, ImageFormatError
+from alexnet_ros.errors import EngineFatalError, EngineRunError
 from alexnet_ros.records import EngineInfo, Outputs
 
 ANSWER_S = 30.0  # a batch takes milliseconds; a GPU that is silent for so long is hung
@@ -77,7 +78,7 @@ class TensorRtEngine:
 
     def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
         """Run one batch; see :meth:`alexnet_ros.engine.base.Engine.infer`."""
-        self._check(batch_nhwc)
+        check_batch(batch_nhwc, self.info.input_hw)
         parts = []
         step = self.info.max_batch
         index = 0
@@ -100,17 +101,6 @@ class TensorRtEngine:
             if features
             else None,
         )
-
-    def _check(self, batch: NDArray[np.uint8]) -> None:
-        """Refuse what is not (N, H, W, 3) uint8."""
-        height, width = self.info.input_hw
-        shape: tuple[int, ...] = getattr(batch, 'shape', ())
-        dtype = getattr(batch, 'dtype', type(batch).__name__)
-        if len(shape) != 4 or shape[1:] != (height, width, 3) or shape[0] < 1 or dtype != np.uint8:
-            raise ImageFormatError(
-                'bad_batch',
-                f'expected (N >= 1, {height}, {width}, 3) uint8, got {shape} {dtype}',
-            )
 
     def _ask(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:
         """Have the owner thread run rows, and take the times."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from alexnet_ros.config import TensorRtSettings
+from alexnet_ros.engine.batch import check_finite
 from alexnet_ros.engine.cuda import Cuda, Device, DeviceBuffer, DeviceOutOfMemoryError
 from alexnet_ros.engine.trt_api import TensorRtApi
 from alexnet_ros.engine.trt_contexts import ContextPool, NativeContexts, Slot, SlotContexts
@@ -153,11 +154,8 @@ class DeviceSession:
         })
         self._contexts.after_run(slot)
         values = [buffer.array[:count].astype(np.float32) for buffer in wanted]  # copies
-        if check and not np.isfinite(values[0]).all():
-            raise EngineRunError(
-                f'the engine gave NaN or infinite logits for a batch of {count}; '
-                'check the image, then the model'
-            )
+        if check:
+            check_finite(values[0])
         return Outputs(values[0], values[1] if features else None)
 
     def _bind(self, context: Any, batch: int) -> None:
