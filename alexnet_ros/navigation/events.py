@@ -19,8 +19,8 @@ class Event:
     """
     One thing seen or done, for people and logs.
 
-    :param kind: ``seen``, ``ignored``, ``limit``, ``release``, ``stop``, ``go``,
-        ``lock``, ``unlock``, ``stale``, ``fresh``, ``clock_jump``, ``rejected``
+    :param kind: ``seen``, ``ignored``, ``limit``, ``ended``, ``release``, ``stop``,
+        ``go``, ``lock``, ``unlock``, ``stale``, ``fresh``, ``clock_jump``, ``rejected``
         or ``labels``.
     :param did: what follows from it, or why nothing does.
     :param stamp_ns: stamp of the image that it rests on; 0 without one.

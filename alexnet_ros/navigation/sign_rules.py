@@ -75,6 +75,7 @@ class SignRules:
             distance_m and self._clock.travelled_m - slot.since_m >= distance_m
         ):
             self._sources.drop(SIGN)
+            self._events.append(event_of_sign('ended', _limit_text(slot), slot.cause))
 
     def _reach(self, one: Sighting) -> None:
         """Do what waits until the sign is reached."""
@@ -90,6 +91,7 @@ class SignRules:
             kind == 'end_of_limit' and slot.speed_mps == one.action.speed_mps
         ):
             self._sources.drop(SIGN)
+            self._events.append(event_of_sign('ended', _limit_text(slot), one))
 
     def _limit(self, one: Sighting) -> None:
         self._sources.put(SpeedSource(
@@ -130,3 +132,7 @@ def _lowers(one: Sighting, slot: SpeedSource) -> bool:
     """Tell whether a limit sign asks for no more than the limit in force."""
     speed, now = one.action.speed_mps, slot.speed_mps
     return speed is not None and now is not None and speed <= now
+
+
+def _limit_text(slot: SpeedSource) -> str:
+    return f'the limit of {slot.speed_mps or 0.0:.2f} m/s'

@@ -49,10 +49,11 @@ def test_limit_is_repeated_until_the_end_sign_releases_it_once(bench: Bench) -> 
     heard = len(ears.limits)
     bench.spin_for(1.2)
     assert len(ears.limits) == heard
-    assert ears.kinds() == ['fresh', 'seen', 'limit', 'seen', 'release']
+    assert ears.kinds() == ['fresh', 'seen', 'limit', 'seen', 'ended', 'release']
     limit = ears.events[2]
     assert (limit['class_id'], limit['camera'], limit['track_id']) == (LIMIT_30, 'front', '1')
     assert limit['stamp_s'] <= limit['time_s']
+    assert (ears.events[4]['class_id'], ears.events[4]['track_id']) == (END_OF_ALL, '2')
 
 
 def test_lock_is_told_all_the_time_even_before_the_first_image(bench: Bench) -> None:
