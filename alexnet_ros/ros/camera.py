@@ -2,6 +2,7 @@
 
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -193,7 +194,7 @@ class CameraPort:
         done, jpeg = cv2.imencode('.jpg', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), quality)
         if done:
             message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-            message.data = jpeg.tobytes()
+            message.data = array('B', jpeg.tobytes())  # Humble checks each byte of others
             self._outputs['overlay/compressed'].publish(message)
 
     def publishers(self) -> int:

@@ -1,6 +1,7 @@
 """ROS parameters made from the settings declared in :mod:`alexnet_ros.config`."""
 
 import dataclasses
+import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from alexnet_ros.config import flat_fields, settings_from_mapping
 from alexnet_ros.errors import ConfigError
 
 T = TypeVar('T')
+SIMILAR = 0.8  # likeness of two names, 0 to 1, that makes one a slip of the other
 
 
 def default_of(field: 'dataclasses.Field[Any]') -> Any:
@@ -88,6 +90,7 @@ class Parameters(Generic[T]):
         self.current: T = settings_from_mapping(kind, self._values)
         self.reload_needed: set[str] = set()
         self.on_change: Callable[[T], None] = lambda _settings: None
+        self._warn_of_slips(node)
         node.add_on_set_parameters_callback(self._on_set)
 
     def _declare(self, node: Node, field: 'dataclasses.Field[Any]') -> Any:
@@ -103,6 +106,19 @@ class Parameters(Generic[T]):
                 f'parameter {field.name} must be {type(default).__name__}{span}: {error}'
             ) from error
         return list(value) if isinstance(default, list) else value
+
+    def _warn_of_slips(self, node: Node) -> None:
+        """
+        Name overrides that look like a misspelt parameter of ours.
+
+        Others may be meant for another node that shares the file.
+        """
+        for name in getattr(node, '_parameter_overrides', {}):
+            meant = difflib.get_close_matches(name, self._fields, 1, SIMILAR)
+            if meant and name not in self._fields:
+                node.get_logger().warning(
+                    f'parameter {name} is not known and not used; did you mean {meant[0]}?'
+                )
 
     def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         """Accept or refuse a change; the accepted one is in force at once."""

@@ -147,10 +147,10 @@ class Pipeline:
         self, settings: ClassifierSettings, job: Job, recognition: Recognition
     ) -> None:
         """Send the results of one image, unless the node was stopped meanwhile."""
-        if not self._open_gate():
+        arrival, port = job.arrival, self._ports[job.arrival.camera]
+        if not self._open_gate() or arrival.received_s < port.stats.since_s:
             return
         start_s = time.monotonic()
-        arrival, port = job.arrival, self._ports[job.arrival.camera]
         header = arrival.message.header
         if arrival.boxes is not None:
             detections = messages.filled_detections(

@@ -80,8 +80,9 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     :param make_node: called after ``rclpy.init``; the node may have an
         attribute ``executor_choice``.
     :param args: command line, with ``--ros-args``; None for ``sys.argv``.
-    :returns: exit status: 0 after SIGINT or SIGTERM, 1 if the node could not
-        be made, else what the node asked for.
+    :returns: exit status: 0 after SIGINT or SIGTERM, 2 if the command line
+        cannot be read, 1 if the node could not be made, else what the node
+        asked for.
     """
     stop = threading.Event()
     nodes: list[ManagedNode] = []
@@ -94,9 +95,15 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
-    rclpy.init(
-        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
-    )
+    try:
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+    except Exception as error:  # rclpy has no common type for what it cannot read
+        text = ' '.join(str(error).split())
+        print(f'alexnet_ros: the command line cannot be used: {text}', file=sys.stderr)
+        return 2
     executor: Executor | None = None
     try:
         node = make_node()

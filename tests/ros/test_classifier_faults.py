@@ -186,6 +186,19 @@ def test_deactivating_during_a_frame_publishes_nothing_of_it(rig: Rig) -> None:
     rig.flow()
 
 
+def test_a_frame_of_before_a_pause_is_not_published_after_it(rig: Rig) -> None:
+    before, runs = len(rig.results), rig.valve.runs
+    rig.valve.open.clear()
+    rig.send()
+    rig.bench.until('it is in work', lambda: rig.valve.runs > runs)
+    assert rig.node.trigger_deactivate() == SUCCESS
+    assert rig.node.trigger_activate() == SUCCESS
+    rig.valve.open.set()
+    rig.bench.spin_for(0.3)
+    assert len(rig.results) == before
+    rig.flow()
+
+
 def test_shutting_down_during_a_frame_ends_finalized(rig: Rig) -> None:
     runs = rig.valve.runs
     rig.valve.open.clear()

@@ -217,6 +217,13 @@ def test_a_wrong_parameter_ends_in_one_line(start_node: START, words: tuple[str,
     assert 'Traceback' not in node.log
 
 
+def test_a_command_line_that_cannot_be_read_ends_in_one_line(start_node: START) -> None:
+    node = start_node('--params-file', '/no/such.yaml')
+    assert node.wait() == 2
+    assert '/no/such.yaml' in node.lines[-1]
+    assert 'Traceback' not in node.log
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     'where', [State.PRIMARY_STATE_UNCONFIGURED, State.PRIMARY_STATE_INACTIVE,

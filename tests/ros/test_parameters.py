@@ -131,3 +131,13 @@ def test_array_parameters_keep_their_type(holder: Holder) -> None:
     assert holder.get_parameter('roi_xywh').type_.value == ParameterType.PARAMETER_INTEGER_ARRAY
     assert not reason_of(holder, 'roi_xywh', [1, 2, 30, 40])
     assert holder.settings.current.recognizer.roi_xywh == [1, 2, 30, 40]
+
+
+def test_a_misspelt_override_is_named(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.add(Holder, topk=3, something_of_another_node=1, top_k=2)
+    log = capfd.readouterr().err
+    assert 'topk is not known' in log
+    assert 'top_k?' in log
+    assert 'another_node' not in log
