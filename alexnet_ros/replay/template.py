@@ -83,13 +83,15 @@ article {
   display: flex; gap: 14px; align-items: center; padding: 10px; border-radius: 10px;
   border: 1px solid var(--line); border-left: 5px solid hsl(var(--hue) 62% var(--bar-l));
 }
-article img { width: 68px; height: 68px; object-fit: cover; border-radius: 8px;
+article img { flex: none; width: 68px; height: 68px; object-fit: cover; border-radius: 8px;
   background: var(--line); }
 article p { margin: 0; color: var(--soft); font-size: 13px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-size: 13px; color: var(--soft); font-weight: 500;
   white-space: nowrap; }
 th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
+td:first-child { white-space: normal; min-width: 120px; }
 tbody tr:last-child > * { border-bottom: 0; }
 .histogram { width: 170px; height: 38px; display: block; }
 .hist { fill: var(--accent); }
