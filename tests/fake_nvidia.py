@@ -44,6 +44,7 @@ class FakeCuda:
         self.capturing: list[Operation] | None = None
         self.graphs: dict[int, list[Operation]] = {}
         self.pending = 'cudaSuccess'
+        self.ruined = 'cudaSuccess'  # what broke the context, told by synchronising
         self.hang: threading.Event | None = None
         self._next = 1
 
@@ -117,6 +118,10 @@ class FakeCuda:
         self._status('cudaGetLastError')
         name, self.pending = self.pending, 'cudaSuccess'
         return (getattr(real_cuda.cudaError_t, name),)
+
+    def cudaDeviceSynchronize(self) -> tuple[Any]:
+        self._status('cudaDeviceSynchronize')
+        return (getattr(real_cuda.cudaError_t, self.ruined),)
 
     def cudaStreamCreateWithFlags(self, flags: int) -> tuple[Any, int]:
         assert flags == int(real_cuda.cudaStreamNonBlocking)
@@ -208,9 +213,11 @@ class FakeCuda:
         self.graphs[handle] = recorded
         return status, handle
 
-    def cudaGraphInstantiate(self, graph: int, flags: int) -> tuple[Any, int]:
+    def cudaGraphInstantiateWithFlags(self, graph: int, flags: int) -> tuple[Any, int]:
         assert flags == 0
-        status, handle = self._made('cudaGraphInstantiate', lambda: self._handle('graph exec'))
+        status, handle = self._made(
+            'cudaGraphInstantiateWithFlags', lambda: self._handle('graph exec')
+        )
         self.graphs[handle] = self.graphs[graph]
         return status, handle
 
@@ -382,7 +389,7 @@ class FakeContext:
         assert ('stream', stream_handle) in self._trt.cuda.live
         assert self._ready, 'the context has no scratch memory'
         shape, addresses = self._shape, dict(self._addresses)
-        if self._trt.cuda.pending != 'cudaSuccess':
+        if {self._trt.cuda.pending, self._trt.cuda.ruined} != {'cudaSuccess'}:
             return False
 
         def work() -> None:

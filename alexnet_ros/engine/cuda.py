@@ -155,10 +155,18 @@ class Cuda:
         return EngineRunError(f'{where} failed with {name}')
 
     def last_error(self, where: str) -> EngineRunError | None:
-        """Take and return the error that an earlier call left behind."""
-        (status,) = self.runtime.cudaGetLastError()
-        name = self.name(status)
-        return None if name == 'cudaSuccess' else self.error(name, where)
+        """
+        Take and return the error that work of another library left behind.
+
+        TensorRT brings a CUDA runtime of its own, whose last error is not seen
+        here; what ruined the common context is told by the next synchronisation.
+        """
+        for function in ('cudaGetLastError', 'cudaDeviceSynchronize'):
+            (status,) = getattr(self.runtime, function)()
+            name = self.name(status)
+            if name != 'cudaSuccess':
+                return self.error(name, where)
+        return None
 
     def device(self, index: int = 0) -> Device:
         """Describe one GPU."""

@@ -129,6 +129,7 @@ class NativeContexts(ContextPool):
         self._context = None
         self._config = None
         self._cache = None
+        self.engine = None
 
 
 class SlotContexts(ContextPool):
@@ -181,7 +182,7 @@ class SlotContexts(ContextPool):
             finally:  # a failed capture has to be ended, too
                 graph = call('cudaStreamEndCapture', self.stream)
             if queued:
-                slot.graph = call('cudaGraphInstantiate', graph, 0)
+                slot.graph = call('cudaGraphInstantiateWithFlags', graph, 0)
             else:
                 log.info('batch %d cannot be captured: %s', slot.batch, self.api.take_errors())
         except EngineFatalError:
@@ -205,6 +206,7 @@ class SlotContexts(ContextPool):
         for slot in slots.values():
             self._drop_graph(slot)
             slot.context = None
+        self.engine = None
         scratch, self._scratch = self._scratch, 0
         if scratch:
             self.cuda.call('cudaFree', scratch)

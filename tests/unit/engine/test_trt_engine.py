@@ -100,14 +100,14 @@ def test_each_batch_size_gets_one_graph_in_the_warm_up(
 ) -> None:
     bench.hidden = CLASSIC
     with bench.open(package, max_batch=3) as engine:
-        assert bench.cuda.calls.count('cudaGraphInstantiate') == 3
+        assert bench.cuda.calls.count('cudaGraphInstantiateWithFlags') == 3
         bench.cuda.calls.clear()
         for count in (1, 2, 3, 2):
             found = engine.infer(images(count, seed=count)).logits
             wanted = reference_logits(images(count, seed=count), 6)
             assert np.abs(found - wanted).max() < 1e-3
         assert bench.cuda.calls.count('cudaGraphLaunch') == 4
-        assert 'cudaGraphInstantiate' not in bench.cuda.calls
+        assert 'cudaGraphInstantiateWithFlags' not in bench.cuda.calls
         assert 'cudaMalloc' not in bench.cuda.calls
 
 
@@ -119,7 +119,7 @@ def test_graphs_can_be_left_out(bench: Bench, package: ModelPackage) -> None:
 
 
 @pytest.mark.parametrize(
-    'function', ['cudaStreamBeginCapture', 'cudaStreamEndCapture', 'cudaGraphInstantiate']
+    'function', ['cudaStreamBeginCapture', 'cudaStreamEndCapture', 'cudaGraphInstantiateWithFlags']
 )
 def test_network_that_cannot_be_captured_runs_without_a_graph(
     bench: Bench, package: ModelPackage, function: str
@@ -286,7 +286,7 @@ def test_refused_run_asks_cuda_why(bench: Bench, package: ModelPackage) -> None:
         with pytest.raises(EngineRunError, match='did not run'):
             engine.infer(images(1))
         assert engine.infer(images(1)).logits.shape == (1, 6)
-        bench.cuda.pending = 'cudaErrorLaunchFailure'
+        bench.cuda.ruined = 'cudaErrorLaunchFailure'
         with pytest.raises(EngineFatalError, match='cudaErrorLaunchFailure'):
             engine.infer(images(1))
     bench.cuda.live.clear()
