@@ -99,6 +99,11 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
         network = AlexNet(Architecture(
             variant=variant, classes=classes, fc6_rank=fc6_rank, fc7_rank=fc7_rank,
         )).eval()
+        for layer in network.modules():
+            if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+                torch.nn.init.kaiming_normal_(layer.weight)  # else all images look alike
+                if layer.bias is not None:
+                    torch.nn.init.zeros_(layer.bias)
         side = network.architecture.size_px
         made[name] = write_package(
             folder / name, name=name, version='1', input=InputSpec(side, side),

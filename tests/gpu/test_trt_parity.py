@@ -20,9 +20,12 @@ from alexnet_ros.model_package import (
 from tests.gpu.conftest import MakePackage, OpenTensorRt, pictures
 from tests.models import labels_of
 
-# Largest difference of a probability. FP32 is TF32 on the GPU; FP16 sums in
-# another order; one INT8 rounding that falls the other way moves a whole step.
-TOLERANCES = {'fp32': 0.005, 'fp16': 0.01, 'int8': 0.05}
+# Largest RMS difference in units of the reference's standard deviation. FP32 is
+# TF32 on the GPU, FP16 sums in another order; two runs of the same INT8 file on a
+# CPU, with and without fused kernels, differ by 0.013 to 0.02 (features: 0.07).
+LOGITS = {'fp32': 0.01, 'fp16': 0.01, 'int8': 0.06}
+FEATURES = {'fp32': 0.02, 'fp16': 0.02, 'int8': 0.2}
+PROBABILITIES = {'fp32': 0.01, 'fp16': 0.01, 'int8': 0.05}  # of trained networks, largest
 BUNDLED = sorted({f.parent.name for p in model_places() for f in p.glob('*/model.yaml')})
 
 
@@ -31,27 +34,35 @@ def probabilities(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return powers / powers.sum(1, keepdims=True)
 
 
-def compare(opened: OpenTensorRt, package: ModelPackage, precision: str) -> None:
+def away(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
+    return float(np.sqrt(np.square(found - wanted).mean()) / wanted.std())
+
+
+def compare(
+    opened: OpenTensorRt, package: ModelPackage, precision: str, *, trained: bool = False
+) -> None:
     """Run both on the same pictures, in batches of one, of three and of the maximum."""
     batch = pictures(16, package.input.height, seed=5)
     with OnnxRuntimeEngine(package, precision=precision, provider='cpu') as reference:
         wanted = reference.infer(batch, features=True)
+    assert wanted.features is not None
     expected = probabilities(wanted.logits)
-    for size in (1, 3, 16):
-        with opened(package, precision=precision, max_batch=16) as engine:
+    first, second = np.sort(expected, 1)[:, -1], np.sort(expected, 1)[:, -2]
+    sure = first - second > 2 * PROBABILITIES[precision]
+    with opened(package, precision=precision, max_batch=16) as engine:
+        for size in (1, 3, 16):
             parts = [engine.infer(batch[i:i + size], features=True) for i in range(0, 16, size)]
-        found = probabilities(np.concatenate([part.logits for part in parts]))
-        difference = np.abs(found - expected).max()
-        assert difference <= TOLERANCES[precision], f'batch {size}: {difference}'
-        sure = np.sort(expected, 1)[:, -1] - np.sort(expected, 1)[:, -2] > TOLERANCES[precision]
-        assert (found.argmax(1) == expected.argmax(1))[sure].all()
-        features = np.concatenate([p.features for p in parts if p.features is not None])
-        assert wanted.features is not None
-        scale = np.abs(wanted.features).max()
-        assert np.abs(features - wanted.features).max() <= 10 * TOLERANCES[precision] * scale
+            logits = np.concatenate([part.logits for part in parts])
+            features = np.concatenate([p.features for p in parts if p.features is not None])
+            assert away(logits, wanted.logits) <= LOGITS[precision], f'batch {size}'
+            assert away(features, wanted.features) <= FEATURES[precision], f'batch {size}'
+            if trained:
+                found = probabilities(logits)
+                assert np.abs(found - expected).max() <= PROBABILITIES[precision]
+                assert (found.argmax(1) == expected.argmax(1))[sure].all()
 
 
-@pytest.mark.parametrize('precision', list(TOLERANCES))
+@pytest.mark.parametrize('precision', list(LOGITS))
 @pytest.mark.parametrize('variant', ['2012', 'torchvision'])
 def test_variants_agree_with_onnx_runtime(
     open_tensorrt_engine: OpenTensorRt, make_package: MakePackage, variant: str, precision: str
@@ -67,7 +78,7 @@ def test_bundled_models_agree_with_onnx_runtime(
         pytest.skip('no model is bundled in this checkout')
     package = ModelPackage.load(find_package(name))
     for precision in package.files:
-        compare(open_tensorrt_engine, package, precision)
+        compare(open_tensorrt_engine, package, precision, trained=True)
 
 
 @pytest.mark.parametrize('half', [False, True])

@@ -1,0 +1,57 @@
+"""The tool that writes GPU measurements into the benchmark page."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+ROW = {
+    'network': 'signs', 'runner': 'tensorrt', 'device': 'Orin (sm_87)', 'precision': 'int8',
+    'batch': 1, 'p50_ms': 0.3, 'p99_ms': 0.5, 'gpu_run_ms': 0.2, 'weight_mb': 6.3,
+    'bandwidth_gb_s': 190.0, 'bound_ms': 0.1,
+}  # fmt: skip
+OTHER = {
+    'network': 'torchvision-0-0', 'runner': 'PyTorch eager', 'device': 'Orin',
+    'precision': 'fp16 (autocast)', 'batch': 1, 'p50_ms': 2.0, 'p99_ms': 3.0,
+}  # fmt: skip
+
+
+@pytest.fixture(name='tool', scope='module')
+def tool_fixture() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('test_gpu_tool', ROOT / 'tools/test_gpu.py')
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_rows_become_a_table(tool: ModuleType) -> None:
+    text = tool.table([ROW, OTHER])
+    assert 'Orin, Orin (sm_87)' in text
+    assert '190 GB/s' in text
+    assert '| signs | tensorrt | int8 | 1 | 0.300 | 0.500 | 0.200 | 6.3 | 0.100 | 3.0 |' in text
+    assert '| PyTorch eager | fp16 (autocast) | 1 | 2.000 | 3.000 | - | - | - | - |' in text
+
+
+def test_only_the_part_between_the_markers_changes(tool: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / 'page.md'
+    page.write_text(f'before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n')
+    for _ in range(2):
+        tool.write_page('new', page)
+        assert page.read_text() == f'before\n{tool.BEGIN}\nnew\n{tool.END}\nafter\n'
+
+
+def test_page_without_markers_is_left_alone(tool: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / 'page.md'
+    page.write_text('nothing to replace')
+    with pytest.raises(SystemExit, match='put them back'):
+        tool.write_page('new', page)
+    assert page.read_text() == 'nothing to replace'
+
+
+def test_the_real_page_has_the_markers(tool: ModuleType) -> None:
+    text = tool.PAGE.read_text(encoding='utf-8')
+    assert text.index(tool.BEGIN) < text.index(tool.END)
