@@ -72,7 +72,8 @@ def replay_bag(
     """
     options = options or ReplayOptions()
     folder = _folder(output)
-    recognizer.reset()
+    # Its own, so that track ids begin anew: the same bag gives the same results.
+    recognizer = Recognizer(recognizer.package, recognizer.engine, recognizer.settings)
     names = {
         label.class_id: label.name
         for label in recognizer.package.labels

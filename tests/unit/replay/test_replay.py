@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import BagError, EngineRunError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.bags import BagReader, BagWriter
+from alexnet_ros.replay.drive import write_drive_bag
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
 from alexnet_ros.replay.report import read_report
+from alexnet_ros.replay.scene import PlacedSign
 from alexnet_ros.replay.typestore import typestore
 from tests.unit.replay.boxes_bag import PERIOD_NS, START_NS, write_frames
 
@@ -57,6 +60,26 @@ def test_same_bag_gives_the_same_bytes(tmp_path: Path, recognizer: Recognizer) -
     one, two = (tmp_path / name / 'results.mcap' for name in ('one', 'two'))
     assert one.read_bytes() == two.read_bytes()
     assert figures(tmp_path / 'one') == figures(tmp_path / 'two')
+
+
+def test_tracks_are_numbered_anew_for_each_bag(tmp_path: Path, colours: Path) -> None:
+    truth = write_drive_bag(tmp_path / 'bag', signs=(PlacedSign(14, 18),), duration_s=1.2)
+    settings = RecognizerSettings(regions='signs')
+    with Recognizer.open(colours, backend='cpu', settings=settings) as recognizer:
+        for name in ('one', 'two'):
+            replay_bag(
+                tmp_path / 'bag',
+                tmp_path / name,
+                recognizer,
+                ReplayOptions(truth=tmp_path / 'bag/boxes.csv'),
+            )
+    one, two = (tmp_path / name / 'results.mcap' for name in ('one', 'two'))
+    assert one.read_bytes() == two.read_bytes()
+    report = figures(tmp_path / 'one')
+    assert report == figures(tmp_path / 'two')
+    assert report['signs']
+    assert report['navigation']['events']
+    assert report['truth']['events_expected'] == len(truth.signs) == 1
 
 
 @pytest.mark.parametrize(
