@@ -51,7 +51,7 @@ faults:
 	@$(RUN)/python -m pytest tests/faults $(ARGS)
 
 fuzz:
-	@$(SET_UP) run test
+	@$(SET_UP) run test fuzz
 	@$(RUN)/python tools/fuzz.py $(ARGS)
 
 soak:

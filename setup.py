@@ -38,7 +38,7 @@ setup(
         'onnxruntime': ['onnxruntime', 'opencv-python-headless'],
         'replay': ['rosbags'],
         'train': ['torch', 'onnx', 'onnxruntime', 'safetensors'],
-        'cuda': ['cuda-python'],
+        'cuda': ['cuda-bindings'],
         'test': ['pytest', 'hypothesis'],
     },
     data_files=[

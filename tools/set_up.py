@@ -1,7 +1,7 @@
 """
 Make the Python environment that the Makefile's jobs run in.
 
-``python3 tools/set_up.py [run] [test] [train] [colcon]`` needs only Python,
+``python3 tools/set_up.py [run] [test] [train] [fuzz] [colcon]`` needs only Python,
 a C++ compiler and the package index, and does each step once: a step's stamp
 holds a hash of all that it was made from. Where a ROS 2 is sourced it is used;
 otherwise ROS comes as wheels and the message packages without wheels are
@@ -287,6 +287,7 @@ def all_steps(place: Place) -> dict[str, Step]:
                         ('run',)),
         'train': requirements('train.txt', 'packages to train', 'run'),
         'test': requirements('test.txt', 'packages to test', 'run'),
+        'fuzz': requirements('fuzz.txt', 'packages to fuzz', 'run'),
         'colcon': Step('colcon', install_colcon, (REQUIREMENTS / 'colcon.txt',), ('run',)),
     }
     return steps
@@ -360,7 +361,7 @@ def set_up(groups: list[str]) -> None:
 def main() -> int:
     """Set up the groups that the command line names."""
     parser = argparse.ArgumentParser(description='Make the environment of the project.')
-    parser.add_argument('groups', nargs='+', choices=['run', 'test', 'train', 'colcon'],
+    parser.add_argument('groups', nargs='+', choices=['run', 'test', 'train', 'fuzz', 'colcon'],
                         help='what it is for')
     try:
         set_up(parser.parse_args().groups)
