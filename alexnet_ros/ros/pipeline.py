@@ -65,6 +65,7 @@ class Pipeline:
         self._now_ns = now_ns
         self._warn = warn
         self._throttle = Throttle()
+        self._told: set[str] = set()  # kinds of errors that the log has
 
     def __call__(self, recognizer: Recognizer, arrivals: list[Arrival]) -> None:
         """
@@ -181,13 +182,16 @@ class Pipeline:
             add('overlay', (time.monotonic() - end_s) * 1e3)
 
     def count_error(self, error: Exception) -> None:
-        """Count a frame that failed in the engine and say so once a second."""
+        """Count a frame that failed in the engine; say so once a second and of each kind."""
         self.inference_errors += 1
         self.last_error = str(error) or type(error).__name__
         text = self.last_error
         if not isinstance(error, EngineRunError):
             text = ''.join(traceback.format_exception(error))
         held = self._throttle.take('inference error')
+        if held is None and type(error).__name__ not in self._told:
+            held = {}  # its first traceback must not be lost behind another line
+        self._told.add(type(error).__name__)
         if held is not None:
             self._warn(f'no result: {text}{_counts(held)}')
 
@@ -200,7 +204,7 @@ class Pipeline:
 
 def _counts(held: Mapping[str, int]) -> str:
     """Return what was held back since the last line, if it is more than one."""
-    if sum(held.values()) == 1:
+    if sum(held.values()) <= 1:
         return ''
     return ' (since the last such line: ' + ', '.join(
         f'{count} x {key}' for key, count in sorted(held.items())

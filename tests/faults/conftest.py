@@ -1,0 +1,45 @@
+"""Fixtures of the fault suite: real processes, watched from outside."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed here')
+pytest.importorskip('vision_msgs', reason='vision_msgs is not built here')
+pytest.importorskip('onnx', reason='onnx is not installed here')
+
+from tests.faults.wire import Wire
+from tests.ros.conftest import bench, model, start_node  # noqa: F401 - fixtures
+from tests.ros.robot import Bench, NodeProcess
+
+FAULTY = 'tests.faults.faulty_classifier'
+
+
+@pytest.fixture(scope='module')
+def wire(request: pytest.FixtureRequest, model: Path) -> Iterator[Wire]:  # noqa: F811
+    """
+    An active classifier process that all tests of a module share.
+
+    A module may set ``PARAMETERS`` (of the node) and ``KIND`` with ``GOOD``.
+    """
+    module = request.module
+    robot = Bench()
+    parameters = {
+        'model': model, 'autostart': True, 'lazy': False, 'diagnostics_period_s': 0.1,
+    } | getattr(module, 'PARAMETERS', {})
+    words = []
+    for name, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        words += ['-p', f'{name}:={text}']
+    node = NodeProcess(words, {}, FAULTY)
+    try:
+        options = {'kind': module.KIND, 'good': module.GOOD} if hasattr(module, 'KIND') else {}
+        made = Wire(robot, node, **options)
+        made.recovers()
+        yield made
+        made.check()
+        assert node.stop() == 0, node.log
+    finally:
+        node.close()
+        robot.close()

@@ -1,0 +1,162 @@
+"""Pictures that show nothing known, through classifier and navigator processes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+from tests.faults import faulty_classifier as faulty
+from tests.faults.faults import fault
+from tests.faults.wire import Wire
+from tests.models import colour_of, tiny_package
+from tests.ros.navigator_bench import Ears
+from tests.ros.robot import Bench, NodeProcess, make_image
+
+ACTIONS = """
+input: classification
+classes:
+  0: {name: red, action: lock}
+  1: {name: green, action: none}
+  2: {name: blue, action: slow, percent: 50}
+"""
+SAME = 'empty results; limit and lock stay'
+
+
+class Chain:
+    """A classifier process that feeds a navigator process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bench = Bench()
+        self.ears = Ears(self.bench)
+        tiny_package(folder / 'model', classes=3)
+        (folder / 'actions.yaml').write_text(ACTIONS)
+        self.navigator = NodeProcess([
+            '-r', 'classification:=alexnet/classification', '-p', 'max_speed_mps:=10.0',
+            '-p', f'actions:={folder / "actions.yaml"}', '-p', 'stale_after_s:=30.0',
+            '-p', 'max_age_s:=60.0',
+        ], {}, 'alexnet_ros.ros.sign_navigator_node')  # fmt: skip
+        self.classifier = NodeProcess([
+            '-p', f'model:={folder / "model"}', '-p', 'autostart:=true', '-p', 'lazy:=false',
+            '-p', 'score_threshold:=0.8', '-p', 'diagnostics_period_s:=0.1',
+        ], {}, 'tests.faults.faulty_classifier')  # fmt: skip
+        self.wire = Wire(self.bench, self.classifier)
+        self.wire.send = self.send  # type: ignore[method-assign]
+
+    def send(self, message: Any, *, answerable: bool = False) -> int:
+        """Publish with the stamp of now, which the navigator asks for."""
+        stamp = self.bench.node.get_clock().now()
+        message.header.stamp = stamp.to_msg()
+        if answerable:
+            self.wire._good_ns.add(stamp.nanoseconds)
+        self.wire._camera.publish(message)
+        self.bench.spin_for(0.05)
+        return int(stamp.nanoseconds)
+
+    def slowed(self) -> None:
+        """Show blue until the limit of 5 m/s is in force."""
+        def limited() -> bool:
+            self.send(make_image(colour_of(2), 0), answerable=True)
+            return bool(self.ears.values) and self.ears.values[-1] == 5.0
+
+        self.bench.until('the limit is in force', limited)
+        assert self.ears.locked is False
+
+    def close(self) -> None:
+        self.classifier.close()
+        self.navigator.close()
+        self.bench.close()
+
+
+@pytest.fixture(scope='module')
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    made = Chain(tmp_path_factory.mktemp('chain'))
+    try:
+        yield made
+        made.wire.check()
+        assert made.classifier.stop() == 0, made.classifier.log
+        assert made.navigator.stop() == 0, made.navigator.log
+    finally:
+        made.close()
+
+
+def picture(pixels: Any) -> Image:
+    height, width = pixels.shape[:2]
+    return Image(
+        height=height, width=width, encoding='rgb8', step=3 * width,
+        data=np.ascontiguousarray(pixels, np.uint8).tobytes(),
+    )
+
+
+def noise() -> Any:
+    return np.random.default_rng(3).integers(0, 256, (48, 64, 3))
+
+
+def checkers() -> Any:
+    rows, columns = np.indices((48, 64)) // 8
+    return np.repeat(((rows + columns) % 2 * 255)[:, :, None], 3, 2)
+
+
+NOTHING: list[tuple[str, str, Callable[[], Any]]] = [
+    ('black', 'a covered lens', lambda: np.zeros((48, 64, 3))),
+    ('white', 'a dazzled camera', lambda: np.full((48, 64, 3), 255)),
+    ('noise', 'random pixels', noise),
+    ('pattern of no class', 'a chessboard', checkers),
+    ('colour between the classes', 'yellow', lambda: np.full((48, 64, 3), (255, 255, 0))),
+]
+
+
+@pytest.mark.parametrize('make', [
+    pytest.param(make, id=name, marks=fault('content', name, stimulus, SAME))
+    for name, stimulus, make in NOTHING
+])
+def test_what_is_unknown_changes_nothing(chain: Chain, make: Callable[[], Any]) -> None:
+    chain.slowed()
+    before, limits, locks = len(chain.wire.results), len(chain.ears.limits), len(chain.ears.locks)
+    stamps: set[int] = set()
+
+    def answered() -> bool:
+        stamps.add(chain.send(picture(make()), answerable=True))
+        return len([one for one in chain.wire.results.stamps()[before:] if one in stamps]) >= 8
+
+    chain.bench.until('eight empty answers', answered)
+    for one in chain.wire.results.messages[before:]:
+        if one.header.stamp and one.header.stamp.sec * 10**9 + one.header.stamp.nanosec in stamps:
+            assert list(one.results) == []
+    chain.bench.until('the limit is said again', lambda: len(chain.ears.limits) > limits + 1)
+    assert {one.speed_limit for one in chain.ears.limits.messages[limits:]} == {5.0}
+    assert {one.data for one in chain.ears.locks.messages[locks:]} == {False}
+    chain.slowed()
+    chain.wire.check()
+
+
+@pytest.mark.parametrize('colour', [
+    pytest.param(faulty.NAN, id='NaN', marks=fault(
+        'content', 'NaN logits', 'the engine gives NaN', 'counted, nothing published')),
+    pytest.param(faulty.INFINITE, id='infinite', marks=fault(
+        'content', 'infinite logits', 'the engine gives infinity', 'counted, nothing published')),
+])
+def test_logits_that_are_not_finite_are_an_error(
+    chain: Chain, colour: tuple[int, int, int]
+) -> None:
+    chain.slowed()
+    limits = len(chain.ears.limits)
+    chain.bench.until('diagnostics', lambda: 'inference errors' in chain.wire.values('backend'))
+    before = int(chain.wire.values('backend')['inference errors'])
+
+    def counted() -> bool:
+        chain.send(make_image(colour, 0))  # not answerable: a result would be noticed
+        return int(chain.wire.values('backend').get('inference errors', '0')) > before
+
+    chain.bench.until('the error is counted', counted)
+    status = chain.wire.status('backend')
+    assert status is not None
+    assert 'infinite' in status.message
+    chain.bench.until('the limit is said again', lambda: len(chain.ears.limits) > limits)
+    assert {one.speed_limit for one in chain.ears.limits.messages[limits:]} == {5.0}
+    chain.slowed()
+    chain.bench.until('all is well again', lambda: (
+        (status := chain.wire.status('backend')) is not None and status.level == b'\0'))
+    chain.wire.check()
