@@ -275,12 +275,14 @@ def all_steps(place: Place) -> dict[str, Step]:
         'run': requirements('run.txt', 'packages to run', 'environment'),
     }
     interfaces = tuple(sorted(p for p in build_messages.INTERFACES.rglob('*') if p.is_file()))
+    generators: tuple[Path, ...] = ()
     if not place.sourced:
-        steps['ros'] = requirements(f'ros-{place.distro}.txt', f'ROS 2 {place.distro}', 'run')
+        generators = (REQUIREMENTS / f'ros-{place.distro}.txt',)
+        steps['ros'] = requirements(generators[0].name, f'ROS 2 {place.distro}', 'run')
     steps |= {
         'messages': Step('message packages', make_messages,
-                         (*interfaces, ROOT / 'tools' / 'build_messages.py'),
-                         ('run',) if place.sourced else ('ros',)),
+                         (*interfaces, ROOT / 'tools' / 'build_messages.py', *generators),
+                         ('environment',)),
         'project': Step('alexnet_ros', install_project,
                         tuple(ROOT / name for name in
                               ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')),
