@@ -82,9 +82,8 @@ class Sightings:
         return left
 
     def lose(self, camera: str) -> None:
-        """Take the camera's signs for gone without having been passed."""
-        for one in self._seen.values():
-            one.gone = one.gone or one.camera == camera
+        """Forget the signs of a camera; its tracker has, and may use their ids anew."""
+        self._seen = {key: one for key, one in self._seen.items() if one.camera != camera}
 
     def clear(self) -> None:
         """Forget every sign."""

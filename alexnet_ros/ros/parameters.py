@@ -69,6 +69,7 @@ class Parameters(Generic[T]):
         change.
     :param configured: whether a change that is not live must wait for the
         next configure.
+    :param remedy: what to do before a setting that is not live can change.
     :raises ConfigError: an override is of the wrong type or out of its range.
     """
 
@@ -79,8 +80,10 @@ class Parameters(Generic[T]):
         *,
         active: Callable[[], bool],
         configured: Callable[[], bool],
+        remedy: str = 'deactivate and clean up first',
     ) -> None:
         self._kind = kind
+        self._remedy = remedy
         self._fields = flat_fields(kind)
         self._active = active
         self._configured = configured
@@ -136,7 +139,7 @@ class Parameters(Generic[T]):
             return SetParametersResult(
                 successful=False,
                 reason=f'{", ".join(sorted(reload))} cannot change while the node is active: '
-                'deactivate and clean up first',
+                f'{self._remedy}',
             )
         try:
             settings = settings_from_mapping(self._kind, values)

@@ -70,7 +70,8 @@ class SignNavigator(Node):
         self.exit_request: tuple[int, str] | None = None
         self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
         self._settings = Parameters(
-            self, NavigatorSettings, active=lambda: True, configured=lambda: True)
+            self, NavigatorSettings, active=lambda: True, configured=lambda: True,
+            remedy='start the node with it')
         settings = self._settings.current
         table_path = find_table(settings.actions)
         self.navigator = Navigator(settings, read_table(table_path))

@@ -119,6 +119,15 @@ def test_sign_unseen_during_an_outage_was_not_passed() -> None:
     assert not drive.see(seconds=3).stop_lock
 
 
+def test_id_that_begins_anew_after_an_outage_is_another_sign() -> None:
+    drive = Drive({'stop_hold_s': 1.0, 'stop_again_s': 2.0})
+    drive.see(sign(STOP, '1'))
+    drive.see(seconds=4)
+    drive.wait(2)  # the classifier is started anew
+    assert drive.see(sign(STOP, '1'), seconds=0.2).stop_lock
+    assert drive.kinds('stop') == ['stop', 'stop']
+
+
 def test_clock_back_forgets_signs_and_holds_limits() -> None:
     drive = Drive()
     drive.see(sign(LIMIT_30, '1'), sign(STOP, '2', 25))
