@@ -81,42 +81,27 @@ def replay_bag(
     }
     with BagReader(bag) as reader:
         cameras = camera_names(options.topics or reader.image_topics())
-        whole = recognizer.settings.regions == 'frame'
-        guide = None
-        if options.actions and not (whole and options.actions == ReplayOptions.actions):
-            guide = Guide(names, NavigatorSettings(actions=options.actions))
+        guide = _guide(recognizer, options, names)
         run = Run(
-            str(bag), names, identity_of(recognizer), whole_frames=whole,
+            str(bag), names, identity_of(recognizer),
+            whole_frames=recognizer.settings.regions == 'frame',
             truth=_truth(reader, cameras, options, names),
             navigation=None if guide is None else guide.log,
         )  # fmt: skip
         run.topics = list(cameras)
-        results = ResultsWriter(folder, sorted(set(cameras.values())))
         video = VideoWriter(folder, _rate_hz(reader, cameras)) if options.video else None
+        sink = _Sink(run, ResultsWriter(folder, sorted(set(cameras.values()))), guide, video)
+        source = (
+            paced_frames(reader, cameras, options.rate)
+            if options.realtime
+            else every_frame(reader, cameras)
+        )
         complete = False
         try:
-            source = (
-                paced_frames(reader, cameras, options.rate)
-                if options.realtime
-                else every_frame(reader, cameras)
-            )
-            first = True
             for group in source:
-                if first:
-                    results.write_labels(
-                        recognizer.package,
-                        group[0].image.log_ns,
-                        recognizer.settings.score_threshold,
-                    )
-                    first = False
+                sink.begin(recognizer, group[0].image.log_ns)
                 for one, recognition in _recognized(recognizer, group, run):
-                    told = [] if guide is None else guide.add(recognition)
-                    results.write_told(told, one.image.log_ns - one.image.stamp_ns)
-                    results.write(recognition, one.image.frame_id, one.image.log_ns)
-                    image_rgb = None if one.frame is None else one.frame.image_rgb
-                    run.add(recognition, image_rgb)
-                    if video is not None and image_rgb is not None:
-                        video.write(recognition, image_rgb)
+                    sink.take(one, recognition)
                 for one in group:
                     for _ in range(1 + one.dropped):
                         options.on_frame()
@@ -124,11 +109,52 @@ def replay_bag(
         except KeyboardInterrupt:
             pass  # the report says that it is not complete
         finally:
-            results.close()
-            if video is not None:
-                video.close()
+            sink.close()
         run.losses = list(reader.losses)
     return _finished(run, folder, options, complete=complete)
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Where the result of a frame goes: navigator, results, report, video."""
+
+    run: Run
+    results: ResultsWriter
+    guide: Guide | None
+    video: VideoWriter | None
+    begun: bool = False
+
+    def begin(self, recognizer: Recognizer, log_ns: int) -> None:
+        """Write the labels with the time of the first image."""
+        if not self.begun:
+            self.begun = True
+            threshold = recognizer.settings.score_threshold
+            self.results.write_labels(recognizer.package, log_ns, threshold)
+
+    def take(self, one: BagFrame, recognition: Recognition) -> None:
+        """Take the result of one frame."""
+        image = one.image
+        if self.guide is not None:
+            self.results.write_told(self.guide.add(recognition), image.log_ns - image.stamp_ns)
+        self.results.write(recognition, image.frame_id, image.log_ns)
+        image_rgb = None if one.frame is None else one.frame.image_rgb
+        self.run.add(recognition, image_rgb)
+        if self.video is not None and image_rgb is not None:
+            self.video.write(recognition, image_rgb)
+
+    def close(self) -> None:
+        """Finish the files."""
+        self.results.close()
+        if self.video is not None:
+            self.video.close()
+
+
+def _guide(recognizer: Recognizer, options: ReplayOptions, names: dict[int, str]) -> Guide | None:
+    """Return the navigator to run; none for whole frames unless a table is named."""
+    whole = recognizer.settings.regions == 'frame'
+    if not options.actions or (whole and options.actions == ReplayOptions.actions):
+        return None
+    return Guide(names, NavigatorSettings(actions=options.actions))
 
 
 def score_recording(
