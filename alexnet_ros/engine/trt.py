@@ -5,10 +5,11 @@ The same functions serve the node, which then runs the engine, and the
 ``build`` command, which does not need a GPU for TensorRT for RTX.
 """
 
+import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo
 
 Report = Callable[[BuildProgress], None]
+SIDE_FILE_S = 30.0  # longest wait for a file that takes no build
 log = logging.getLogger(__name__)
 
 
@@ -102,39 +104,64 @@ class PlanRequest:
         )
 
 
-def plan_for(request: PlanRequest, progress: Report | None = None) -> Plan:
+def plan_for(
+    request: PlanRequest, progress: Report | None = None, *, rebuild: bool = False
+) -> Plan:
     """
     Return a compiled engine, from the cache or freshly built.
 
     Of several processes that ask at once, one builds and the others wait.
 
+    :param rebuild: set a cached engine aside and build it again.
     :raises EngineBuildError: refused, failed, or not done in time.
     :raises EngineUnavailableError: TensorRT cannot start or support this GPU.
     """
     cache, began = request.cache, time.monotonic()
     onnx = request.package.read_onnx(request.precision)  # refused if altered, cached or not
-    keys = [request.key()]
-    if request.device is not None and known_capabilities(request.api):
-        keys.append(request.key(ahead=True))  # `build` may have made it without the GPU
-
-    def found() -> Plan | None:
-        for key in keys:
-            data = cache.load(key)
-            if data is not None:
-                seconds = time.monotonic() - began
-                return Plan(key, request.shapes, data, cache.path(key), cached=True,
-                            seconds=seconds)
-        return None
+    key, others = request.key(), []
+    if request.device is not None and known_capabilities(request.api) and not rebuild:
+        others.append(request.key(ahead=True))  # `build` may have made it without the GPU
 
     def waiting(waited_s: float) -> None:
         if progress is not None:
             progress(BuildProgress('another process builds this engine', None, waited_s))
 
-    plan = found()
-    if plan is not None:
-        return plan
-    with cache.lock(keys[0], request.settings.build_limit_s, waiting):
-        return found() or _built(request, keys[0], onnx, progress)
+    # Held while reading, too: engine and sidecar are two files.
+    with cache.lock(key, request.settings.build_limit_s, waiting):
+        if rebuild and cache.path(key).exists():
+            cache.set_aside(cache.path(key), 'a new build was asked for')
+        for candidate in (key, *others):
+            data = cache.load(key) if candidate is key else _locked_load(cache, candidate)
+            if data is not None:
+                seconds = time.monotonic() - began
+                path = cache.path(candidate)
+                return Plan(candidate, request.shapes, data, path, cached=True, seconds=seconds)
+        with _explained(request):
+            return _built(request, key, onnx, progress)
+
+
+def _locked_load(cache: EngineCache, key: EngineKey) -> bytes | None:
+    """Read a file that another process may be writing; None if it takes too long."""
+    try:
+        with cache.lock(key, SIDE_FILE_S):
+            return cache.load(key)
+    except EngineBuildError:
+        return None
+
+
+@contextlib.contextmanager
+def _explained(request: PlanRequest) -> Iterator[None]:
+    """Blame a failure on the GPU where TensorRT for RTX does not know it."""
+    try:
+        yield
+    except (EngineBuildError, EngineMismatchError) as error:
+        known = known_capabilities(request.api)
+        if request.device is None or not known or request.compute_capability in known:
+            raise
+        raise EngineUnavailableError(
+            f'{request.device} is none of the GPUs that {request.api.flavour} '
+            f'{request.api.version} knows ({", ".join(known)}): {error}'
+        ) from error
 
 
 def _built(request: PlanRequest, key: EngineKey, onnx: bytes, progress: Report | None) -> Plan:
@@ -144,29 +171,22 @@ def _built(request: PlanRequest, key: EngineKey, onnx: bytes, progress: Report |
     timing_key = dataclasses.replace(
         key, kind='timing', model='any', onnx_sha256='', precision='any', shapes='', flags=''
     )
+    times = request.settings.timing_cache and not known_capabilities(api)
     capability: str | None = request.compute_capability
     if request.device is not None and capability not in known_capabilities(api):
         capability = None  # for this machine's GPU, whatever it is
-    try:
-        built = build_engine(
-            api, onnx, request.shapes, request.settings,
-            compute_capability=capability, report=progress,
-            timing=(cache.load(timing_key) or b'') if request.settings.timing_cache else b'',
-        )
-    except EngineBuildError as error:
-        known = known_capabilities(api)
-        if request.device is not None and known and request.compute_capability not in known:
-            raise EngineUnavailableError(
-                f'{request.device} is none of the GPUs that {api.flavour} {api.version} knows '
-                f'({", ".join(known)}): {error}'
-            ) from error
-        raise
+    built = build_engine(
+        api, onnx, request.shapes, request.settings,
+        compute_capability=capability, report=progress,
+        timing=(_locked_load(cache, timing_key) or b'') if times else b'',
+    )
     seconds = time.monotonic() - began
     path: Path | None = None
     try:
         path = cache.store(key, built.data, seconds)
         if built.timing:
-            cache.store(timing_key, built.timing, seconds)
+            with cache.lock(timing_key, SIDE_FILE_S):
+                cache.store(timing_key, built.timing, seconds)
     except EngineCacheError as error:
         log.warning('the engine runs, but will be built again at the next start: %s', error)
     return Plan(key, request.shapes, built.data, path, cached=False, seconds=seconds)
@@ -262,9 +282,7 @@ def prepare(
         device=device,
         compute_capability=device.compute_capability if device else compute_capability,
     )
-    if rebuild and (path := request.cache.path(request.key())).exists():
-        request.cache.set_aside(path, 'a new build was asked for')
-    return plan_for(request, progress)
+    return plan_for(request, progress, rebuild=rebuild)
 
 
 def probe(flavour: str) -> str:
@@ -287,9 +305,11 @@ def _opened(
         return _started(request, plan, cuda, device)
     except EngineMismatchError as error:
         if not plan.cached or plan.path is None:
-            raise
+            with _explained(request):
+                raise
         request.cache.set_aside(plan.path, str(error))
-    return _started(request, plan_for(request, progress), cuda, device)
+    with _explained(request):
+        return _started(request, plan_for(request, progress), cuda, device)
 
 
 def _started(
@@ -298,18 +318,23 @@ def _started(
     """Load a plan onto the GPU and warm it up."""
     package, cache = request.package, request.cache
     kernels_key = request.key('kernels')
+    kept = b''
 
     def start() -> DeviceSession:
-        kernels = cache.load(kernels_key) or b''
+        nonlocal kept
+        kept = _locked_load(cache, kernels_key) or b''
         return DeviceSession(
             request.api, cuda, device, plan.data,
-            settings=request.settings, kernels=kernels,
+            settings=request.settings, kernels=kept,
         )
 
     def keep(kernels: bytes) -> None:
+        if kernels == kept:
+            return
         try:
-            cache.store(kernels_key, kernels, 0.0)
-        except EngineCacheError as error:
+            with cache.lock(kernels_key, SIDE_FILE_S):
+                cache.store(kernels_key, kernels, 0.0)
+        except (EngineCacheError, EngineBuildError) as error:
             log.warning('kernels will be compiled again at the next start: %s', error)
 
     info = EngineInfo(

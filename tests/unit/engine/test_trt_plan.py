@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,26 @@ def test_capability_is_for_rtx_only(
     monkeypatch.setattr('alexnet_ros.engine.trt_build.known_capabilities', lambda _: ())
     with pytest.raises(EngineBuildError, match='only for the GPU of this machine'):
         build(package, tmp_path / 'c')
+
+
+def test_half_written_engine_is_waited_for(package: ModelPackage, tmp_path: Path) -> None:
+    """Engine and sidecar are two files; between them nobody may look."""
+    first = build(package, tmp_path / 'c')
+    assert first.path is not None
+    facts = sidecar(first.path).read_bytes()
+    results: list[Plan] = []
+    cache = EngineCache(tmp_path / 'c')
+    with cache.lock(first.key, 10):
+        sidecar(first.path).unlink()
+        thread = threading.Thread(target=lambda: results.append(build(package, tmp_path / 'c')))
+        thread.start()
+        thread.join(0.5)
+        assert not results
+        sidecar(first.path).write_bytes(facts)
+        sidecar(first.path).chmod(0o600)
+    thread.join(30)
+    assert results[0].cached
+    assert not list((tmp_path / 'c').glob('*.refused'))
 
 
 def build_in_process(model: str, folder: str, start: Any, results: Any) -> None:
