@@ -91,11 +91,13 @@ def find_place() -> Place:
     """
     distro = os.environ.get('ROS_DISTRO') or 'jazzy'
     if os.environ.get('AMENT_PREFIX_PATH') and os.environ.get('ROS_DISTRO'):
-        probe = [sys.executable, '-c', 'import rclpy']
-        if subprocess.call(probe, stderr=subprocess.DEVNULL):
+        probe = subprocess.run([sys.executable, '-c', 'import rclpy'], check=False,
+                               capture_output=True, text=True)
+        if probe.returncode:
+            reasons = [line for line in probe.stderr.splitlines() if 'Error' in line] or ['']
             raise SetUpError(
-                f'ROS 2 {distro} is sourced, but {sys.executable} cannot import its rclpy; '
-                'name its Python, for instance PYTHON=/usr/bin/python3'
+                f'ROS 2 {distro} is sourced, but {sys.executable} cannot import its rclpy '
+                f'({reasons[-1]}); name its Python, for instance PYTHON=/usr/bin/python3'
             )
         return Place(distro, sourced=True, prefix=environment_folder(distro))
     if distro not in WHEEL_DISTROS:

@@ -71,7 +71,7 @@ def test_find_place_sourced_ros_of_another_python_is_refused(
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     monkeypatch.setenv('ROS_DISTRO', 'humble')
     monkeypatch.setenv('AMENT_PREFIX_PATH', '/opt/ros/humble')
-    with pytest.raises(tool.SetUpError, match=r'cannot import its rclpy.*PYTHON='):
+    with pytest.raises(tool.SetUpError, match=r'cannot import its rclpy .ImportError.*PYTHON='):
         tool.find_place()
 
 
