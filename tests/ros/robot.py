@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ROOT / 'config' / 'fastdds.xml'
-DEADLINE_S = 30.0  # generous: it bounds a failure, no test waits for it to pass
+DEADLINE_S = 90.0  # generous: it bounds a failure, no test waits for it to pass
 
 
 def _own_domain() -> tuple[int, int]:
@@ -206,6 +206,14 @@ class NodeProcess:
             pytest.fail(f'the process did not end within {deadline_s:g} s:\n{self.log}')
         self._reader.join(5.0)
         return code
+
+    def wait_for(self, text: str, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until the log has a text; fail if it never comes."""
+        end_s = time.monotonic() + deadline_s
+        while text not in self.log:
+            if time.monotonic() > end_s or not self.alive():
+                pytest.fail(f'{text!r} is not in the log:\n{self.log}')
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """End it as a launch file does."""
