@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.qos import qos_policy_name_from_kind
+from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32MultiArray, Header
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
@@ -87,18 +87,18 @@ class CameraPort:
         # A remapping of `image` moves the compressed topic with it.
         topic = self._node.resolve_topic_name(f'{self._prefix}image')
         compressed = settings.image_transport == 'compressed'
-        self.topic = f'{topic}/compressed' if compressed else topic
-        self._subscriptions.append(
-            self._node.create_subscription(
-                CompressedImage if compressed else Image,
-                self.topic,
-                self._on_image,
-                qos.image_qos(settings.image_reliability),
-                event_callbacks=SubscriptionEventCallbacks(
-                    incompatible_qos=self._on_incompatible_qos
-                ),
-            )
+        images = self._node.create_subscription(
+            CompressedImage if compressed else Image,
+            f'{topic}/compressed' if compressed else topic,
+            self._on_image,
+            qos.image_qos(settings.image_reliability),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible_qos
+            ),
         )
+        self.topic = images.topic_name
+        self._reliable = settings.image_reliability == 'reliable'
+        self._subscriptions.append(images)
         if settings.recognizer.regions == 'detections':
             self.matcher = StampMatcher()
             self._subscriptions.append(
@@ -140,7 +140,7 @@ class CameraPort:
 
     def _on_incompatible_qos(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self.stats.incompatible_qos[str(policy)] += 1
+        self.stats.incompatible_qos += 1
         self._node.get_logger().warning(
             f'a publisher on {self.topic} offers an incompatible {policy}: nothing comes from it'
         )
@@ -197,9 +197,20 @@ class CameraPort:
             message.data = array('B', jpeg.tobytes())  # Humble checks each byte of others
             self._outputs['overlay/compressed'].publish(message)
 
-    def publishers(self) -> int:
-        """Return how many publishers the image topic has."""
-        return self._node.count_publishers(self.topic)
+    def publishers(self) -> tuple[int, int]:
+        """
+        Return how many publishers the image topic has, and how many do not fit.
+
+        Of what this node asks for, only reliability can be more than a
+        publisher offers.
+        """
+        found = self._node.get_publishers_info_by_topic(self.topic)
+        if not self._reliable:
+            return len(found), 0
+        weak = [
+            one for one in found if one.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        ]
+        return len(found), len(weak)
 
     def close(self) -> None:
         """Destroy all topics."""

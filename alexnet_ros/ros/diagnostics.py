@@ -27,11 +27,12 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
     """
     stats, matcher = port.stats, port.matcher
     silent_s = stats.silent_s()
-    publishers = port.publishers()
+    publishers, unfit = port.publishers()
     new_rejections = stats.new_rejections()
     values: dict[str, Any] = {
         'topic': port.topic,
         'publishers': publishers,
+        'publishers with too little RELIABILITY': unfit,
         'input rate (Hz)': stats.input_rate.hz(stats.now_s()),
         'result rate (Hz)': stats.result_rate.hz(stats.now_s()),
         'time since last image (ms)': silent_s * 1e3 if stats.last_image_s else 'none yet',
@@ -41,26 +42,25 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
         'frames skipped while nobody listened': stats.unwatched,
         'frames rejected': sum(stats.rejected.values()),
         'stamps that went back': stats.stamp_jumps,
+        'incompatible QoS events': stats.incompatible_qos,
     }
     values |= {f'rejected: {key}': count for key, count in sorted(stats.rejected.items())}
     if matcher is not None:
         values['frames without boxes'] = matcher.unmatched_frames
         values['boxes without a frame'] = matcher.unmatched_boxes
-    for policy, count in stats.incompatible_qos.items():
-        values[f'publishers with incompatible {policy}'] = count
     task = f'input {port.name}'.strip()
     if paused:
         return Finding(task, OK, paused, values)
-    if stats.incompatible_qos and stats.last_image_s is None:
-        kinds = ', '.join(stats.incompatible_qos)
-        return Finding(task, ERROR, f'incompatible QoS of the publisher: {kinds}', values)
+    if unfit and unfit == publishers:
+        text = 'incompatible RELIABILITY: the publisher offers best effort, reliable is asked for'
+        return Finding(task, ERROR, text, values)
     silence = f'no image for {silent_s:.1f} s on {port.topic}'
     if silent_s >= settings.error_after_s:
         return Finding(task, ERROR, silence, values)
     if silent_s >= settings.stale_after_s:
         return Finding(task, STALE, silence, values)
-    if stats.incompatible_qos:
-        return Finding(task, WARN, 'one publisher offers an incompatible QoS', values)
+    if unfit:
+        return Finding(task, WARN, f'{unfit} publishers offer too little RELIABILITY', values)
     if new_rejections:
         last = max(stats.rejected, key=lambda key: stats.rejected[key])
         return Finding(task, WARN, f'{new_rejections} images rejected, most: {last}', values)

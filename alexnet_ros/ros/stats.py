@@ -72,7 +72,7 @@ class CameraStats:
         self.unwatched = 0  # not looked at since nobody listened
         self.rejected: Counter[str] = Counter()
         self.stamp_jumps = 0
-        self.incompatible_qos: Counter[str] = Counter()
+        self.incompatible_qos = 0  # times that a publisher turned out not to fit
         self.input_rate = Rate()
         self.result_rate = Rate()
         self.since_s = clock()
