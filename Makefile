@@ -36,7 +36,7 @@ lint:
 
 bench:
 	@$(SET_UP) run test
-	@$(RUN)/alexnet_ros bench $(ARGS)
+	@$(RUN)/python benchmarks/run.py $(ARGS)
 
 colcon:
 	@$(SET_UP) run colcon

@@ -1,0 +1,144 @@
+"""``alexnet_ros bench``: measure this machine, everything in one run."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alexnet_ros.bench.compare import moved, table
+from alexnet_ros.bench.machine import machine
+from alexnet_ros.bench.recognition import (
+    Image,
+    Row,
+    camera_rows,
+    engine_rows,
+    region_rows,
+    stage_rows,
+)
+from alexnet_ros.bench.scenarios import SIZES, NodeScenario, scenarios
+from alexnet_ros.cli.output import print_error
+from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.model_package import ModelPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PARTS = ('engine', 'cameras', 'regions', 'recognizer', 'node')
+COLUMNS = {
+    'group': 'group', 'name': 'case', 'median_ms': 'median ms', 'p95_ms': 'p95 ms',
+    'faster': 'times faster than', 'baseline': 'the baseline',
+}
+NODE_COLUMNS = {
+    'name': 'node', 'delivered': 'delivered', 'latency_p50_ms': 'p50 ms',
+    'latency_p95_ms': 'p95 ms', 'latency_p99_ms': 'p99 ms', 'results_hz': 'results/s',
+    'cpu_ms_per_result': 'CPU ms a result', 'rss_mb': 'memory MB',
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('--model', default='signs', help='model package (default: signs)')
+    parser.add_argument(
+        '--only', choices=PARTS, action='append', help='measure this part alone; repeat for more'
+    )
+    parser.add_argument('--rounds', type=int, default=5, help='alternating rounds (default: 5)')
+    parser.add_argument('--seconds', type=float, default=5.0, help='each run of the node')
+    parser.add_argument('--slow-model', help='a slow model package, for the overload of the node')
+    parser.add_argument('--check', type=Path, metavar='FILE', help='say which ratios moved since')
+    parser.add_argument('--json', action='store_true', help='one JSON object a row')
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Measure and print.
+
+    :returns: 0; 1 if ``--check`` found a ratio that got worse.
+    """
+    package = ModelPackage.load(args.model)
+    parts = args.only or list(PARTS)
+    facts = machine()
+    rows = _recognition(package, parts, args.rounds)
+    nodes = _nodes(args) if 'node' in parts else []
+    if args.json:
+        for row in ({'machine': facts}, *rows, *nodes):
+            print(json.dumps(row))
+    else:
+        print(f'{facts["processor"]}, {facts["cores"]} cores, load {facts["load_1min"]}\n')
+        print(table(rows, COLUMNS), end='\n\n')
+        if nodes:
+            print(table(nodes, NODE_COLUMNS))
+    if args.check:
+        return _check(args.check, rows)
+    return 0
+
+
+def _recognition(package: ModelPackage, parts: list[str], rounds: int) -> list[Row]:
+    """Return the rows that need no ROS."""
+    frames = _drive_frames()
+    vga = frames['640x480'][0]
+    makers: Mapping[str, Callable[[], list[Row]]] = {
+        'engine': lambda: engine_rows(package, rounds=rounds),
+        'cameras': lambda: camera_rows(package, vga, rounds=rounds),
+        'regions': lambda: region_rows(package, vga, rounds=rounds),
+        'recognizer': lambda: stage_rows(package, frames, rounds=rounds),
+    }
+    rows: list[Row] = []
+    for part in parts:
+        if part in makers:
+            print(f'measuring: {part}', file=sys.stderr)
+            rows += makers[part]()
+    return rows
+
+
+def _drive_frames() -> dict[str, list[Image]]:
+    """Return a frame a second of the rendered drive, at several sizes."""
+    from alexnet_ros.replay.drive import drive_frames
+
+    return {
+        f'{width}x{height}': [
+            frame.image_rgb
+            for frame in drive_frames(size_wh=(width, height), rate_hz=1.0, duration_s=20.0)
+        ]
+        for width, height in (SIZES[0], (960, 540), *SIZES[1:])
+    }
+
+
+def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Run the node's scenarios, each in a process of its own."""
+    rows = []
+    for scenario in scenarios(args.model, args.slow_model, args.seconds):
+        print(f'measuring: node, {scenario.name}', file=sys.stderr)
+        try:
+            rows.append({'group': 'node', **_node(scenario)})
+        except AlexnetRosError as error:
+            print_error('bench', str(error))
+    return rows
+
+
+def _node(scenario: NodeScenario) -> dict[str, Any]:
+    from alexnet_ros.ros.dds_check import VARIABLES, profile_environment
+
+    environment = {**os.environ, **profile_environment(40 + os.getpid() % 60)}
+    if not scenario.profile:
+        environment = {k: v for k, v in environment.items() if k not in VARIABLES}
+    words = [sys.executable, '-m', 'alexnet_ros.ros.node_bench']
+    words.append(json.dumps({'name': scenario.name, **scenario.values}))
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
+        raise AlexnetRosError(f'{scenario.name}: {last}')
+    row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return row
+
+
+def _check(path: Path, rows: list[Row]) -> int:
+    """Compare with a committed file."""
+    lines = moved(json.loads(path.read_text())['rows'], rows)
+    for line in lines or ['no ratio moved beyond the noise']:
+        print(line, file=sys.stderr)
+    return 1 if any(line.startswith('slower') for line in lines) else 0

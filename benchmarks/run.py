@@ -1,0 +1,149 @@
+"""
+Everything in one run: ``make bench``.
+
+Runs the engines beside what users would take instead, then ``alexnet_ros
+bench`` (network, cameras, regions, whole recognitions, the node as a process),
+writes ``docs/benchmarks.json`` and the tables of ``docs/benchmarks.md``, and
+says which ratios moved against the committed file.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+from alexnet_ros.bench.compare import moved, table
+from alexnet_ros.bench.machine import machine
+from alexnet_ros.labels import Label, Labels
+from alexnet_ros.model_package import InputSpec, ScoreSpec, write_package
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, DATA = ROOT / 'docs/benchmarks.md', ROOT / 'docs/benchmarks.json'
+BEGIN, END = '<!-- bench: written by make bench -->', '<!-- bench: end -->'
+WORK = ROOT / 'build/bench'
+
+
+def command(words: list[str]) -> str:
+    """Run one part and return what it printed."""
+    done = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+def slow_package(folder: Path) -> Path:
+    """Write AlexNet of 2012 in FP32 with random weights as a package: a slow network."""
+    sys.path.insert(0, str(ROOT / 'benchmarks'))
+    from networks import form
+
+    write_package(
+        folder, name='slow', version='1', input=InputSpec(227, 227),
+        labels=Labels([Label(i, f'class {i}', 'object') for i in range(1000)]),
+        files={'fp32': form('2012-fp32', WORK).path}, scores=ScoreSpec(),
+        architecture={'variant': '2012', 'classes': 1000}, metrics={},
+        origin={'weights': 'random, for benchmarks only'},
+    )
+    return folder
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Run all parts and return one object."""
+    engines = json.loads(command([
+        sys.executable, 'benchmarks/engines.py', '--model', args.model,
+        '--rounds', str(args.rounds),
+    ]))['engines']
+    for row in engines:
+        row |= {
+            'group': f'batch {row["batch"]}', 'name': row.pop('engine'),
+            'faster': row.pop('faster_than_baseline'), 'baseline': 'PyTorch eager',
+        }
+    lines = command([
+        sys.executable, '-m', 'alexnet_ros', 'bench', '--model', args.model, '--json',
+        '--rounds', str(args.rounds), '--seconds', str(args.seconds),
+        '--slow-model', str(slow_package(WORK / 'slow')),
+    ]).splitlines()
+    rows = [json.loads(line) for line in lines]
+    facts = next(row['machine'] for row in rows if 'machine' in row)
+    rest = [row for row in rows if 'machine' not in row]
+    return {
+        'date': datetime.now(timezone.utc).date().isoformat(),
+        'machine': {**facts, 'load_at_end': machine()['load_1min']},
+        'rows': engines + [row for row in rest if row['group'] != 'node'],
+        'node': [row for row in rest if row['group'] == 'node'],
+    }
+
+
+def page(result: dict) -> str:
+    """Return the tables of one run as Markdown."""
+    facts, rows = result['machine'], result['rows']
+    versions = ', '.join(f'{name} {version}' for name, version in facts['versions'].items())
+    text = [
+        f'Measured on {result["date"]}: {facts["processor"]}, {facts["cores"]} cores, '
+        f'{facts["memory_gib"]} GiB, one core reads {facts["read_bandwidth_gb_s"]} GB/s, '
+        f'{facts["system"]}, Python {facts["python"]}, {versions}; load {facts["load_1min"]} '
+        f'before and {facts["load_at_end"]} after. Times are medians of alternating rounds.',
+        '### Engines',
+        table([row for row in rows if row['group'].startswith('batch')], {
+            'group': 'batch', 'name': 'engine', 'median_ms': 'median ms',
+            'spread_low_ms': 'least', 'spread_high_ms': 'most', 'faster': 'times PyTorch eager',
+            'weights_mb': 'file MB', 'bound_ms': 'bound ms', 'peak_mb': 'peak memory MB',
+        }),
+        "The bound is the file's bytes over the speed at which one core reads memory.",
+        '### Backends of this package',
+        table([row for row in rows if row['group'] == 'engine'], {
+            'name': 'backend', 'median_ms': 'median ms', 'p95_ms': 'p95 ms',
+            'faster': 'times ONNX Runtime on the CPU',
+        }),
+        '### Cameras: one batch against one run each',
+        table([row for row in rows if row['group'] == 'cameras'], {
+            'name': '640x480 cameras', 'median_ms': 'median ms', 'faster': 'frames a second, ratio',
+        }),
+        '### Regions in a frame',
+        table([row for row in rows if row['group'] == 'regions'], {
+            'name': 'given boxes', 'median_ms': 'median ms', 'faster': 'times one region',
+        }),
+        '### Whole recognitions, stage by stage (medians, ms)',
+        table([row for row in rows if row['group'] == 'recognizer'], {
+            'name': 'mode, frame', 'median_ms': 'all', 'regions_ms': 'regions',
+            'preprocess_ms': 'preprocess', 'engine_ms': 'engine', 'postprocess_ms': 'postprocess',
+            'tracking_ms': 'tracking', 'detections': 'detections', 'frames_per_s': 'frames/s',
+        }),
+        '### The node as a process: stamp to result',
+        table(result['node'], {
+            'name': 'input', 'sent_hz': 'sent Hz', 'delivered': 'delivered',
+            'latency_p50_ms': 'p50 ms', 'latency_p95_ms': 'p95 ms', 'latency_p99_ms': 'p99 ms',
+            'results_hz': 'results/s', 'cpu_ms_per_result': 'CPU ms a result',
+            'rss_mb': 'memory MB',
+        }),
+    ]
+    return '\n\n'.join(text)
+
+
+def main() -> int:
+    """Measure, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--model', default='signs')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--seconds', type=float, default=6.0, help='each run of the node')
+    parser.add_argument('--write', action='store_true', help='write docs/benchmarks.{json,md}')
+    args = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    result = measure(args)
+    print(page(result))
+    worse: list[str] = []
+    if DATA.exists():
+        lines = moved(json.loads(DATA.read_text())['rows'], result['rows'])
+        print('\n'.join(['', 'Against the committed figures:', *(lines or ['nothing moved'])]))
+        worse = [line for line in lines if line.startswith('slower')]
+    (WORK / 'benchmarks.json').write_text(json.dumps(result, indent=1) + '\n')
+    if args.write:
+        DATA.write_text(json.dumps(result, indent=1) + '\n')
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        PAGE.write_text(f'{before}{BEGIN}\n{page(result)}\n{END}{after}')
+        return 0
+    return 1 if worse else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
