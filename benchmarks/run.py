@@ -78,10 +78,10 @@ def page(result: dict) -> str:
     facts, rows = result['machine'], result['rows']
     versions = ', '.join(f'{name} {version}' for name, version in facts['versions'].items())
     text = [
-        f'Measured on {result["date"]}: {facts["processor"]}, {facts["cores"]} cores, '
+        (f'Measured on {result["date"]}: {facts["processor"]}, {facts["cores"]} cores, '
         f'{facts["memory_gib"]} GiB, one core reads {facts["read_bandwidth_gb_s"]} GB/s, '
         f'{facts["system"]}, Python {facts["python"]}, {versions}; load {facts["load_1min"]} '
-        f'before and {facts["load_at_end"]} after. Times are medians of alternating rounds.',
+        f'before and {facts["load_at_end"]} after. Times are medians of alternating rounds.'),
         '### Engines',
         table([row for row in rows if row['group'].startswith('batch')], {
             'group': 'batch', 'name': 'engine', 'median_ms': 'median ms',
@@ -96,7 +96,8 @@ def page(result: dict) -> str:
         }),
         '### Cameras: one batch against one run each',
         table([row for row in rows if row['group'] == 'cameras'], {
-            'name': '640x480 cameras', 'median_ms': 'median ms', 'faster': 'frames a second, ratio',
+            'name': '640x480 cameras', 'median_ms': 'median ms',
+            'faster': 'frames a second, ratio',
         }),
         '### Regions in a frame',
         table([row for row in rows if row['group'] == 'regions'], {
