@@ -1,9 +1,13 @@
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from alexnet_ros.cli.main import main
+from alexnet_ros.replay.bags import BagReader
 from tests.models import tiny_package
 from tests.unit.replay.boxes_bag import write_frames
 
@@ -140,3 +144,44 @@ def test_collect_feeds_evaluate(place: Path, capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)['top1'] == 1.0
     assert main(['collect', '--output', str(place / 'set'), '--json']) == 0
     assert json.loads(capsys.readouterr().out)['added'] == 0
+
+
+def test_interrupt_ends_with_a_partial_report(place: Path) -> None:
+    write_frames(place / 'long', [0] * 300)
+    words = [
+        'replay',
+        str(place / 'long'),
+        '--output',
+        str(place / 'out'),
+        '--model',
+        str(place / 'model'),
+        '--backend',
+        'cpu',
+        '--regions',
+        'frame',
+        '--realtime',
+    ]
+    # A shell in the background hands "ignore" down; a terminal does not.
+    code = (
+        'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); '
+        'from alexnet_ros.cli.main import main; sys.exit(main(sys.argv[1:]))'
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', code, *words],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '10%' in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert 'stopped before the end' in rest
+    report = json.loads((place / 'out/report.json').read_text())
+    assert report['complete'] is False
+    with BagReader(place / 'out/results.mcap') as results:
+        assert not results.losses
+        assert results.topics['/alexnet/detections'].messages < 300
