@@ -20,8 +20,17 @@ from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
 Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 Outline = NDArray[Any]  # (points, 1, 2) int32
 
-LEVELS = {'red': (24, 44, 80, 125), 'blue': (45, 80, 115, 150, 190), 'yellow': (50, 90, 140)}
-"""Thresholds on each colour map; signs from faded to saturated pass one of them."""
+LEVELS = {
+    'red': ((24, True), (44, False), (80, True), (125, False)),
+    'blue': ((45, True), (80, False), (115, True), (150, False), (190, True)),
+    'yellow': ((50, False), (90, False), (140, False)),
+}
+"""
+Thresholds on each colour map, and whether gaps of a pixel are closed.
+
+Signs from faded to saturated pass one of them; closing mends thin rims, and
+keeping gaps keeps a sign apart from a background of its colour.
+"""
 
 ALLOWED = {
     'red': ('disc', 'triangle', 'yield'), 'blue': ('disc',), 'yellow': ('diamond',),
@@ -164,12 +173,11 @@ def _rated(outlines: _Outlines, colour: str, least: float) -> Candidates:
     return Candidates(_grown(boxes[picks], growth), scores.astype(np.float32), kinds)
 
 
-def _masks(plane: Plane, levels: Sequence[int]) -> list[Plane]:
-    """Return one binary mask for each threshold; gaps of one pixel are closed."""
+def _masks(plane: Plane, levels: Sequence[tuple[int, bool]]) -> list[Plane]:
+    """Return one binary mask for each threshold, gaps of a pixel closed where asked."""
     kernel = np.ones((3, 3), np.uint8)
-    return [
-        cv2.morphologyEx(
-            cv2.threshold(plane, level, 255, cv2.THRESH_BINARY)[1], cv2.MORPH_CLOSE, kernel
-        )
-        for level in levels
-    ]
+    masks = []
+    for level, closed in levels:
+        mask = cv2.threshold(plane, level, 255, cv2.THRESH_BINARY)[1]
+        masks.append(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel) if closed else mask)
+    return masks
