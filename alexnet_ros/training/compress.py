@@ -44,17 +44,19 @@ class Factorisation:
 @torch.no_grad()
 def factors(weight: Tensor, rank: int) -> tuple[Tensor, Tensor, float]:
     """
-    Split a matrix.
+    Split a matrix at the best rank-r product, through the eigenvectors of W W^T.
 
     :param weight: (O, I).
     :returns: first (rank, I), second (O, rank), and the share of energy kept.
     """
-    left, values, right = torch.linalg.svd(weight.double(), full_matrices=False)
-    root = values[:rank].sqrt()
-    first = (root[:, None] * right[:rank]).float()
-    second = (left[:, :rank] * root).float()
-    squares = values.square()
-    return first, second, float(squares[:rank].sum() / squares.sum())
+    wide = weight.double()
+    squares, left = torch.linalg.eigh(wide @ wide.T)  # (O,), (O, O), smallest first
+    squares, left = squares.flip(0).clamp_min(0), left.flip(1)
+    root = squares[:rank].clamp_min(1e-30).sqrt().sqrt()  # of the singular values, (r,)
+    first = (left[:, :rank].T @ wide) / root[:, None]
+    second = left[:, :rank] * root
+    kept = float(squares[:rank].sum() / squares.sum())
+    return first.float(), second.float(), kept
 
 
 @torch.no_grad()
@@ -77,8 +79,10 @@ def compressed(
         if not rank:
             continue
         module = network.get_submodule(name)
+        basis: Tensor | None = None
         if isinstance(module, Factored):
-            weight, bias = module.second.weight @ module.first.weight, module.second.bias
+            basis, core = torch.linalg.qr(module.second.weight)  # (O, r), (r, r)
+            weight, bias = core @ module.first.weight, module.second.bias
             limit = module.first.out_features
             old: tuple[str, ...] = ('first.weight', 'second.weight', 'second.bias')
         else:
@@ -91,6 +95,7 @@ def compressed(
             )
         before = sum(int(state.pop(f'{name}.{part}').numel()) for part in old)
         first, second, energy = factors(weight, rank)
+        second = second if basis is None else basis @ second
         state[f'{name}.first.weight'] = first
         state[f'{name}.second.weight'] = second
         state[f'{name}.second.bias'] = bias

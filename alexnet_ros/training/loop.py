@@ -240,6 +240,7 @@ class Trainer:
     def _learn(self, images: NDArray[np.uint8], class_ids: NDArray[np.int64]) -> tuple[float, int]:
         """Do one step; return the loss and how many were right."""
         device = self.workers.device
+        torch.manual_seed(hash((self.settings.seed, self.workers.rank, self.step)))  # dropout
         self.parallel.train()
         pixels = torch.from_numpy(images).to(device, non_blocking=True)
         truth = torch.from_numpy(class_ids).to(device)
