@@ -235,7 +235,7 @@ def _run_many(args: argparse.Namespace, bags: list[Path]) -> int:
             )
         )
     outcomes = []
-    progress = Progress(len(tasks), 'bags')
+    progress = Progress(len(tasks), unit='bags')
     for outcome in run_ray(tasks, args.ray) if args.ray else run_local(tasks, args.jobs):
         outcomes.append(outcome)
         progress.step()

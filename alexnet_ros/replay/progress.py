@@ -14,10 +14,13 @@ class Progress:
 
     :param total: frames to come; 0 if that is not known.
     :param label: what is worked on.
+    :param unit: what is counted.
     """
 
-    def __init__(self, total: int, label: str = '', stream: TextIO | None = None) -> None:
-        self.total, self.label = total, label
+    def __init__(
+        self, total: int, label: str = '', stream: TextIO | None = None, unit: str = 'frames'
+    ) -> None:
+        self.total, self.label, self.unit = total, label, unit
         self.done = 0
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
@@ -44,12 +47,12 @@ class Progress:
         rate = self.done / passed
         name = f'{self.label}  ' if self.label else ''
         if not self.total:
-            return f'{name}{self.done} frames  {rate:.1f} frames/s'
+            return f'{name}{self.done} {self.unit}  {rate:.1f} {self.unit}/s'
         share = min(self.done / self.total, 1.0)
         bar = '█' * round(share * WIDTH) + '░' * (WIDTH - round(share * WIDTH))
         left = (self.total - self.done) / rate if rate else 0.0
         return (
-            f'{name}{bar} {share:4.0%}  {self.done}/{self.total}  {rate:.1f} frames/s  '
+            f'{name}{bar} {share:4.0%}  {self.done}/{self.total}  {rate:.1f} {self.unit}/s  '
             f'{int(left) // 60}:{int(left) % 60:02d} left'
         )
 

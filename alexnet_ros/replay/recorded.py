@@ -42,7 +42,8 @@ class Recorded:
             )
             if not self._cameras:
                 raise BagError(f"{path} has no detections: record the node's ~/detections")
-            for message in bag.messages():
+            kinds = {DETECTIONS, LABEL_INFO, SPEED_LIMIT, BOOL}  # never images
+            for message in bag.messages(t for t, i in bag.topics.items() if i.kind in kinds):
                 self._take(message.topic, message.kind, message.data, message.log_ns)
 
     def _take(self, topic: str, kind: str, data: bytes, log_ns: int) -> None:
