@@ -84,19 +84,15 @@ def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run reached its end or was asked to stop."""
     if Path(sys.argv[0]).name in ('alexnet_ros', '__main__.py') and 'RANK' not in os.environ:
         tune_malloc()
-    import torch
-
     from alexnet_ros.training.run import Data, train
     from alexnet_ros.training.settings import TrainSettings, settings_for
     from alexnet_ros.training.workers import join_workers
 
-    if args.cores:
-        torch.set_num_threads(args.cores)
     names = flat_fields(TrainSettings)
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     settings = settings_for(args.recipe, overrides)
     records, classes = data_from(args)
-    workers = join_workers(args.device)
+    workers = join_workers(args.device, args.cores)
     try:
         figures = train(
             settings, Data(records, classes, args.data.name), args.output,

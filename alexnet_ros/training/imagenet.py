@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import warnings
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -27,7 +28,9 @@ def state_from_pth(path: Path) -> dict[str, Tensor]:
     :raises TrainingError: unreadable, or more than tensors.
     """
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():  # about pickle's protocol, of no use here
+            warnings.simplefilter('ignore')
+            state = torch.load(path, map_location='cpu', weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError, ValueError) as error:
         line = ' '.join(str(error).split())[:160]
         raise TrainingError(f'{path} is no file of weights alone: {line}') from error

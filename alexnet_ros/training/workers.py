@@ -51,12 +51,15 @@ class Workers:
             dist.destroy_process_group()
 
 
-def join_workers(device: str = 'auto') -> Workers:
+def join_workers(device: str = 'auto', cores: int = 0) -> Workers:
     """
     Return this process's place, from the variables that torchrun sets.
 
     :param device: ``auto``, ``cpu`` or ``cuda``.
+    :param cores: CPU threads of the network, 0 for all.
     """
+    if cores:
+        torch.set_num_threads(cores)
     count = int(os.environ.get('WORLD_SIZE', '1'))
     rank = int(os.environ.get('RANK', '0'))
     local = int(os.environ.get('LOCAL_RANK', '0'))
