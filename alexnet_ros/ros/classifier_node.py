@@ -54,6 +54,7 @@ class ClassifierNode(ManagedNode):
         self._pipeline: Pipeline | None = None
         self._mailbox: Mailbox | None = None
         self._enabled = True
+        self._latched_threshold: float | None = None
         self._progress = ''
         self._next_progress_s = 0.0
         self._next_report_s = 0.0
@@ -123,7 +124,8 @@ class ClassifierNode(ManagedNode):
                 self, name, self._mailbox, lambda: self.settings, self._open_gate
             )
             self._ports[name] = port
-            port.publish_labels(recognizer.package, settings.recognizer.score_threshold)
+        self._latched_threshold = None
+        self._latch_labels()
         info = recognizer.engine.info
         self.get_logger().info(
             f'model {info.model_name} ({info.precision}) runs in {info.backend} on {info.device}'
@@ -236,12 +238,19 @@ class ClassifierNode(ManagedNode):
         response.message = state if self.active else f'{state}; the node is not active'
         return response
 
-    def _on_change(self, settings: ClassifierSettings) -> None:
+    def _on_change(self, _settings: ClassifierSettings) -> None:
+        self._latch_labels()
+
+    def _latch_labels(self) -> None:
+        """Publish the class names with the threshold, unless they stand already."""
         worker = self._worker
         recognizer = None if worker is None else worker.recognizer
-        if recognizer is not None:
-            for port in self._ports.values():
-                port.publish_labels(recognizer.package, settings.recognizer.score_threshold)
+        threshold = self.settings.recognizer.score_threshold
+        if recognizer is None or threshold == self._latched_threshold:
+            return
+        self._latched_threshold = threshold
+        for port in self._ports.values():
+            port.publish_labels(recognizer.package, threshold)
 
     # Health
 
