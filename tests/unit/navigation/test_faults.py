@@ -108,7 +108,9 @@ def test_stale_input_lets_no_stop_go_and_no_slow_end() -> None:
     drive.see(sign(STOP), sign(YIELD, '2'))
     last = drive.wait(100)
     assert (last.stop_lock, last.speed_limit_mps) == (True, 2.8)
-    last = drive.see(seconds=2.3)
+    last = drive.see()  # the gap does not count
+    assert (last.stop_lock, last.speed_limit_mps) == (True, 2.8)
+    last = drive.see(seconds=2.2)
     assert (last.stop_lock, last.speed_limit_mps) == (False, None)
 
 
@@ -137,6 +139,15 @@ def test_clock_back_forgets_signs_and_holds_limits() -> None:
     assert not drive.see(seconds=2).stop_lock  # the far stop sign was not passed
     assert 'clock_jump' in drive.kinds()
     assert drive.see(sign(STOP, '2')).stop_lock  # the same id is another sign now
+
+
+def test_bag_loop_lets_the_same_id_stop_again() -> None:
+    drive = Drive({'stop_hold_s': 1.0, 'stop_again_s': 0.0})
+    for _ in range(2):
+        assert drive.see(sign(STOP), seconds=0.5).stop_lock
+        assert not drive.see(sign(STOP), seconds=1).stop_lock
+        drive.ros_ns -= 10**9
+    assert drive.kinds('stop') == ['stop', 'stop']
 
 
 def test_bag_loop_late_message_of_the_last_round_does_nothing() -> None:
@@ -192,7 +203,8 @@ def test_many_track_ids_are_forgotten_in_order() -> None:
     drive = Drive()
     for index in range(500):
         drive.see(sign(LIMIT_30, str(index)), sign(99, f'x{index}'))
-    assert drive.navigator.signs_in_view <= 64
+    drive.see(*[sign(LIMIT_30, f'y{index}') for index in range(100)])
+    assert drive.navigator.signs_in_view == 64
     assert len(drive.navigator._noted) <= 256
     drive.see(seconds=20)
     assert drive.navigator.signs_in_view == 0

@@ -62,8 +62,8 @@ def test_slow_is_a_percentage_of_the_cap_and_the_strictest_of_the_streak_holds()
     drive.classify((3, 0.9), frames=5)
     assert drive.last.speed_limit_mps is None
     assert drive.classify((1, 0.9), frames=2).speed_limit_mps == pytest.approx(2.0)
-    drive.classify((3, 0.9), frames=4)
-    assert drive.classify((2, 0.9)).speed_limit_mps == pytest.approx(6.0)
+    drive.classify((2, 0.9))
+    assert drive.classify((3, 0.9), frames=4).speed_limit_mps == pytest.approx(6.0)
     assert drive.classify((0, 0.9), (1, 0.1), frames=2).stop_lock
     assert not drive.classify((3, 0.9), frames=5).stop_lock
     assert drive.last.speed_limit_mps is None
@@ -74,6 +74,14 @@ def test_stricter_frames_of_different_classes_add_up() -> None:
     drive = Drive({'max_speed_mps': 10.0}, table=SLOW)
     drive.classify((3, 0.9), frames=5)
     drive.classify((1, 0.9))
+    assert drive.classify((0, 0.9)).stop_lock
+
+
+def test_a_looser_frame_is_no_step_towards_a_stricter_state() -> None:
+    drive = Drive({'max_speed_mps': 10.0}, table=SLOW)
+    drive.classify((1, 0.9), frames=2)
+    drive.classify((3, 0.9))
+    assert not drive.classify((0, 0.9)).stop_lock
     assert drive.classify((0, 0.9)).stop_lock
 
 

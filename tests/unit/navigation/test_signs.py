@@ -186,6 +186,15 @@ def test_yield_slows_for_a_time_and_releases() -> None:
     assert drive.kinds('limit', 'release') == ['limit', 'release']
 
 
+def test_yield_seen_on_does_not_get_faster_within_its_time() -> None:
+    drive = Drive({'yield_speed_mps': 2.0})
+    drive.see(sign(YIELD))
+    drive.navigator.settings = Drive({'yield_speed_mps': 3.0}).navigator.settings
+    assert drive.see(sign(YIELD)).speed_limit_mps == 2.0
+    drive.see(seconds=5)
+    assert drive.see(sign(YIELD)).speed_limit_mps == 3.0
+
+
 def test_warning_is_an_event_and_slows_where_the_table_says_so() -> None:
     drive = Drive()
     assert drive.see(sign(ROAD_WORK), seconds=1).speed_limit_mps is None
