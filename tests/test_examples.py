@@ -6,6 +6,7 @@ launch arguments by the launch file, Python examples are run.
 """
 
 import argparse
+import dataclasses
 import importlib
 import os
 import re
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 
 from alexnet_ros.cli.main import COMMANDS
+from alexnet_ros.config import ClassifierSettings, flat_fields
 from tests.models import tiny_package
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,3 +130,19 @@ def test_files_linked_from_the_documentation_exist() -> None:
 def test_readme_names_what_the_makefile_has() -> None:
     targets = set(re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
     assert {'demo', 'test', 'lint', 'bench', 'colcon', 'test-gpu', 'faults'} <= targets
+
+
+def test_readme_parameters_and_their_defaults_are_the_nodes() -> None:
+    fields = flat_fields(ClassifierSettings)
+    rows = re.findall(r'^\| (`\w+`(?:, `\w+`)*) \| ([^|]+) \|', (ROOT / 'README.md').read_text(),
+                      re.MULTILINE)  # fmt: skip
+    told = [
+        pair for names, defaults in rows if '/' not in defaults
+        for pair in zip(re.findall(r'\w+', names), defaults.split(','), strict=True)
+    ]  # fmt: skip
+    assert len(told) > 5
+    for name, default in told:
+        field = fields[name]
+        factory = field.default_factory
+        value = field.default if factory is dataclasses.MISSING else factory()
+        assert str(value) == default.strip().strip('`'), name
