@@ -18,7 +18,7 @@ from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
 from alexnet_ros.sign_candidates import KINDS, Candidates, merged
 from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import LEVELS, colour_candidates
+from alexnet_ros.sign_outlines import colour_candidates
 from alexnet_ros.sign_rating import rated
 from alexnet_ros.sign_symmetry import discs
 
@@ -29,8 +29,14 @@ LEAST_SOURCE = 0.02
 """Score from which a source's candidate gets a closer look."""
 
 
-def _from_symmetry(grey: Plane, smallest: float, largest: float) -> Candidates:
-    """Return discs found by their outline alone, looked for at half the size."""
+def disc_candidates(grey: Plane, smallest: float, largest: float) -> Candidates:
+    """
+    Return discs found by their outline alone, looked for at half the size.
+
+    :param grey: shape (H, W), uint8.
+    :param smallest: least diameter, pixels.
+    :param largest: largest diameter, pixels.
+    """
     found = discs(shrunk(grey, 1), smallest / 2, largest / 2)
     found = found[found[:, 3] >= LEAST_OUTLINE]
     middles, radii = 2 * found[:, :2], 2 * found[:, 2:3]
@@ -50,7 +56,7 @@ class SignFinder:
 
     def __init__(self, settings: FinderSettings | None = None) -> None:
         self.settings = settings or FinderSettings()
-        self._helper = ThreadPoolExecutor(1, 'signs')  # red takes as long as all the rest
+        self._helper = ThreadPoolExecutor(1, 'signs')
 
     def find(self, image_rgb: NDArray[np.uint8]) -> list[Region]:
         """
@@ -84,13 +90,15 @@ class SignFinder:
         self, maps: Mapping[str, Plane], smallest: float, largest: float
     ) -> Candidates:
         """Return what any source takes for a sign, each sign once."""
-        red = self._helper.submit(colour_candidates, maps['red'], 'red', smallest, largest)
-        found = [
-            colour_candidates(maps[colour], colour, smallest, largest)
-            for colour in LEVELS if colour != 'red'
-        ]
-        found.append(_from_symmetry(maps['grey'], smallest, largest))
-        found.append(red.result())
+        def of_colours(*colours: str) -> list[Candidates]:
+            return [
+                colour_candidates(maps[colour], colour, smallest, largest) for colour in colours
+            ]
+
+        beside = self._helper.submit(of_colours, 'red', 'blue')  # about half of the work
+        found = of_colours('yellow')
+        found.append(disc_candidates(maps['grey'], smallest, largest))
+        found += beside.result()
         together = Candidates.joined(found)
         return merged(together.taken(together.scores >= LEAST_SOURCE))
 

@@ -34,8 +34,8 @@ def backgrounds(shared: Path) -> list[tuple[Image, list[tuple[float, ...]]]]:
     found = []
     for name, signs in json.loads((shared / 'road/annotations.json').read_text()).items():
         found.append((rgb(cv2.imread(str(shared / 'road' / name))), [s['bbox'] for s in signs]))
-    for path in sorted(shared.glob('drive/frames/*.jpg')):
-        found.append((rgb(cv2.imread(str(path))), []))
+    paths = sorted(shared.glob('drive/frames/*.jpg'))
+    found.extend((rgb(cv2.imread(str(path))), []) for path in paths)
     video = cv2.VideoCapture(str(shared / 'drive/solidWhiteRight.mp4'))
     number = 0
     while True:

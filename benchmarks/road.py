@@ -143,7 +143,8 @@ def measure_stills(recognizer: Recognizer, shared: Path, rounds: int) -> dict[st
             recognizer.reset()
             boxes = [region.bbox_xywh for region in finder.find(image)]
             result = recognizer.recognize([Frame(image, 0)])[0]
-            score.add(f'{name}/{seed}', pasted, [*(s.bbox for s in signs), *ignored], result, boxes)
+            real = [*(sign.bbox for sign in signs), *ignored]
+            score.add(f'{name}/{seed}', pasted, real, result, boxes)
     return score.report()
 
 
