@@ -74,7 +74,10 @@ def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
 
 def tune_malloc() -> None:
     """Start this process again with memory settings that glibc reads only at the start."""
-    if 'MALLOC_TOP_PAD_' in os.environ or not sys.argv[0] or not sys.platform.startswith('linux'):
+    program = Path(sys.argv[0])
+    ours = program.name == 'alexnet_ros' or program.parts[-2:] == ('alexnet_ros', '__main__.py')
+    known = 'MALLOC_TOP_PAD_' in os.environ or 'RANK' in os.environ  # torchrun's children
+    if not ours or known or not sys.platform.startswith('linux'):
         return
     os.environ.update(MALLOC)
     os.execv(sys.executable, [sys.executable, '-m', 'alexnet_ros', *sys.argv[1:]])  # noqa: S606
@@ -82,8 +85,7 @@ def tune_malloc() -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run reached its end or was asked to stop."""
-    if Path(sys.argv[0]).name in ('alexnet_ros', '__main__.py') and 'RANK' not in os.environ:
-        tune_malloc()
+    tune_malloc()
     from alexnet_ros.training.run import Data, train
     from alexnet_ros.training.settings import TrainSettings, settings_for
     from alexnet_ros.training.workers import join_workers

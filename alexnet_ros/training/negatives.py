@@ -75,12 +75,14 @@ class NegativeMaker:
     :param crops: training crops, each with a border of about 10 %.
     :param class_ids: their GTSRB classes.
     :param frames: frames of road without signs.
+    :param traffic_signs: the classes are GTSRB's: also alter and draw signs.
     """
 
     def __init__(
         self, crops: Images, class_ids: NDArray[np.int64], frames: Sequence[Image],
-        rng: np.random.Generator,
+        rng: np.random.Generator, *, traffic_signs: bool = False,
     ) -> None:
+        self.traffic_signs = traffic_signs
         self.crops, self.class_ids, self.frames, self.rng = crops, class_ids, frames, rng
         self._by_class = {c: np.flatnonzero(class_ids == c) for c in set(class_ids.tolist())}
 
@@ -188,7 +190,7 @@ class NegativeMaker:
 
     def negative(self) -> Image:
         """Return one crop that is none of the classes."""
-        pick = self.rng.random()
+        pick = self.rng.random() * (1.0 if self.traffic_signs else 0.58)
         if pick < 0.27:
             return self.road()
         if pick < 0.32:

@@ -36,7 +36,10 @@ def measured_from(data: Data, checkpoint: Path, negatives: int = 3000) -> Measur
         if settings['background_video']:
             video = Path(settings['background_video'])
             frames = video_frames(video, 0.0, settings['background_until'])
-        maker = NegativeMaker(bank, class_ids, frames, np.random.default_rng(NEGATIVE_SEED))
+        maker = NegativeMaker(
+            bank, class_ids, frames, np.random.default_rng(NEGATIVE_SEED),
+            traffic_signs=settings['drawn_share'] > 0,
+        )
         crops = [maker.negative() for _ in range(negatives)]
     groups = len({(record.class_id, record.group) for record in check})
     split = (

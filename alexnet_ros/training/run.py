@@ -111,7 +111,8 @@ def sources_for(
     if settings.background_video:
         video = Path(settings.background_video)
         frames = video_frames(video, 0.0, settings.background_until)
-    maker = NegativeMaker(bank, class_ids, frames, rng)
+    signs = settings.drawn_share > 0
+    maker = NegativeMaker(bank, class_ids, frames, rng, traffic_signs=signs)
     if settings.background_share:
         crops = [maker.negative() for _ in range(settings.background_count)]
         ids = np.full(len(crops), background_id, np.int64)

@@ -69,7 +69,8 @@ class TrainSettings:
         12000, 'How many background crops are made.', low=10, high=1_000_000
     )
     drawn_share: float = setting(
-        0.0, "Share of drawn known signs (GTSRB's classes only).", low=0.0, high=0.5
+        0.0, "Share of drawn known signs; above 0 the classes are GTSRB's, and backgrounds too "
+        'are altered and drawn signs.', low=0.0, high=0.5
     )
 
     steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)

@@ -17,7 +17,7 @@ def maker(seed: int = 0) -> NegativeMaker:
         drawn.known_sign(canvas, rng)
         crops.append(cv2.resize(canvas, (52, 50)).astype(np.uint8))
     frames = [rng.integers(0, 256, (120, 200, 3), dtype=np.uint8)]
-    return NegativeMaker(crops, np.arange(43), frames, rng)
+    return NegativeMaker(crops, np.arange(43), frames, rng, traffic_signs=True)
 
 
 def test_negatives_are_pictures_of_every_kind() -> None:
