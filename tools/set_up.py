@@ -195,20 +195,21 @@ def install_requirements(place: Place, name: str) -> None:
     """
     Install one requirements file.
 
-    Beside a sourced ROS only what it lacks is installed, and NumPy stays the
-    one that its message packages were compiled for.
+    Beside a sourced ROS only what it lacks is installed, and NumPy keeps the
+    major version that its message packages were compiled for.
     """
     failed = f'the packages of {name} could not be installed'
     constraints = REQUIREMENTS / 'constraints.txt'
     if not place.sourced:
         pip(place, '-r', REQUIREMENTS / name, '-c', constraints, failed=failed)
         return
-    code = 'import numpy; print(numpy.__version__)'
+    code = 'import numpy; print(numpy.__version__.partition(".")[0])'
     numpy = subprocess.run([str(place.python), '-c', code], env=place.env(), text=True,
                            capture_output=True, check=False)
     if numpy.returncode == 0:
+        major = int(numpy.stdout)
         constraints = place.prefix / 'numpy.txt'
-        constraints.write_text(f'numpy=={numpy.stdout.strip()}\n', encoding='utf-8')
+        constraints.write_text(f'numpy>={major},<{major + 1}\n', encoding='utf-8')
     lines = requirements_without_versions(name)
     wanted = [line for key in missing_names(place, list(lines)) for line in lines[key]]
     if wanted:
