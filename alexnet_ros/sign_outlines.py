@@ -38,6 +38,12 @@ ALLOWED = {
 }
 """Outlines that signs of each colour have; ``hole``: of the face inside a red rim."""
 
+POLE = 0.4
+"""Width below a sign, as a share of the sign's, under which it is cut off."""
+
+MOST_TALL = 12
+"""Tall outlines of one mask that are cut, to bound the time."""
+
 LEAST_SHARE = {'yellow': 0.45}
 """Least side of a colour's outline as a share of the sign's; 0.9 for the others."""
 
@@ -88,7 +94,35 @@ def _outlines(mask: Plane, least: float, largest: float) -> _Outlines:
         & (height <= 2.2 * width) & (width <= 3.5 * height)
     )
     kept = [contours[long[i]] for i in np.flatnonzero(fits)]
-    return _Outlines(kept, [cv2.convexHull(c) for c in kept], boxes[fits], holes[fits])
+    tall = ~holes & (width >= low) & (width <= largest) & (height > 1.12 * width)
+    heads = [
+        head for i in np.flatnonzero(tall)[:MOST_TALL]
+        if (head := _head(contours[long[i]], boxes[i])) is not None
+    ]
+    head_boxes = np.array([cv2.boundingRect(c) for c in heads], np.float32).reshape(-1, 4)
+    return _Outlines(
+        kept + heads, [cv2.convexHull(c) for c in kept + heads],
+        np.concatenate([boxes[fits], head_boxes]),
+        np.concatenate([holes[fits], np.zeros(len(heads), np.bool_)]),
+    )
+
+
+def _head(contour: Outline, box: Boxes) -> Outline | None:
+    """Return a tall outline without what is thin below it, a sign without its pole."""
+    x, y, width, height = (int(value) for value in box)
+    height = min(height, 3 * width)
+    filled = np.zeros((height, width), np.uint8)
+    cv2.drawContours(filled, [contour], -1, 1, -1, offset=(-x, -y))
+    across = cv2.reduce(filled, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    widest = int(across.argmax())
+    thin = np.flatnonzero(across[widest:] < POLE * across[widest])
+    if not len(thin):
+        return None
+    end = widest + int(thin[0])
+    contours, _ = cv2.findContours(
+        filled[:end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
+    )
+    return max(contours, key=len)
 
 
 def _paired(outlines: _Outlines) -> _Outlines:

@@ -116,6 +116,15 @@ def test_tilted_signs_are_found(kind: str, tilt: float) -> None:
     assert best_overlap(SignFinder().find(turned), box) > 0.55
 
 
+@pytest.mark.parametrize('pole', [(30, 80, 165), (180, 40, 45)])
+def test_sign_on_a_pole_of_its_colour_is_found_without_the_pole(pole) -> None:
+    frame = road()
+    kind = 'keep right' if pole[2] > 100 else 'no entry'
+    cv2.rectangle(frame, (596, 300), (604, 700), pole, -1)
+    box = put_sign(frame, kind, (600, 280), 70)
+    assert best_overlap(SignFinder().find(frame), box) > 0.6
+
+
 def test_partly_hidden_limit_is_found() -> None:
     frame = road()
     box = put_sign(frame, 'limit', (600, 300), 100)
