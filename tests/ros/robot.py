@@ -48,6 +48,7 @@ os.environ.update(
 
 import rclpy  # noqa: E402 - the environment comes first
 from rclpy.context import Context  # noqa: E402
+from rclpy.event_handler import PublisherEventCallbacks  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -124,8 +125,9 @@ class Bench:
         return Listener(self.node, kind, topic, qos)
 
     def camera(self, topic: str = 'image', qos: QoSProfile = qos_profile_sensor_data) -> Any:
-        """Return a publisher of images."""
-        return self.node.create_publisher(Image, topic, qos)
+        """Return a publisher of images, silent about readers that do not fit."""
+        events = PublisherEventCallbacks(use_default_callbacks=False)
+        return self.node.create_publisher(Image, topic, qos, event_callbacks=events)
 
     def image(self, colour: tuple[int, int, int] = (255, 0, 0), **fields: Any) -> Image:
         """Return an RGB image of one colour with the next stamp."""
