@@ -17,8 +17,8 @@ from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.calibrate import input_scales
 from alexnet_ros.training.checkpoint import network_from_checkpoint
-from alexnet_ros.training.evaluate import answers_from, evaluate, logits_from_engine
-from alexnet_ros.training.figures import fit_temperature, score_limit
+from alexnet_ros.training.evaluate import answers_from, logits_from_engine
+from alexnet_ros.training.figures import figures_from, fit_temperature, score_limit
 from alexnet_ros.training.fold import layers_of
 from alexnet_ros.training.graph import onnx_from_layers
 from alexnet_ros.training.measure import stretched
@@ -110,24 +110,39 @@ def parity(
     return found
 
 
-def calibrated_scores(
-    package: ModelPackage, measured: Measured, precision: str
-) -> ScoreSpec:
-    """Return the temperature and the limit for unknown, fitted on held-out crops."""
+@dataclass(frozen=True)
+class Logits:
+    """What one file of a package gives for the held-out crops and the negatives."""
+
+    known: NDArray[np.float32]
+    none: NDArray[np.float32]
+
+
+def measured_logits(
+    package: ModelPackage, measured: Measured, precision: str, negatives: bool
+) -> Logits:
+    """Run one file over the held-out crops and, if asked, the negatives."""
+    crops = measured.negatives if negatives else ()
     with open_engine(package, 'cpu', precision=precision) as engine:
         known = logits_from_engine(
             engine, package.input, measured.images, len(measured.class_ids)
         )
         none = (
-            logits_from_engine(engine, package.input, measured.negatives, len(measured.negatives))
-            if len(measured.negatives) else known[:0]
+            logits_from_engine(engine, package.input, crops, len(crops)) if crops else known[:0]
         )
-    scores = replace(package.scores, temperature=fit_temperature(known, measured.class_ids))
-    if not len(none):
+    return Logits(known, none)
+
+
+def calibrated_scores(
+    labels: Labels, scores: ScoreSpec, logits: Logits, class_ids: NDArray[np.int64]
+) -> ScoreSpec:
+    """Return the temperature and the limit for unknown, fitted on held-out crops."""
+    scores = replace(scores, temperature=fit_temperature(logits.known, class_ids))
+    if not len(logits.none):
         return scores
     best = []
-    for logits in (known, none):
-        answers = answers_from(logits, package.labels, scores)
+    for part in (logits.known, logits.none):
+        answers = answers_from(part, labels, scores)
         best.append(np.where(answers.unknown, -1.0, answers.probabilities.max(1)))
     return replace(scores, score=score_limit(best[0], best[1]))
 
@@ -182,41 +197,40 @@ def export_package(
             same = parity(torch_logits(network, batch[:128]), draft, batch[:128])
             for precision, row in same.items():
                 report(f'  {precision}: {row}')
-            scores = calibrated_scores(draft, measured, precisions[0])
-            draft = write_package(
-                Path(scratch) / 'draft', files=files, scores=scores, metrics={}, **common
-            )
+            first = measured_logits(draft, measured, precisions[0], negatives=True)
+            scores = calibrated_scores(labels, scores, first, measured.class_ids)
             metrics = {
                 'command': command, 'data': facts['data'], 'split': measured.split,
-                'parity': same, **_measure(draft, measured, report),
+                'parity': same,
             }
+            for precision in (precisions[0], *(p for p in draft.files if p != precisions[0])):
+                logits = first if precision == precisions[0] else measured_logits(
+                    draft, measured, precision, negatives=False
+                )
+                metrics[precision] = _figures(labels, scores, logits, measured.class_ids)
+                report(f'{precision}: {metrics[precision]}')
     if note:
         metrics = {'note': note, **metrics}
     kept = {precision: files[precision] for precision in precisions}
     return write_package(folder, files=kept, scores=scores, metrics=metrics, **common)
 
 
-def _measure(package: ModelPackage, measured: Measured, report: Report) -> dict[str, Any]:
-    """Return the figures of each precision."""
-    found: dict[str, Any] = {}
-    for precision in package.files:
-        with open_engine(package, 'cpu', precision=precision) as engine:
-            figures, _ = evaluate(package, engine, measured.images, measured.class_ids.tolist())
-            row: dict[str, Any] = {
-                'images': figures.images, 'top1': round(figures.top1, 6),
-                'top5': round(figures.top5, 6), 'macro_recall': round(figures.macro_recall, 6),
-                'ece': round(figures.ece, 6), 'unknown_rate': round(figures.unknown_rate, 6),
-            }
-            if len(measured.negatives):
-                logits = logits_from_engine(
-                    engine, package.input, measured.negatives, len(measured.negatives)
-                )
-                answers = answers_from(logits, package.labels, package.scores)
-                row['negatives'] = len(measured.negatives)
-                row['negatives_accepted'] = round(1 - float(answers.unknown.mean()), 6)
-        report(f'{precision}: {row}')
-        found[precision] = row
-    return found
+def _figures(
+    labels: Labels, scores: ScoreSpec, logits: Logits, class_ids: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return the figures of one file."""
+    answers = answers_from(logits.known, labels, scores)
+    figures = figures_from(answers.probabilities, class_ids, answers.unknown)
+    row: dict[str, Any] = {
+        'images': figures.images, 'top1': round(figures.top1, 6),
+        'top5': round(figures.top5, 6), 'macro_recall': round(figures.macro_recall, 6),
+        'ece': round(figures.ece, 6), 'unknown_rate': round(figures.unknown_rate, 6),
+    }
+    if len(logits.none):
+        refused = answers_from(logits.none, labels, scores).unknown
+        row['negatives'] = len(refused)
+        row['negatives_accepted'] = round(1 - float(refused.mean()), 6)
+    return row
 
 
 def _origin(facts: Mapping[str, Any], licence: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def fit_temperature(logits: Floats, truth: Ids) -> float:
 
 
 def score_limit(
-    known: Floats, negative: Floats, accepted: float = 0.002, rejected: float = 0.006
+    known: Floats, negative: Floats, accepted: float = 0.0005, rejected: float = 0.004
 ) -> float:
     """
     Return the least score that still counts as known.
