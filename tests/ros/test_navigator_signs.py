@@ -162,18 +162,32 @@ def test_limit_ends_by_the_distance_that_velocity_measures(bench: Bench) -> None
     bench.until('the release', lambda: ears.values == [MPS_30, 0.0])
 
 
-def test_odometry_is_read_where_its_messages_are_installed(bench: Bench) -> None:
-    try:
-        from nav_msgs.msg import Odometry
-    except ImportError:
-        with pytest.raises(ConfigError, match='nav_msgs'):
-            bench.add(SignNavigator, velocity_source='odom')
-        return
-    node = bench.add(SignNavigator, velocity_source='odom')
-    moving = Odometry()
+def test_odometry_lets_a_stop_run_from_standstill(bench: Bench) -> None:
+    odometry = pytest.importorskip('nav_msgs.msg').Odometry
+    _, ears, recogniser = robot(bench, velocity_source='odom', stop_hold_s=0.3)
+    moving = odometry()
     moving.twist.twist.linear.x = 3.0
-    node._on_odometry(moving)
-    assert node.navigator.clock._speed[0] == 3.0
+    odom = bench.node.create_publisher(odometry, 'odom', 10)
+    bench.until('odometry is heard', odom.get_subscription_count)
+    bench.node.create_timer(0.05, lambda: odom.publish(moving))
+    bench.spin_for(0.2)
+    recogniser.show(detection(STOP))
+    bench.until('the stop', lambda: ears.locked)
+    bench.spin_for(1.0)
+    assert ears.locked
+    moving.twist.twist.linear.x = 0.0
+    bench.until('it is let go', lambda: ears.locked is False)
+
+
+def test_odometry_without_its_messages_is_refused_at_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_kind: str) -> type:
+        raise ImportError
+
+    monkeypatch.setattr('alexnet_ros.ros.sign_navigator_node.message_class', missing)
+    with pytest.raises(ConfigError, match='nav_msgs'):
+        bench.add(SignNavigator, velocity_source='odom')
 
 
 def test_table_for_another_model_does_nothing_and_says_so(bench: Bench) -> None:
