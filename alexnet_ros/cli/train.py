@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,31 @@ def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
     )
 
 
+class Bar:
+    """A progress bar on standard error, drawn twice a second."""
+
+    WIDTH = 30
+
+    def __init__(self) -> None:
+        self._start = self._drawn = time.monotonic()
+        self._first: float | None = None
+
+    def __call__(self, progress: float, step: int, loss: float) -> None:
+        """Draw when it is time."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = progress
+        if now - self._drawn < 0.5:
+            return
+        self._drawn = now
+        filled = round(self.WIDTH * progress)
+        done = progress - self._first
+        left_s = (now - self._start) * (1 - progress) / done if done > 0 else 0.0
+        bar = '#' * filled + '-' * (self.WIDTH - filled)
+        print(f'\r[{bar}] {100 * progress:5.1f} %  step {step}  loss {loss:.3f}  '
+              f'{left_s / 60:.1f} min left ', end='', file=sys.stderr, flush=True)
+
+
 def tune_malloc() -> None:
     """Start this process again with memory settings that glibc reads only at the start."""
     program = Path(sys.argv[0])
@@ -99,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
         figures = train(
             settings, Data(records, classes, args.data.name), args.output,
             resume=not args.restart, workers=workers,
-            report=lambda text: print(text, file=sys.stderr, flush=True) if workers.first
+            on_step=Bar() if workers.first and sys.stderr.isatty() else None,
+            report=lambda text: print(f'\r{text}', file=sys.stderr, flush=True) if workers.first
             else None,
         )
     finally:

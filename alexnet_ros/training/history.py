@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from alexnet_ros.errors import TrainingError
+
 
 class History:
     """
@@ -18,15 +20,25 @@ class History:
         self.rows: list[dict[str, float]] = []
 
     def add(self, row: dict[str, float]) -> None:
-        """Append a row to the file."""
+        """
+        Append a row to the file.
+
+        :raises TrainingError: it cannot be written.
+        """
         self.rows.append(row)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = not self.path.exists()
-        with self.path.open('a', newline='') as file:
-            writer = csv.DictWriter(file, self.COLUMNS, restval='', extrasaction='ignore')
-            if new:
-                writer.writeheader()
-            writer.writerow({n: f'{v:.6g}' if isinstance(v, float) else v for n, v in row.items()})
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self.path.exists()
+            with self.path.open('a', newline='') as file:
+                writer = csv.DictWriter(file, self.COLUMNS, restval='', extrasaction='ignore')
+                if new:
+                    writer.writeheader()
+                writer.writerow({
+                    name: f'{value:.6g}' if isinstance(value, float) else value
+                    for name, value in row.items()
+                })
+        except OSError as error:
+            raise TrainingError(f'cannot write {self.path}: {error.strerror}') from error
 
     def cut(self, step: int) -> None:
         """Drop what lies after a step, when a run is taken up again."""

@@ -21,47 +21,11 @@ from alexnet_ros.training.average import Average
 from alexnet_ros.training.batches import BatchMaker, Images
 from alexnet_ros.training.checkpoint import load_checkpoint, load_state, part_of, save_checkpoint
 from alexnet_ros.training.history import History
+from alexnet_ros.training.loop_settings import LoopSettings, StepReport
 from alexnet_ros.training.measure import logits_of, recall_by_class
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.schedule import SCHEDULES, input_size
 from alexnet_ros.training.workers import Workers
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """
-    How long and how fast a run learns.
-
-    :param steps: length of the run; the schedule ends there.
-    :param minutes: end the run after this much training time instead, 0 for
-        never; the schedule then follows the time.
-    :param rate: peak learning rate.
-    :param features_factor: of the rate, for the convolutions; 0 freezes them.
-    :param sizes: input sides in pixels, one after the other in equal shares.
-    :param clip: longest gradient, 0 for any.
-    :param freeze_first_at: share of the run after which conv1 keeps its averaged
-        weights, which saves a quarter of the time (one process only).
-    :param half: bfloat16 autocast (AMX or AVX-512 on a CPU, tensor cores on a GPU).
-    """
-
-    steps: int = 10_000
-    minutes: float = 0.0
-    batch: int = 64
-    rate: float = 0.02
-    features_factor: float = 1.0
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    smoothing: float = 0.05
-    clip: float = 5.0
-    schedule: str = 'cosine'
-    sizes: tuple[int, ...] = ()
-    freeze_first_at: float = 1.0
-    average_decay: float = 0.999
-    half: bool = True
-    check_every: int = 1000
-    save_every: int = 1000
-    threads: int = 1
-    seed: int = 1
 
 
 @dataclass
@@ -84,22 +48,26 @@ class Trainer:
     :param folder: takes ``checkpoint.safetensors``, ``best.safetensors``,
         ``metrics.csv`` and ``metrics.png``.
     :param facts: stored in each checkpoint (architecture, labels, recipe).
+    :param on_step: called after each step with the share of the run that is
+        done, the step and its loss.
     """
 
     def __init__(
         self, network: AlexNet, batches: BatchMaker, settings: LoopSettings, folder: Path, *,
         facts: dict[str, Any], validation: Validation | None = None,
         workers: Workers | None = None, report: Callable[[str], None] = print,
+        on_step: StepReport | None = None,
     ) -> None:
+        self.on_step = on_step
         self.settings, self.folder, self.facts = settings, folder, facts
         self.validation, self.report = validation, report
         self.workers = workers or Workers()
         self.network = network.to(self.workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.parallel = self.workers.wrap(self.network)
         self.batches = batches
         self.optimizer = torch.optim.SGD(
             self._groups(), settings.rate, settings.momentum, nesterov=True
         )
+        self.parallel = self.workers.wrap(self.network)  # after some layers were frozen
         self.average = Average(self.network, settings.average_decay)
         self.history = History(folder)
         self.step, self.elapsed_s, self.best = 0, 0.0, 0.0
@@ -204,6 +172,8 @@ class Trainer:
                 now = time.perf_counter()
                 self.elapsed_s, mark = self.elapsed_s + now - mark, now
                 losses, right, seen = losses + loss * len(images), right + hits, seen + len(images)
+                if self.on_step:
+                    self.on_step(self.progress, self.step, loss)
                 done = self.progress >= 1
                 if self.step % self.settings.check_every == 0 or done:
                     figures = {'loss': losses / seen, 'train_top1': right / seen, 'rate': rate}

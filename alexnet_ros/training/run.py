@@ -17,7 +17,8 @@ from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint
 from alexnet_ros.training.initial import initialise, load_features
-from alexnet_ros.training.loop import LoopSettings, Trainer, Validation
+from alexnet_ros.training.loop import Trainer, Validation
+from alexnet_ros.training.loop_settings import LoopSettings, StepReport
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.settings import TrainSettings
@@ -126,12 +127,13 @@ def sources_for(
 
 def train(
     settings: TrainSettings, data: Data, folder: Path, *, resume: bool = True,
-    workers: Workers | None = None, report: Report = print,
+    workers: Workers | None = None, report: Report = print, on_step: StepReport | None = None,
 ) -> dict[str, Any]:
     """
     Train, or go on training, into a folder.
 
     :param resume: take up the folder's checkpoint where there is one.
+    :param on_step: called after each step; see :class:`Trainer`.
     :returns: the last measured figures.
     :raises DatasetError: images or labels that cannot be used.
     :raises TrainingError: the run cannot go on.
@@ -174,7 +176,7 @@ def train(
     network = new_network(architecture, settings)
     trainer = Trainer(
         network, batches, loop, folder, facts=facts, validation=validation, workers=workers,
-        report=report,
+        report=report, on_step=on_step,
     )
     if resume and trainer.resume():
         report(f'resumed at step {trainer.step}')
