@@ -1,5 +1,6 @@
 """The root files agree with each other and with what they describe."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -64,3 +65,42 @@ def test_every_requirement_is_pinned() -> None:
         for line in path.read_text().splitlines():
             if line and not line.startswith('#'):
                 assert re.match(r'^[\w.-]+==[\w.]+(; .+)?$', line), f'{path.name}: {line}'
+
+
+OPTIONAL = {'ray', 'tensorrt', 'tensorrt_rtx', 'compression'}  # used where they are found
+BROUGHT = {'apsw': 'rosbags', 'backports': 'rosbags', 'lz4': 'rosbags'}
+MODULES = {
+    'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'cuda': 'cuda-bindings', 'yaml': 'PyYAML',
+    'tensorrt_rtx_bindings': 'tensorrt_rtx_cu13_bindings', **BROUGHT,
+}  # fmt: skip
+
+
+def test_every_package_that_is_imported_is_installed_by_the_set_up() -> None:
+    installed = {
+        re.split(r'[=;]', line)[0]
+        for path in (ROOT / 'tools' / 'requirements').glob('*.txt')
+        for line in path.read_text().splitlines()
+    }
+    ros = {name.removeprefix('ros-').replace('-', '_') for name in installed}
+    ours = {path.parent.name for path in (ROOT / 'tools' / 'interfaces').glob('*/package.xml')}
+    own = {path.stem for path in (*ROOT.glob('tools/*.py'), *ROOT.glob('benchmarks/*.py'))}
+    missing = set()
+    for folder in ('alexnet_ros', 'tests', 'benchmarks', 'tools'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for name in _imported(path) - set(sys.stdlib_module_names) - OPTIONAL - own - ours:
+                if name not in {'alexnet_ros', 'tests'} | ros and (
+                    MODULES.get(name, name) not in installed
+                ):
+                    missing.add(f'{name} ({path.relative_to(ROOT)})')
+    assert missing == set()
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the top-level modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split('.')[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split('.')[0])
+    return found
