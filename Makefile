@@ -2,7 +2,8 @@
 #
 #   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
 #   make test [ARGS="-k codec"]                        all tests that this machine can run
-#   make lint | bench | colcon | test-gpu | faults | fuzz | soak | model | clean
+#   make lint | bench | colcon | test-gpu | model | clean
+#   make faults | faults-prove | fuzz | soak | release
 #
 # ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
 
@@ -18,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu faults fuzz soak model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu faults faults-prove fuzz soak release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -48,7 +49,11 @@ test-gpu:
 
 faults:
 	@$(SET_UP) run test
-	@$(RUN)/python -m pytest tests/faults $(ARGS)
+	@$(RUN)/python tools/faults.py $(ARGS)
+
+faults-prove:
+	@$(SET_UP) run test
+	@$(RUN)/python tools/prove_faults.py $(ARGS)
 
 fuzz:
 	@$(SET_UP) run test fuzz
@@ -57,6 +62,10 @@ fuzz:
 soak:
 	@$(SET_UP) run test
 	@$(RUN)/python tools/soak.py $(ARGS)
+
+release:
+	@$(SET_UP) run
+	@$(RUN)/python tools/release.py $(ARGS)
 
 model:
 	@$(SET_UP) train

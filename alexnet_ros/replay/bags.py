@@ -8,6 +8,7 @@ cannot be read is skipped and said in :attr:`BagReader.losses`.
 import contextlib
 import re
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,10 @@ from alexnet_ros.replay.bagwriter import BagWriter
 from alexnet_ros.replay.salvage import StoredMessage, salvage_mcap, salvage_sqlite
 from alexnet_ros.replay.typestore import COMPRESSED, IMAGE_TYPES, typestore
 
+try:  # what rosbags reads sqlite3 files with
+    from apsw import Error as DatabaseError
+except ImportError:
+    from sqlite3 import Error as DatabaseError
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -37,6 +42,7 @@ ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
 _UNREADABLE = (
     ReaderError,
+    DatabaseError,
     OSError,
     ValueError,
     KeyError,
@@ -45,6 +51,9 @@ _UNREADABLE = (
     RuntimeError,
     EOFError,
     AssertionError,
+    MemoryError,  # a length that is damaged
+    OverflowError,
+    struct.error,
     zstd.ZstdError,
 )  # what damage makes the library raise
 
@@ -277,7 +286,7 @@ class BagReader:
         for stored in self.messages(chosen):
             try:
                 message: Any = store.deserialize_cdr(stored.data, stored.kind)
-            except (SerdeError, ValueError, IndexError, AssertionError, TypeError) as error:
+            except (SerdeError, *_UNREADABLE) as error:
                 self._say(f'{stored.topic}: a message cannot be read ({type(error).__name__})')
                 continue
             stamp = message.header.stamp

@@ -101,12 +101,14 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
             signal_handler_options=SignalHandlerOptions.NO,
         )
     except Exception as error:  # rclpy has no common type for what it cannot read
-        text = ' '.join(str(error).split())
-        print(f'alexnet_ros: the command line cannot be used: {text}', file=sys.stderr)
+        if 'SECURITY' in str(error):
+            print(f'alexnet_ros: no node can be made: {_one_line(error)}', file=sys.stderr)
+            return 1
+        print(f'alexnet_ros: the command line cannot be used: {_one_line(error)}', file=sys.stderr)
         return 2
     executor: Executor | None = None
     try:
-        node = make_node()
+        node = _made(make_node)
         node.exit_hook = _bound_exit
         package_log = logging.getLogger('alexnet_ros')
         package_log.setLevel(logging.INFO)
@@ -125,6 +127,23 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     if any(thread.daemon and thread.name == 'inference' for thread in threading.enumerate()):
         os._exit(code)  # it hangs in a library that must not see the interpreter go
     return code
+
+
+class NoNodeError(AlexnetRosError):
+    """ROS itself refuses to make a node, for instance for want of security files."""
+
+
+def _made(make_node: Callable[[], ManagedNode]) -> ManagedNode:
+    try:
+        return make_node()
+    except RuntimeError as error:
+        if type(error).__name__ != 'RCLError':  # rclpy does not export its type
+            raise
+        raise NoNodeError(f'no node can be made: {_one_line(error)}') from error
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
 
 
 def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:

@@ -22,7 +22,7 @@ LOADED = 'a network is loaded'
 
 
 @pytest.fixture(scope='module')
-def idle(model: Path) -> Iterator[Wire]:
+def idle() -> Iterator[Wire]:
     """An unconfigured classifier process."""
     robot = Bench()
     node = NodeProcess(
@@ -209,7 +209,7 @@ def test_bad_model_fails_configure_and_a_good_one_works_after(
     idle.bench.until('the diagnostics say it', lambda: (
         (status := idle.status('backend')) is not None
         and status.level == DiagnosticStatus.ERROR and says in status.message))
-    assert not os.path.exists('/tmp/owned')
+    assert not Path('/tmp/owned').exists()
 
     assert idle.set('model', str(model)).successful
     assert idle.change(Transition.TRANSITION_CONFIGURE)

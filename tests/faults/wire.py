@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -144,7 +145,7 @@ def set_parameter(bench: Bench, node: str, name: str, value: Any) -> Any:
 
 def status_kib(pid: int, field: str) -> int:
     """Return a memory figure of a process, such as ``VmHWM`` or ``VmRSS``, KiB."""
-    with open(f'/proc/{pid}/status') as file:
+    with Path(f'/proc/{pid}/status').open() as file:
         for line in file:
             if line.startswith(f'{field}:'):
                 return int(line.split()[1])

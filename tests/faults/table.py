@@ -1,0 +1,123 @@
+"""
+A pytest plugin that runs the whole fault suite and writes its table.
+
+``make faults`` loads it: it adds the tests of :mod:`tests.faults.elsewhere`,
+counts what was sent and, when everything ran, writes ``docs/reliability.md``.
+"""
+
+import datetime as dt
+import platform
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.elsewhere import ELSEWHERE, cases_of
+from tests.faults.faults import GROUPS, TRIED, Case
+
+BEGIN, END = '<!-- table of cases: begin -->', '<!-- table of cases: end -->'
+WORDS = {'passed': 'as required', 'failed': '**FAILED**', 'skipped': 'not run here'}
+
+
+def between(text: str, begin: str, end: str, new: str) -> str:
+    """Return a text with what stands between two marks replaced."""
+    head, _, rest = text.partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise ValueError(f'{begin} and {end} are missing')
+    return f'{head}{begin}\n{new.strip()}\n{end}{tail}'
+
+
+class Table:
+    """Collects outcomes and prints or writes them."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.cases: dict[str, list[Case]] = {}
+        self.outcomes: dict[str, str] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Find the cases of each test; leave out what stands for none."""
+        chosen = []
+        for item in items:
+            own = [mark.args[0] for mark in item.iter_markers('fault')]
+            found = own or cases_of(item.nodeid)
+            if found:
+                self.cases[item.nodeid] = found
+            if found or item.nodeid.startswith('tests/faults'):
+                chosen.append(item)
+        items[:] = chosen
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the worst outcome of a test's phases."""
+        old = self.outcomes.get(report.nodeid, 'passed')
+        if report.failed or (report.skipped and old == 'passed'):
+            self.outcomes[report.nodeid] = report.outcome
+        else:
+            self.outcomes.setdefault(report.nodeid, 'passed')
+
+    def results(self) -> dict[Case, str]:
+        """Return the outcome of every case: the worst of its tests."""
+        order = ['passed', 'skipped', 'failed']
+        found: dict[Case, str] = {}
+        for nodeid, cases in self.cases.items():
+            outcome = self.outcomes.get(nodeid)
+            for case in cases if outcome else ():
+                found[case] = max(found.get(case, 'passed'), outcome, key=order.index)
+        return dict(sorted(found.items(), key=lambda one: GROUPS.index(one[0].group)))
+
+    def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
+        """Print the figures; write the table of a complete run."""
+        results = self.results()
+        missing = [case.name for case, _ in ELSEWHERE if case not in results]
+        counts = {word: list(results.values()).count(word) for word in WORDS}
+        text = (
+            f'{len(results)} cases in {len(self.outcomes)} tests: {counts["passed"]} as required, '
+            f'{counts["failed"]} failed, {counts["skipped"]} not run here; '
+            f'{TRIED["messages"]} messages sent and {TRIED["mutations"]} mutations tried'
+        )
+        terminalreporter.section('fault suite')
+        terminalreporter.line(text)
+        whole = not config.option.keyword and not config.option.markexpr
+        if missing and whole:
+            terminalreporter.line('without a test: ' + ', '.join(missing))
+        if self.path is not None and whole and not missing:
+            self.write(results, text)
+            terminalreporter.line(f'table written to {self.path}')
+
+    def write(self, results: dict[Case, str], text: str) -> None:
+        """Put the table into the document."""
+        assert self.path is not None
+        day = dt.datetime.now(dt.timezone.utc).date()
+        lines = [
+            f'Last run: {day}, Python {platform.python_version()}, {platform.machine()}. {text}.',
+            '', '| group | case | stimulus | required | last run |', '|---|---|---|---|---|',
+        ]
+        for case, outcome in results.items():
+            cells = (case.group, case.name, case.stimulus, case.required, WORDS[outcome])
+            lines.append('| ' + ' | '.join(one.replace('|', '/') for one in cells) + ' |')
+        document = self.path.read_text()
+        self.path.write_text(between(document, BEGIN, END, '\n'.join(lines)))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names the document."""
+    parser.addoption('--faults-table', type=Path, help='document that gets the table of cases')
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to collect, and to count what is published."""
+    config.pluginmanager.register(Table(config.getoption('faults_table')), 'faults-table')
+    try:
+        from rclpy.publisher import Publisher
+    except ImportError:
+        return
+    publish = Publisher.publish
+
+    def counted(self: Any, message: Any) -> None:
+        if not self.topic_name.startswith(('/alexnet/', '/sign_navigator/', '/diagnostics')):
+            TRIED['messages'] += 1
+        publish(self, message)
+
+    Publisher.publish = counted

@@ -1,0 +1,163 @@
+"""Processes that are killed, hang, load slowly or are told to end."""
+
+import ast
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from std_msgs.msg import Bool
+
+from alexnet_ros.ros.process import EXIT_BOUND_S
+from tests.faults import faulty_classifier as faulty
+from tests.faults.chain import Chain
+from tests.faults.conftest import FAULTY
+from tests.faults.faults import fault
+from tests.faults.wire import Wire, change_state, state_of
+from tests.ros.robot import DEADLINE_S, ROOT, Bench, NodeProcess, make_image
+from tests.ros.test_classifier_launch import RUN
+
+START = Callable[..., NodeProcess]
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    made = Chain(tmp_path, policy='stop', stale_after_s=2.0)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@fault(
+    'process', 'SIGKILL of the classifier', 'kill -9 while a limit is in force',
+    'the limit holds and is repeated, the lock follows on_stale; a new process recovers')
+def test_killed_classifier_leaves_navigation_safe(chain: Chain) -> None:
+    def limited() -> bool:
+        chain.send(make_image((0, 0, 255), 0), answerable=True)
+        return chain.ears.values == [5.0] and chain.ears.locked is False
+
+    chain.bench.until('the limit is in force', limited)
+    chain.classifier.signal(signal.SIGKILL)
+    assert chain.classifier.wait() == -signal.SIGKILL
+    chain.bench.until('the lock is on', lambda: chain.ears.locked)
+    said = len(chain.ears.limits)
+    chain.bench.until('the limit is repeated', lambda: len(chain.ears.limits) > said + 1)
+    assert chain.ears.values == [5.0]
+    chain.classifier.close()
+    chain.classifier = chain.start()
+    chain.bench.until('it recovers', limited)
+    assert chain.navigator.alive()
+
+
+@fault(
+    'process', 'slow configure', 'a model that takes a minute to load',
+    'the navigator locks on and speaks at its pace; SIGTERM ends the load with 0')
+def test_slow_configure_leaves_the_navigator_alone(chain: Chain) -> None:
+    chain.classifier.close()
+    slow = chain.start('tests.ros.slow_classifier', SLOW='load')
+    try:
+        chain.bench.until('it is loading', lambda: 'loading slowly' in slow.log)
+        chain.bench.until('the lock is on', lambda: chain.ears.locked)
+        chain.ears.clear()
+        chain.bench.until('the navigator speaks on', lambda: len(chain.ears.locks) >= 10)
+        assert {one.data for one in chain.ears.locks.messages} == {True}
+        assert slow.alive()
+        slow.signal(signal.SIGTERM)
+        assert slow.wait() == 0, slow.log
+    finally:
+        slow.close()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+@fault(
+    'process', 'signal in state finalized', 'shutdown transition, then the signal', 'exit 0')
+def test_signal_in_finalized_ends_with_zero(
+    bench: Bench, start_node: START, model: Path, number: int
+) -> None:
+    node = start_node(model=model, autostart=True)
+    bench.until('it is active', lambda: state_of(bench) == 'active')
+    assert change_state(bench, Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert state_of(bench) == 'finalized'
+    node.signal(number)
+    assert node.wait() == 0, node.log
+    assert 'Traceback' not in node.log
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+@fault(
+    'process', 'signal while inference hangs', 'the engine never returns, then the signal',
+    f'exit 0 after at most {EXIT_BOUND_S:g} s')
+def test_signal_while_inference_hangs_ends_with_zero(
+    bench: Bench, start_node: START, model: Path, number: int
+) -> None:
+    assert EXIT_BOUND_S < 2.0
+    node = start_node(
+        model=model, autostart=True, lazy=False, inference_timeout_s=600.0, module=FAULTY)
+    wire = Wire(bench, node)
+    wire.recovers()
+
+    def hangs() -> bool:
+        if not sent:
+            wire.send(make_image(faulty.HANGS, 0))
+            sent.append(1)
+        before = len(wire.results)
+        for _ in range(5):
+            wire.send(wire.good_image(), answerable=True)
+        return len(wire.results) == before
+
+    sent: list[int] = []
+    bench.until('it hangs', hangs)
+    node.signal(number)
+    assert node.wait() == 0, node.log
+
+
+@fault(
+    'process', 'respawn is written down', 'the launch files read as Python',
+    'each starts its node with respawn and a delay; the whole chain by default')
+def test_launch_files_can_respawn() -> None:
+    for name in ('classifier', 'navigator'):
+        tree = ast.parse((ROOT / 'launch' / f'{name}.launch.py').read_text())
+        calls = [
+            {word.arg for word in node.keywords} for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == 'Node'
+        ]
+        assert len(calls) == 1
+        assert {'respawn', 'respawn_delay'} <= calls[0]
+    for name in ('signs', 'navigation', 'navigator'):
+        text = (ROOT / 'launch' / f'{name}.launch.py').read_text()
+        assert "'use_respawn': ('true'" in text or 'from signs' in text or 'signs' in text
+
+
+@fault(
+    'process', 'SIGKILL under launch', 'kill -9 of a launched navigator',
+    'launch starts it anew and it speaks')
+def test_launch_respawns_a_killed_node(bench: Bench) -> None:
+    if importlib.util.find_spec('launch_ros') is None:
+        pytest.skip('launch_ros is not installed here (it has no wheel)')
+    locks = bench.listen(Bool, 'stop_lock')
+    process = subprocess.Popen(
+        [sys.executable, '-c', RUN, str(ROOT / 'launch' / 'navigator.launch.py')],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=dict(os.environ),
+    )
+    try:
+        bench.until('it speaks', lambda: locks.messages)
+        children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+        assert children
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        bench.spin_for(0.3)
+        locks.messages.clear()
+        bench.until('a new one speaks', lambda: locks.messages)
+        process.send_signal(signal.SIGINT)
+        log, _ = process.communicate(timeout=DEADLINE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert log.count('process started with pid') == 2, log

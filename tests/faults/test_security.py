@@ -1,0 +1,205 @@
+"""SROS2: refusals name their cause, and the policy is what the nodes really have."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.faults import fault
+from tests.faults.wire import change_state, state_of
+from tests.ros.robot import ROOT, Bench, NodeProcess
+
+START = Callable[..., NodeProcess]
+NODES = {
+    'classifier': ('alexnet', 'alexnet_ros.ros.classifier_node'),
+    'navigator': ('sign_navigator', 'alexnet_ros.ros.sign_navigator_node'),
+}
+ENCLAVE_FILES = (
+    'identity_ca.cert.pem', 'cert.pem', 'key.pem', 'permissions_ca.cert.pem', 'governance.p7s',
+    'permissions.p7s',
+)
+# What comes with rclpy's own choice or with an optional package, not with every graph.
+SOMETIMES = {
+    ('classifier', 'subscribe', 'bond'), ('classifier', 'publish', 'bond'),
+    ('classifier', 'subscribe', '/clock'), ('navigator', 'subscribe', '/clock'),
+    ('classifier', 'reply', '~/get_type_description'),
+    ('navigator', 'reply', '~/get_type_description'),
+    ('navigator', 'subscribe', 'odom'),
+}
+
+
+def secured(keystore: Path) -> dict[str, str]:
+    return {
+        'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce',
+        'ROS_SECURITY_KEYSTORE': str(keystore),
+    }
+
+
+@pytest.mark.parametrize('name', NODES)
+@fault(
+    'security', 'Enforce without an enclave', 'a keystore that has no files for this node',
+    'exit 1; one line names the folder')
+def test_missing_enclave_is_refused_by_name(
+    start_node: START, tmp_path: Path, name: str
+) -> None:
+    node = start_node(
+        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
+        environment=secured(tmp_path),
+    )
+    assert node.wait() == 1
+    (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
+    assert 'SECURITY' in line
+    assert str(tmp_path) in line
+    assert 'Traceback' not in node.log
+
+
+@pytest.mark.parametrize('name', NODES)
+@fault(
+    'security', 'Enforce with a permission missing', 'an enclave whose files permit nothing, or '
+    'a Fast DDS without its security libraries', 'exit 1; one line names the cause')
+def test_enclave_that_permits_nothing_is_refused(
+    start_node: START, tmp_path: Path, name: str
+) -> None:
+    enclave = tmp_path / 'enclaves' / 'alexnet_ros' / name
+    enclave.mkdir(parents=True)
+    for file in ENCLAVE_FILES:
+        (enclave / file).write_text('nothing is permitted\n')
+    node = start_node(
+        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
+        environment=secured(tmp_path),
+    )
+    assert node.wait() == 1
+    (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
+    assert 'no node can be made' in line
+    assert 'security' in line.lower() or 'permission' in line.lower()
+    assert 'Traceback' not in node.log
+
+
+def policy() -> dict[str, set[tuple[str, str]]]:
+    """Return (verb, name) of each enclave in the policy."""
+    root = ET.parse(ROOT / 'config' / 'security' / 'policy.xml').getroot()  # noqa: S314 - ours
+    found = {}
+    for enclave in root.iter('enclave'):
+        rights = set()
+        for group in [*enclave.iter('topics'), *enclave.iter('services')]:
+            (verb,) = group.attrib
+            assert group.attrib[verb] == 'ALLOW'
+            rights |= {(verb, one.text or '') for one in group}
+        found[enclave.attrib['path'].rsplit('/', 1)[1]] = rights
+    return found
+
+
+def resolved(name: str, node: str) -> str:
+    if name.startswith('~/'):
+        return f'/{node}/{name[2:]}'
+    return name if name.startswith('/') else f'/{name}'
+
+
+def graph(bench: Bench, node: str) -> set[tuple[str, str]]:
+    """Return (verb, resolved name) of what a running node has; nothing before it is seen."""
+    ask = bench.node
+    if node not in ask.get_node_names():
+        return set()
+    return {
+        ('publish', name) for name, _ in ask.get_publisher_names_and_types_by_node(node, '/')
+    } | {
+        ('subscribe', name) for name, _ in ask.get_subscriber_names_and_types_by_node(node, '/')
+    } | {('reply', name) for name, _ in ask.get_service_names_and_types_by_node(node, '/')}
+
+
+Configuration = tuple[str, list[str], dict[str, Any]]
+CONFIGURATIONS: list[Configuration] = [
+    ('classifier', [], {'regions': 'detections', 'features': True, 'use_sim_time': True}),
+    ('classifier', [], {'image_transport': 'compressed'}),
+    ('navigator', [], {'velocity_source': 'twist', 'use_sim_time': True}),
+    ('navigator', [], {'actions': 'blocked_actions.yaml'}),
+    ('navigator', ['-r', 'detections:=/alexnet/detections',
+                   '-r', 'label_info:=/alexnet/label_info'], {}),
+    ('navigator', ['-r', 'classification:=/alexnet/classification'],
+     {'actions': 'heading_actions.yaml'}),
+]
+
+
+@pytest.fixture(scope='module')
+def seen() -> dict[str, set[tuple[str, str]]]:
+    return {'classifier': set(), 'navigator': set()}
+
+
+@pytest.mark.parametrize(
+    'configuration', CONFIGURATIONS,
+    ids=[f'{name} {count}' for count, (name, *_) in enumerate(CONFIGURATIONS)])
+@fault(
+    'security', 'policy against the graph', 'every configuration of both nodes, running',
+    'all topics and services of the nodes stand in the policy')
+def test_policy_permits_what_the_nodes_have(
+    bench: Bench, start_node: START, model: Path, configuration: Configuration,
+    seen: dict[str, set[tuple[str, str]]],
+) -> None:
+    name, words, parameters = configuration
+    node, module = NODES[name]
+    more = {'model': model, 'autostart': True} if name == 'classifier' else {}
+    start_node(*words, module=module, **more, **parameters)
+    if name == 'classifier':
+        bench.until('it is active', lambda: state_of(bench) == 'active')
+    allowed = {(verb, resolved(one, node)) for verb, one in policy()[name]}
+    sign = {'classifier': ('publish', '/alexnet/detections'),
+            'navigator': ('publish', '/stop_lock')}[name]
+    services = f'/{node}/set_parameters'
+    bench.until('its topics and services are there', lambda: (
+        {sign, ('reply', services)} <= graph(bench, node)))
+    sizes: list[int] = []
+
+    def settled() -> bool:
+        sizes.append(len(graph(bench, node)))
+        return len(sizes) > 20 and len(set(sizes[-20:])) == 1
+
+    bench.until('the graph has settled', settled)
+    have = graph(bench, node)
+    assert have <= allowed, f'not in the policy: {sorted(have - allowed)}'
+    seen[name] |= have
+
+
+@fault(
+    'security', 'policy permits no more', 'the graphs of all configurations together',
+    'nothing in the policy that no configuration needs')
+def test_policy_permits_no_more_than_is_needed(seen: dict[str, set[tuple[str, str]]]) -> None:
+    if not all(seen.values()):
+        pytest.skip('needs the graphs of test_policy_permits_what_the_nodes_have')
+    for name, rights in policy().items():
+        node = NODES[name][0]
+        spare = {
+            (verb, one) for verb, one in rights
+            if (verb, resolved(one, node)) not in seen[name]
+        } - {(verb, one) for owner, verb, one in SOMETIMES if owner == name}
+        assert not spare, f'{name} may do what it never does: {sorted(spare)}'
+
+
+@fault(
+    'security', 'who may speak to navigation', 'policy.xml',
+    'the navigator alone may publish speed_limit and stop_lock')
+def test_only_the_navigator_may_speak_to_navigation() -> None:
+    rights = policy()
+    assert set(rights) == set(NODES)
+    for topic in ('speed_limit', 'stop_lock'):
+        speakers = [name for name, own in rights.items() if ('publish', topic) in own]
+        assert speakers == ['navigator']
+    assert not [one for _, one in rights['navigator'] if one.startswith('image')]
+
+
+@fault(
+    'security', 'no service takes a path', 'the services of the running classifier',
+    'only enable, lifecycle and parameter services')
+def test_no_service_takes_a_path(bench: Bench, start_node: START, model: Path) -> None:
+    start_node(model=model)
+    assert change_state(bench, 1)
+    bench.until('its services', lambda: ('reply', '/alexnet/enable') in graph(bench, 'alexnet'))
+    kinds = {
+        kind for name, found in bench.node.get_service_names_and_types_by_node('alexnet', '/')
+        for kind in found
+    }
+    packages = {kind.split('/')[0] for kind in kinds}
+    assert packages <= {
+        'std_srvs', 'lifecycle_msgs', 'rcl_interfaces', 'type_description_interfaces'}
+    assert 'std_srvs/srv/SetBool' in kinds
