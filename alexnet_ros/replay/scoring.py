@@ -145,12 +145,24 @@ class Scorer:
                 image_rgb,
                 box if found is None else found.bbox_xywh,
             )
+        marks = self.truth.marks_at(recognition.camera, recognition.stamp_ns)
+        near = self._near(recognition) - {mark.class_id for mark in marks}
         for detection in rest:
-            if _said(detection) != UNKNOWN:
+            if _said(detection) not in near:
                 self.scores.wrong_reports += 1
                 self._frame_error(
                     MISSED, _said(detection), recognition, image_rgb, detection.bbox_xywh
                 )
+
+    def _near(self, recognition: Recognition) -> set[int]:
+        """Return what may be said now: the classes to be seen, or just before and after."""
+        stamp_ns = recognition.stamp_ns
+        return {UNKNOWN} | {
+            s.class_id
+            for s in self.truth.spans
+            if s.camera in {'', recognition.camera}
+            and s.start_ns - GRACE_NS <= stamp_ns <= s.end_ns + GRACE_NS
+        }
 
     def _score_spans(self, recognition: Recognition, image_rgb: Image | None) -> None:
         """Ask only whether the classes that are to be seen are among the detections."""
@@ -171,13 +183,8 @@ class Scorer:
                 image_rgb,
                 None if known is None else known.bbox_xywh,
             )
-        near = {
-            s.class_id
-            for s in self.truth.spans
-            if s.camera in {'', recognition.camera}
-            and s.start_ns - GRACE_NS <= recognition.stamp_ns <= s.end_ns + GRACE_NS
-        }
-        self.scores.wrong_reports += sum(_said(d) not in near | {UNKNOWN} for d in rest)
+        near = self._near(recognition)
+        self.scores.wrong_reports += sum(_said(d) not in near for d in rest)
 
     def _count(
         self,
