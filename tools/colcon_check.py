@@ -105,7 +105,7 @@ def check_node(prefix: Path, model: str) -> None:
         profile = dds_check.profile_path()
         if profile is None or not profile.is_relative_to(prefix):
             raise CheckError(f'the Fast DDS profile was found at {profile}')
-        os.environ.update(dds_check.profile_environment(domain=1 + os.getpid() % 100))
+        os.environ.update(dds_check.profile_environment(dds_check.own_domain()))
         program = prefix / 'lib' / NAME / 'classifier'
         log = WORKSPACE / 'classifier.log'
         parameters = {'model': model} if model else {}

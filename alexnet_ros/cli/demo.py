@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
     source = choose_input(args)
     print(f'input:  {source.text}')
     print(f'model:  {package.name} {package.version}, {package.default_precision}')
-    from alexnet_ros.ros.dds_check import profile_environment
+    from alexnet_ros.ros.dds_check import own_domain, profile_environment
 
-    os.environ.update(profile_environment(domain=1 + os.getpid() % 100))
+    os.environ.update(profile_environment(own_domain()))
     stamps, recorder = play_through(args, source)
     return conclude(args, source, package, stamps, recorder)
 

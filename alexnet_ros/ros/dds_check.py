@@ -33,11 +33,16 @@ def profile_path() -> Path | None:
     return None
 
 
+def own_domain() -> int:
+    """Return a ROS domain for this process alone, of those that people seldom choose."""
+    return 215 + os.getpid() % 18  # 215 to 232: ports above those that Linux hands out
+
+
 def profile_environment(domain: int) -> dict[str, str]:
     """
     Return the variables under which nodes of this machine find each other alone.
 
-    :param domain: ROS domain, 0 to 101 to be free of clashes with the system's ports.
+    :param domain: ROS domain, 0 to 101 or 215 to 232.
     """
     found = {
         'ROS_DOMAIN_ID': str(domain),
