@@ -8,6 +8,7 @@ their holes), and centres of radial symmetry of the brightness (white discs,
 washed-out signs). Recall comes first: the classifier's unknown decides after.
 """
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,6 +58,7 @@ class SignFinder:
     def __init__(self, settings: FinderSettings | None = None) -> None:
         self.settings = settings or FinderSettings()
         self._helper = ThreadPoolExecutor(1, 'signs')
+        self._process = os.getpid()
 
     def find(self, image_rgb: NDArray[np.uint8]) -> list[Region]:
         """
@@ -95,6 +97,8 @@ class SignFinder:
                 colour_candidates(maps[colour], colour, smallest, largest) for colour in colours
             ]
 
+        if self._process != os.getpid():  # a forked process has no threads of its parent's
+            self._helper, self._process = ThreadPoolExecutor(1, 'signs'), os.getpid()
         beside = self._helper.submit(of_colours, 'red', 'blue')  # about half of the work
         found = of_colours('yellow')
         found.append(disc_candidates(maps['grey'], smallest, largest))
