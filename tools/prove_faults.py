@@ -42,8 +42,8 @@ def shadow(folder: Path) -> Path:
         elif one.name not in LEFT_OUT:
             (folder / one.name).symlink_to(one)
     robot = folder / 'tests' / 'ros' / 'robot.py'
-    robot.write_text(re.sub(
-        r'^DEADLINE_S = [0-9.]+', f'DEADLINE_S = {DEADLINE_S}', robot.read_text(), flags=re.M))
+    shorter = f'DEADLINE_S = {DEADLINE_S}'
+    robot.write_text(re.sub('(?m)^DEADLINE_S = [0-9.]+', shorter, robot.read_text()))
     return folder
 
 

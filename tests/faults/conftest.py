@@ -16,6 +16,15 @@ from tests.ros.robot import Bench, NodeProcess
 FAULTY = 'tests.faults.faulty_classifier'
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long ones to ``make faults``."""
+    if config.pluginmanager.has_plugin('faults-table'):
+        return
+    for item in items:
+        if 'tests/faults' in item.nodeid and item.get_closest_marker('slow'):
+            item.add_marker(pytest.mark.skip(reason='takes minutes: runs with `make faults`'))
+
+
 @pytest.fixture(scope='module')
 def wire(request: pytest.FixtureRequest, model: Path) -> Iterator[Wire]:  # noqa: F811
     """

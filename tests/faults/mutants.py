@@ -90,12 +90,11 @@ MUTANTS = [
         'except ZeroDivisionError as error:\n            self._reject',
         f'{COMPRESSED}::test_damaged_picture_is_refused[empty]'),
     Mutant(
-        'compressed', 'what is undecodable gives the last picture again',
-        'codec/compressed.py',
-        "    if image is None:\n        raise ImageFormatError('undecodable', "
-        "f'damaged {kind} data')",
-        "    if image is None:\n        image = _decoded.__dict__.get('last')\n"
-        "    _decoded.__dict__['last'] = image",
+        'compressed', 'pixels of an earlier picture come again', 'codec/compressed.py',
+        "raise ImageFormatError('undecodable', f'damaged {kind} data')",
+        "raise ImageFormatError('undecodable', f'damaged {kind} data')\n"
+        "    first = _decoded.__dict__.setdefault('first', image)\n"
+        "    image = first if first.shape == image.shape else image",
         f'{COMPRESSED}::test_no_pixel_of_an_earlier_frame_is_seen'),
     Mutant(
         'content', 'logits are not checked', 'postprocess.py',
@@ -197,9 +196,9 @@ MUTANTS = [
         '        self._stop.set()\n        self._mailbox.close()\n', '        return\n',
         'tests/ros/test_classifier_node.py::test_two_hundred_configures_leave_nothing_behind'),
     Mutant(
-        'process', 'a signal does not bound the end', 'ros/process.py',
-        "        _bound_exit(0, f'signal {signal.Signals(number).name}')\n", '',
-        f'{PROCESS}::test_signal_while_inference_hangs_ends_with_zero[SIGTERM]'),
+        'process', 'a signal is bounded, but not obeyed', 'ros/process.py',
+        '        stop.set()\n        for node in nodes:', '        for node in nodes:',
+        'tests/ros/test_classifier_process.py::test_a_signal_ends_it_with_0_after_on_shutdown'),
     Mutant(
         'process', 'limits end when the input is stale', 'navigation/machine.py',
         "        then = 'stopping' if", "        self._sources.drop('frame')\n"
