@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime
-from networks import FORMS, form, network
+from networks import FORMS, GROWTH, form, network
 from tqdm import tqdm
 
 from alexnet_ros.bench.machine import machine, read_bandwidth_gb_s
@@ -161,6 +161,20 @@ def measure(folder: Path, model: str, batches: tuple[int, ...], rounds: int) -> 
     return rows
 
 
+def growth(folder: Path, rounds: int) -> list[dict]:
+    """Time the shipped shape with 10 to 10,000 classes, batch 1."""
+    made = {name: ort_case(form(name, folder).path, _pixels(1, 224)) for name in GROWTH}
+    timings = alternate(made, rounds=rounds)
+    first = timings[next(iter(GROWTH))]
+    return [
+        {
+            'engine': name, **timing.row(), 'weights_mb': round(form(name, folder).weight_mb, 2),
+            'faster_than_baseline': round(ratio(first, timing)[0], 3),
+        }
+        for name, timing in timings.items()
+    ]
+
+
 def _path_of(name: str, folder: Path, shipped: ModelPackage) -> Path | None:
     if 'shipped' in name:
         return shipped.onnx_path(None)
@@ -184,7 +198,8 @@ def main() -> None:
         print(_high_water_mb())
         return
     rows = measure(args.folder, args.model, tuple(args.batches), args.rounds)
-    print(json.dumps({'machine': machine(), 'engines': rows}, indent=1))
+    grown = growth(args.folder, args.rounds)
+    print(json.dumps({'machine': machine(), 'engines': rows, 'growth': grown}, indent=1))
 
 
 if __name__ == '__main__':

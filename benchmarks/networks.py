@@ -24,6 +24,12 @@ FORMS = {  # name: variant, ranks, precision, side of the input in pixels
     '2012-int8': ('2012', {}, 'int8', 227),
 }
 
+GROWTH = {  # the shipped shape with more and more classes
+    f'{count} classes': ('torchvision', {**SVD, 'classes': count}, 'int8', 224)
+    for count in (10, 100, 1000, 10_000)
+}
+SHAPES = {**FORMS, **GROWTH}
+
 
 @dataclass(frozen=True)
 class Form:
@@ -53,13 +59,13 @@ def network(name: str) -> 'AlexNet':
     from alexnet_ros.training.network import AlexNet, Architecture
 
     torch.manual_seed(0)
-    return AlexNet(Architecture(FORMS[name][0], **FORMS[name][1])).eval()
+    return AlexNet(Architecture(SHAPES[name][0], **SHAPES[name][1])).eval()
 
 
 def form(name: str, folder: Path) -> Form:
     """Return a form, exporting it into ``folder`` if it is not there yet."""
-    precision, size_px = FORMS[name][2:]
-    path = folder / f'{name}.onnx'
+    precision, size_px = SHAPES[name][2:]
+    path = folder / f'{name.replace(" ", "-")}.onnx'
     float_path = folder / f'{name}-float.onnx' if precision == 'fp32' else None
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,8 +84,8 @@ def _export(name: str, path: Path, float_path: Path | None) -> None:
     net = network(name)
     layers = layers_of(net)
     scales = None
-    if FORMS[name][2] == 'int8':
-        shape = (8, FORMS[name][3], FORMS[name][3], 3)
+    if SHAPES[name][2] == 'int8':
+        shape = (8, SHAPES[name][3], SHAPES[name][3], 3)
         images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         scales = input_scales(net, layers, images)
     onnx.save(onnx_from_layers(layers, net.architecture, scales=scales), path)

@@ -51,11 +51,13 @@ def measure(args: argparse.Namespace) -> dict:
     engines = json.loads(command([
         sys.executable, 'benchmarks/engines.py', '--model', args.model,
         '--rounds', str(args.rounds),
-    ]))['engines']
-    for row in engines:
+    ]))
+    for row in (*engines['engines'], *engines['growth']):
+        grown = 'batch' not in row
         row |= {
-            'group': f'batch {row["batch"]}', 'name': row.pop('engine'),
-            'faster': row.pop('faster_than_baseline'), 'baseline': 'PyTorch eager',
+            'group': 'classes' if grown else f'batch {row["batch"]}', 'name': row.pop('engine'),
+            'faster': row.pop('faster_than_baseline'),
+            'baseline': '10 classes' if grown else 'PyTorch eager',
         }
     lines = command([
         sys.executable, '-m', 'alexnet_ros', 'bench', '--model', args.model, '--json',
@@ -68,7 +70,10 @@ def measure(args: argparse.Namespace) -> dict:
     return {
         'date': datetime.now(timezone.utc).date().isoformat(),
         'machine': {**facts, 'load_at_end': machine()['load_1min']},
-        'rows': engines + [row for row in rest if row['group'] != 'node'],
+        'rows': [
+            *engines['engines'], *engines['growth'],
+            *(row for row in rest if row['group'] != 'node'),
+        ],
         'node': [row for row in rest if row['group'] == 'node'],
     }
 
@@ -89,6 +94,10 @@ def page(result: dict) -> str:
             'weights_mb': 'file MB', 'bound_ms': 'bound ms', 'peak_mb': 'peak memory MB',
         }),
         "The bound is the file's bytes over the speed at which one core reads memory.",
+        '### Classes',
+        table([row for row in rows if row['group'] == 'classes'], {
+            'name': 'shipped shape, INT8', 'median_ms': 'median ms', 'weights_mb': 'file MB',
+        }),
         '### Backends of this package',
         table([row for row in rows if row['group'] == 'engine'], {
             'name': 'backend', 'median_ms': 'median ms', 'p95_ms': 'p95 ms',
