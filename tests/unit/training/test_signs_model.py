@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.training.backgrounds import accepted_share, background_images
+from alexnet_ros.training.bank import ImageBank
+from alexnet_ros.training.evaluate import evaluate
+from alexnet_ros.training.layouts import names_from_csv, read_data
+from alexnet_ros.training.split import held_out
+from tests.shared_data import shared
+
+FOLDER = Path(__file__).resolve().parents[3] / 'models/signs'
+
+
+@pytest.fixture(scope='module')
+def signs() -> ModelPackage:
+    return ModelPackage.load(FOLDER)
+
+
+def test_package_is_small_and_says_what_it_is(signs: ModelPackage) -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 7_000_000
+    assert len(signs.labels) == 44
+    assert signs.labels[43].role == 'background'
+    assert signs.scores.unknown_class_id == 43
+    assert signs.default_precision == 'int8'
+
+
+def test_metrics_reach_what_is_promised(signs: ModelPackage) -> None:
+    shipped, reference = signs.metrics['int8'], signs.metrics['fp32']
+    assert shipped['images'] > 4000
+    assert shipped['top1'] >= 0.99
+    assert shipped['macro_recall'] >= 0.985
+    assert shipped['ece'] <= 0.02
+    assert shipped['unknown_rate'] <= 0.01
+    assert abs(shipped['top1'] - reference['top1']) <= 0.002
+
+
+def test_tensorrt_for_rtx_builds_it(signs: ModelPackage) -> None:
+    trt = pytest.importorskip('tensorrt_rtx_bindings')
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    definition = builder.create_network(0)
+    assert trt.OnnxParser(definition, logger).parse(signs.read_onnx())
+    config = builder.create_builder_config()
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM86, 0)
+    profile = builder.create_optimization_profile()
+    profile.set_shape('image', (1, 224, 224, 3), (4, 224, 224, 3), (16, 224, 224, 3))
+    config.add_optimization_profile(profile)
+    assert builder.build_serialized_network(definition, config) is not None
+
+
+@pytest.mark.slow
+def test_held_out_signs_are_read_and_road_is_not(signs: ModelPackage) -> None:
+    folder = shared('gtsrb')
+    records, names = read_data(folder / 'train.csv')
+    assert names == names_from_csv(folder / 'labels.csv') == list(signs.labels.names[:43])
+    held = [r for r, out in zip(records, held_out(records, 8), strict=True) if out][::8]
+    with OnnxRuntimeEngine(signs, threads=1) as engine:
+        figures, _ = evaluate(signs, engine, ImageBank(held), [r.class_id for r in held])
+        road = background_images(shared('drive/solidWhiteRight.mp4'), 2 / 3, 400)
+        found = accepted_share(signs, engine, road)
+    assert figures.top1 >= 0.985  # every eighth of the held-out images
+    assert figures.unknown_rate <= 0.015
+    assert found['background_accepted'] <= 0.01
+    assert np.isfinite(figures.ece)
