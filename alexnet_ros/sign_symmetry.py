@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 
-RADII = (4.0, 5.0, 6.3)
-"""Radii voted for in each octave, pixels of its image; ratio about 1.26."""
+RADII = (4.0, 4.8, 5.7, 6.8)
+"""Radii voted for in each octave, pixels of its image; ratio about 1.19."""
 
 LEAST_GRADIENT = 60.0
 """Sobel gradient of grey levels from which a pixel may vote."""
