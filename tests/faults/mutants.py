@@ -156,7 +156,7 @@ MUTANTS = [
         '[label-count mismatch]'),
     Mutant(
         'model', 'links are followed', 'model_package/package.py',
-        'if not stat.S_ISREG(kind.st_mode):', 'if False:',
+        'kind = path.lstat()', 'path = path.resolve()\n        kind = path.lstat()',
         f'{MODEL}::test_bad_model_fails_configure_and_a_good_one_works_after[symlink]'),
     Mutant(
         'model', 'the fallback does not say why', 'engine/select.py',
