@@ -30,7 +30,7 @@ from alexnet_ros.replay.typestore import COMPRESSED, IMAGE_TYPES, typestore
 try:  # what rosbags reads sqlite3 files with
     from apsw import Error as DatabaseError
 except ImportError:
-    from sqlite3 import Error as DatabaseError
+    from sqlite3 import Error as DatabaseError  # type: ignore[assignment]
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
