@@ -93,7 +93,7 @@ class RecognizerSettings:
         low=0.0, high=1.0, live=True,
     )
     min_sign_score: float = setting(
-        0.7, 'Signs whose joint probability of candidate and class is below this are unknown.',
+        0.8, 'Signs whose joint probability of candidate and class is below this are unknown.',
         low=0.0, high=1.0, live=True,
     )
     features: bool = setting(False, 'Also give the 4096 values of fc7.')

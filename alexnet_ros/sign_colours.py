@@ -73,9 +73,10 @@ def colour_maps(image_rgb: NDArray[np.uint8]) -> dict[str, Plane]:
     """
     red, green, blue = cv2.split(image_rgb)
     warm = cv2.min(red, green)
+    not_green = cv2.convertScaleAbs(cv2.subtract(blue, green), alpha=8.0)  # 0 for green lights
     return {
         'red': _share(cv2.subtract(red, cv2.max(green, blue)), red),
-        'blue': _share(cv2.subtract(blue, red), blue),
+        'blue': _share(cv2.min(cv2.subtract(blue, red), not_green), blue),
         'yellow': _share(cv2.subtract(warm, blue), warm),
         'grey': np.asarray(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2GRAY), np.uint8),
     }
