@@ -17,7 +17,7 @@ SHORT = {
 def test_both_variants_learn_four_shapes(variant: str, shapes: Path, tmp_path: Path) -> None:
     records, names = read_data(shapes, group='(.*)_[0-9]')
     settings = TrainSettings(
-        variant=variant, steps=100, check_every=100, save_every=1000, **SHORT  # type: ignore[arg-type]
+        variant=variant, steps=180, check_every=180, save_every=1000, **SHORT  # type: ignore[arg-type]
     )
     figures = train(settings, Data(records, names, 'shapes'), tmp_path, report=lambda _: None)
     assert figures['top1'] >= 0.95
