@@ -2,7 +2,8 @@
 A pytest plugin that runs the whole fault suite and writes its table.
 
 ``make faults`` loads it: it adds the tests of :mod:`tests.faults.elsewhere`,
-counts what was sent and, when everything ran, writes ``docs/reliability.md``.
+counts what was sent and writes ``docs/reliability.md``. A run of some cases
+only renews the rows of those whose tests all ran.
 """
 
 import datetime as dt
@@ -36,7 +37,7 @@ class Table:
         self.cases: dict[str, list[Case]] = {}
         self.outcomes: dict[str, str] = {}
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Find the cases of each test; leave out what stands for none."""
         chosen = []
@@ -61,10 +62,16 @@ class Table:
         """Return the outcome of every case: the worst of its tests."""
         order = ['passed', 'skipped', 'failed']
         found: dict[Case, str] = {}
+        unfinished: set[Case] = set()
         for nodeid, cases in self.cases.items():
             outcome = self.outcomes.get(nodeid)
-            for case in cases if outcome else ():
-                found[case] = max(found.get(case, 'passed'), outcome, key=order.index)
+            for case in cases:
+                if outcome is None:
+                    unfinished.add(case)
+                else:
+                    found[case] = max(found.get(case, 'passed'), outcome, key=order.index)
+        for case in unfinished:
+            found.pop(case, None)
         return dict(sorted(found.items(), key=lambda one: GROUPS.index(one[0].group)))
 
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
@@ -79,26 +86,40 @@ class Table:
         )
         terminalreporter.section('fault suite')
         terminalreporter.line(text)
-        whole = not config.option.keyword and not config.option.markexpr
+        whole = not config.option.keyword and len(self.outcomes) == len(self.cases)
         if missing and whole:
             terminalreporter.line('without a test: ' + ', '.join(missing))
-        if self.path is not None and whole and not missing:
-            self.write(results, text)
+        if self.path is not None and results:
+            self.write(results, text if whole and not missing else '')
             terminalreporter.line(f'table written to {self.path}')
 
     def write(self, results: dict[Case, str], text: str) -> None:
-        """Put the table into the document."""
+        """Put the table into the document; without a text only renew rows."""
         assert self.path is not None
         day = dt.datetime.now(dt.timezone.utc).date()
-        lines = [
-            f'Last run: {day}, Python {platform.python_version()}, {platform.machine()}. {text}.',
-            '', '| group | case | stimulus | required | last run |', '|---|---|---|---|---|',
-        ]
-        for case, outcome in results.items():
-            cells = (case.group, case.name, case.stimulus, case.required, WORDS[outcome])
-            lines.append('| ' + ' | '.join(one.replace('|', '/') for one in cells) + ' |')
         document = self.path.read_text()
+        old = document.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
+        head = old[:1]
+        rows = {} if text else {_key(line): line for line in old[4:]}
+        if text:
+            machine = f'Python {platform.python_version()}, {platform.machine()}'
+            head = [f'Last whole run: {day}, {machine}. {text}.']
+        for case, outcome in results.items():
+            last = f'{WORDS[outcome]}, {day}'
+            cells = (case.group, case.name, case.stimulus, case.required, last)
+            row = '| ' + ' | '.join(one.replace('|', '/') for one in cells) + ' |'
+            rows[_key(row)] = row
+        order = sorted(rows.values(), key=lambda row: GROUPS.index(row.split(' | ')[0][2:]))
+        lines = [
+            *head, '', '| group | case | stimulus | required | last run |',
+            '|---|---|---|---|---|', *order,
+        ]
         self.path.write_text(between(document, BEGIN, END, '\n'.join(lines)))
+
+
+def _key(row: str) -> str:
+    """Return what tells a row from the others: group, case and stimulus."""
+    return ' | '.join(row.split(' | ')[:3])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
