@@ -92,17 +92,16 @@ class SignFinder:
         self, maps: Mapping[str, Plane], smallest: float, largest: float
     ) -> Candidates:
         """Return what any source takes for a sign, each sign once."""
-        def of_colours(*colours: str) -> list[Candidates]:
-            return [
-                colour_candidates(maps[colour], colour, smallest, largest) for colour in colours
-            ]
+        def of_colour(colour: str) -> Candidates:
+            return colour_candidates(maps[colour], colour, smallest, largest)
 
         if self._process != os.getpid():  # a forked process has no threads of its parent's
             self._helper, self._process = ThreadPoolExecutor(1, 'signs'), os.getpid()
-        beside = self._helper.submit(of_colours, 'red', 'blue')  # about half of the work
-        found = of_colours('yellow')
-        found.append(disc_candidates(maps['grey'], smallest, largest))
-        found += beside.result()
+        beside = {colour: self._helper.submit(of_colour, colour) for colour in ('blue', 'red')}
+        found = [of_colour('yellow'), disc_candidates(maps['grey'], smallest, largest)]
+        for colour in ('red', 'blue'):  # what a busy machine has not begun is done here
+            begun = not beside[colour].cancel()
+            found.append(beside[colour].result() if begun else of_colour(colour))
         together = Candidates.joined(found)
         return merged(together.taken(together.scores >= LEAST_SOURCE))
 
