@@ -126,7 +126,7 @@ def main() -> int:
     """Try all breakages, or those whose group or words are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('words', nargs='*', help='only breakages with this in group or text')
-    parser.add_argument('--again', action='store_true', help='forget earlier results')
+    parser.add_argument('--again', action='store_true', help='forget earlier results of these')
     parser.add_argument('--jobs', type=int, default=2, help='how many at a time')
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
@@ -140,7 +140,9 @@ def main() -> int:
     if faults:
         print('these breakages do not fit the package any more:', *faults, sep='\n  ')
         return 1
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() and not args.again else {}
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for mutant in chosen if args.again else ():
+        kept.pop(key_of(mutant), None)
     todo = in_turn([one for one in chosen if kept.get(key_of(one), [''])[0] != 'noticed'])
     KEPT.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
