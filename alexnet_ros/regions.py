@@ -8,9 +8,7 @@ their holes), and centres of radial symmetry of the brightness (white discs,
 washed-out signs). Recall comes first: the classifier's unknown decides after.
 """
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
 from alexnet_ros.sign_candidates import KINDS, Candidates, merged
 from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import colour_candidates
+from alexnet_ros.sign_outlines import LEVELS, colour_candidates
 from alexnet_ros.sign_rating import rated
 from alexnet_ros.sign_symmetry import discs
 
@@ -57,8 +55,6 @@ class SignFinder:
 
     def __init__(self, settings: FinderSettings | None = None) -> None:
         self.settings = settings or FinderSettings()
-        self._helper = ThreadPoolExecutor(1, 'signs')
-        self._process = os.getpid()
 
     def find(self, image_rgb: NDArray[np.uint8]) -> list[Region]:
         """
@@ -88,20 +84,13 @@ class SignFinder:
                 regions.append(Region(inside, float(score), 'sign'))
         return regions[:self.settings.max_regions]
 
-    def _candidates(
-        self, maps: Mapping[str, Plane], smallest: float, largest: float
-    ) -> Candidates:
+    @staticmethod
+    def _candidates(maps: Mapping[str, Plane], smallest: float, largest: float) -> Candidates:
         """Return what any source takes for a sign, each sign once."""
-        def of_colour(colour: str) -> Candidates:
-            return colour_candidates(maps[colour], colour, smallest, largest)
-
-        if self._process != os.getpid():  # a forked process has no threads of its parent's
-            self._helper, self._process = ThreadPoolExecutor(1, 'signs'), os.getpid()
-        beside = {colour: self._helper.submit(of_colour, colour) for colour in ('blue', 'red')}
-        found = [of_colour('yellow'), disc_candidates(maps['grey'], smallest, largest)]
-        for colour in ('red', 'blue'):  # what a busy machine has not begun is done here
-            begun = not beside[colour].cancel()
-            found.append(beside[colour].result() if begun else of_colour(colour))
+        found = [
+            colour_candidates(maps[colour], colour, smallest, largest) for colour in LEVELS
+        ]
+        found.append(disc_candidates(maps['grey'], smallest, largest))
         together = Candidates.joined(found)
         return merged(together.taken(together.scores >= LEAST_SOURCE))
 

@@ -23,7 +23,7 @@ Outline = NDArray[Any]  # (points, 1, 2) int32
 LEVELS = {
     'red': ((24, True), (44, False), (80, True), (125, False)),
     'blue': ((45, True), (80, False), (115, True), (150, False), (190, True)),
-    'yellow': ((50, False), (90, False), (140, False)),
+    'yellow': ((50, False), (100, False)),
 }
 """
 Thresholds on each colour map, and whether gaps of a pixel are closed.
