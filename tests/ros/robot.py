@@ -123,8 +123,7 @@ class Bench:
         The first answer to a new client may be lost, where the node does not
         know it yet; a question, which changes nothing, is then asked again.
         """
-        client = self.node.create_client(kind, name)
-        self.until(f'service {name} is there', client.service_is_ready)
+        client = self._client(kind, name)
         asked = kind.Request() if request is None else request
         futures = [client.call_async(asked)]
         question = kind.__name__.startswith(('Get', 'List', 'Describe'))
@@ -140,6 +139,27 @@ class Bench:
         self.until(f'{name} answers', answered)
         self.node.destroy_client(client)
         return next(one for one in futures if one.done()).result()
+
+    def _client(self, kind: type, name: str) -> Any:
+        """
+        Return a client whose service was found.
+
+        One that is made in the midst of discovery may never find its service,
+        so another takes its place now and then.
+        """
+        client = self.node.create_client(kind, name)
+        next_s = time.monotonic() + ASK_AGAIN_S
+
+        def found() -> bool:
+            nonlocal client, next_s
+            if time.monotonic() > next_s:
+                next_s += ASK_AGAIN_S
+                self.node.destroy_client(client)
+                client = self.node.create_client(kind, name)
+            return bool(client.service_is_ready())
+
+        self.until(f'service {name} is there', found)
+        return client
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Listener:
         """Subscribe and keep everything."""
