@@ -212,7 +212,7 @@ def _summary(
     row: dict[str, Any] = {
         'name': bench.scenario.name, 'sent': len(stamps), 'results': len(latency_ms),
         'delivered': round(len(latency_ms) / len(stamps), 4),
-        'sent_hz': round(kept_hz, 1), 'results_hz': round(len(latency_ms) / wall_s, 1),
+        'sent_hz': round(kept_hz, 1), 'results_hz': round(len(latency_ms) / (wall_s - DRAIN_S), 1),
         'cpu_ms_per_result': round(1e3 * cpu_s / max(1, len(latency_ms)), 2),
         'cpu_cores': round(cpu_s / wall_s, 3), 'rss_mb': round(rss_mb, 1),
     }
