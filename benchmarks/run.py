@@ -59,6 +59,15 @@ def measure(args: argparse.Namespace) -> dict:
             'faster': row.pop('faster_than_baseline'),
             'baseline': '10 classes' if grown else 'PyTorch eager',
         }
+    ingest = json.loads(command([
+        sys.executable, 'benchmarks/ingest.py', '--rounds', str(args.rounds),
+    ]))['ingest']
+    for row in ingest:
+        width, height = row['size_wh']
+        row |= {
+            'group': 'ingest', 'name': f'{width}x{height} {row.pop("case")}',
+            'faster': row.pop('faster_than_baseline'), 'baseline': 'the usual way',
+        }
     lines = command([
         sys.executable, '-m', 'alexnet_ros', 'bench', '--model', args.model, '--json',
         '--rounds', str(args.rounds), '--seconds', str(args.seconds),
@@ -71,7 +80,7 @@ def measure(args: argparse.Namespace) -> dict:
         'date': datetime.now(timezone.utc).date().isoformat(),
         'machine': {**facts, 'load_at_end': machine()['load_1min']},
         'rows': [
-            *engines['engines'], *engines['growth'],
+            *engines['engines'], *engines['growth'], *ingest,
             *(row for row in rest if row['group'] != 'node'),
         ],
         'node': [row for row in rest if row['group'] == 'node'],
@@ -107,6 +116,11 @@ def page(result: dict) -> str:
         table([row for row in rows if row['group'] == 'cameras'], {
             'name': '640x480 cameras', 'median_ms': 'median ms',
             'faster': 'frames a second, ratio',
+        }),
+        '### Ingest: message to network input',
+        table([row for row in rows if row['group'] == 'ingest'], {
+            'name': 'frame, case', 'p50_ms': 'p50 ms', 'p95_ms': 'p95 ms',
+            'faster': 'times the usual way',
         }),
         '### Regions in a frame',
         table([row for row in rows if row['group'] == 'regions'], {
