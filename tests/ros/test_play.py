@@ -72,7 +72,7 @@ def test_live_and_offline_results_agree(
     assert report['truth']['event_recall'] == 1.0
     assert report['model']['name'] == 'recorded'
     with BagReader(tmp_path / 'live') as recorded:
-        assert recorded.start_ns == START_NS
+        assert recorded.start_ns == processed[0]  # the bag's time; live, first frames may drop
 
 
 def test_nobody_listening_is_said(
