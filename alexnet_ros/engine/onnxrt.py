@@ -1,6 +1,5 @@
 """ONNX Runtime: runs every model package on any CPU, or on CUDA where it works."""
 
-import os
 from types import TracebackType
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.engine.batch import check_batch, check_finite
+from alexnet_ros.engine.host import cores, one_line
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
@@ -66,7 +66,7 @@ class OnnxRuntimeEngine:
                 f'ONNX Runtime {runtime.__version__} was built without {PROVIDERS[provider]}; '
                 'install onnxruntime-gpu or take another backend'
             )
-        count = threads or min(_cores(), MOST_THREADS)
+        count = threads or min(cores(), MOST_THREADS)
         self._session: Any = _session(
             runtime, package, precision, provider=provider, threads=count, spinning=spinning
         )
@@ -120,7 +120,7 @@ class OnnxRuntimeEngine:
 
     def _run_error(self, error: Exception) -> EngineRunError:
         """Tell a run that failed from a device that is lost."""
-        text = _one_line(error)
+        text = one_line(error)
         memory = 'out of memory' in text.lower() or 'failed to allocate' in text.lower()
         if self._cuda and 'CUDA' in text and not memory:
             return EngineFatalError(f'CUDA failed, the process must be started again: {text}')
@@ -154,17 +154,6 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:300]
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _session(
     runtime: Any,
     package: ModelPackage,
@@ -193,7 +182,7 @@ def _session(
     except Exception as error:  # its errors have no root of their own
         raise EngineBuildError(
             f'{package.onnx_path(precision)}: ONNX Runtime {runtime.__version__} refuses it: '
-            f'{_one_line(error)}; export it again'
+            f'{one_line(error)}; export it again'
         ) from error
     # A provider that cannot start is left out without an error (its libraries,
     # driver or device are missing), so the session is asked what it runs on.

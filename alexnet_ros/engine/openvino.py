@@ -1,6 +1,5 @@
 """OpenVINO: optional, and the quicker one on Intel processors (docs/benchmarks.md)."""
 
-import os
 from types import TracebackType
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.engine.batch import check_batch, check_finite
+from alexnet_ros.engine.host import cores, one_line
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
@@ -48,7 +48,7 @@ class OpenVinoEngine:
                 f'expected max_batch >= 1 and threads >= 0, got {max_batch} and {threads}'
             )
         openvino = _openvino()
-        count = threads or len(os.sched_getaffinity(0))
+        count = threads or cores()
         height, width = package.input.height, package.input.width
         sizes = [1 << power for power in range(max_batch.bit_length()) if 1 << power <= max_batch]
         hints = {
@@ -68,7 +68,7 @@ class OpenVinoEngine:
         except Exception as error:  # its errors are bare RuntimeErrors
             raise EngineBuildError(
                 f'{package.onnx_path(precision)}: OpenVINO {openvino.__version__} refuses it: '
-                f'{_one_line(error)}'
+                f'{one_line(error)}'
             ) from error
         self.info = EngineInfo(
             backend='openvino',
@@ -109,7 +109,7 @@ class OpenVinoEngine:
                     [batch[at : at + size]], share_inputs=True, share_outputs=True
                 )
             except Exception as error:
-                raise EngineRunError(f'OpenVINO failed: {_one_line(error)}') from error
+                raise EngineRunError(f'OpenVINO failed: {one_line(error)}') from error
             logits.append(np.array(results['logits'], np.float32))
             if features:
                 fc7.append(np.array(results['features'], np.float32))
@@ -144,7 +144,3 @@ def _openvino() -> Any:
             f'openvino cannot be imported ({error}); install it with pip install openvino'
         ) from error
     return openvino
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:300]
