@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_ros.engine.cache import EngineCache, default_folder
+from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import PRECISIONS, ModelPackage, model_places
 
@@ -169,7 +170,7 @@ def check_engines() -> list[Check]:
     """Look for a GPU, TensorRT of any flavour and ONNX Runtime; one way to run is needed."""
     gpu, gpu_text = probe('from alexnet_ros.engine.cuda import load_cuda; '
                           'print(load_cuda().device())')
-    device = any(Path(name).exists() for name in ('/dev/nvidia0', '/dev/nvhost-gpu'))
+    device = has_nvidia_gpu()
     found = [
         Check('gpu', gpu or not device,
               gpu_text if gpu else f'none in use: {gpu_text.partition("Error: ")[2] or gpu_text}',

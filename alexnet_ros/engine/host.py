@@ -1,6 +1,22 @@
-"""What the CPU runtimes ask of this machine, and of each other's errors."""
+"""What choosing and running an engine asks of this machine, and how errors are worded."""
 
 import os
+from pathlib import Path
+
+# What the kernel drivers make for a GPU: PCs and servers; Jetson, older and newer; and
+# the driver's library that Windows lends to WSL.
+GPU_FILES = (
+    'dev/nvidia[0-9]*', 'dev/nvhost-gpu', 'dev/nvgpu', 'usr/lib/wsl/lib/libcuda.so.1',
+)  # fmt: skip
+
+
+def has_nvidia_gpu(root: Path = Path('/')) -> bool:
+    """
+    Say whether an NVIDIA GPU is in this machine, usable or not, without loading anything.
+
+    :param root: of the file system.
+    """
+    return any(any(root.glob(pattern)) for pattern in GPU_FILES)
 
 
 def cores() -> int:

@@ -13,7 +13,9 @@ from typing import Any
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.trt_api import MODULES, is_installed
 from alexnet_ros.errors import ConfigError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
@@ -97,10 +99,10 @@ def open_engine(
                     max_batch=max_batch, spinning=spinning,
                 )
         except EngineUnavailableError as error:
-            missing[TEXTS[name]] = error
+            missing[name] = error
             continue
         return _with_reason(engine, name, backend, missing)
-    whys = '; '.join(f'{text}: {error}' for text, error in missing.items())
+    whys = '; '.join(f'{TEXTS[one]}: {error}' for one, error in missing.items())
     raise EngineUnavailableError(f'backend {backend} cannot run here: {whys}')
 
 
@@ -112,11 +114,28 @@ def _with_reason(
         reason = f'{TEXTS[name]} was asked for'
     elif missing:
         # The remedies after each semicolon are for someone who asked for that backend.
-        whys = (f'{text} ({str(e).split(";", 1)[0]})' for text, e in missing.items())
+        whys = (f'{TEXTS[one]} ({str(e).split(";", 1)[0]})' for one, e in missing.items())
         reason = f'{TEXTS[name]}, because what comes before it cannot run: {", ".join(whys)}'
     else:
         reason = f'{TEXTS[name]} is the first choice and is there'
     engine.info = dataclasses.replace(engine.info, reason=reason)
-    level = logging.WARNING if backend == 'auto' and missing else logging.INFO
-    log.log(level, 'engine %s on %s: %s', engine.info.backend, engine.info.device, reason)
+    chosen = f'engine {engine.info.backend} on {engine.info.device}'
+    if backend == 'auto' and _is_trouble(name, missing):
+        log.warning(
+            '%s, although an NVIDIA GPU is there; `alexnet_ros doctor` says what to do: %s',
+            chosen, reason,
+        )
+    else:
+        log.info('%s: %s', chosen, reason)
     return engine
+
+
+def _is_trouble(name: str, missing: Mapping[str, EngineUnavailableError]) -> bool:
+    """
+    Tell a GPU that is left idle from a machine that simply has none.
+
+    :param name: what runs instead.
+    :param missing: what was passed over.
+    """
+    broken = any(one in MODULES and is_installed(one) for one in missing)
+    return has_nvidia_gpu() and (broken or (bool(missing) and name == 'cpu'))

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 
 from alexnet_ros.cli.main import main
+from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.model_package import ScoreSpec
 from tests.models import colour_of, tiny_package
 
@@ -43,6 +46,19 @@ def test_each_image_is_one_json_line_in_order(
     assert 0.9 < first['score'] <= 1
     assert len(first['results']) == 3
     assert first['results'][0] == {key: first[key] for key in ('class_id', 'class_name', 'score')}
+
+
+def test_without_a_gpu_the_cpu_is_no_trouble_to_tell(model: str, tmp_path: Path) -> None:
+    if has_nvidia_gpu():
+        pytest.skip('this machine has a GPU')
+    done = subprocess.run(
+        [sys.executable, '-m', 'alexnet_ros', 'classify', '--model', model, '--json',
+         picture(tmp_path, 1)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert json.loads(done.stdout)['class_name'] == 'green'
+    assert done.stderr == ''
+    assert done.returncode == 0
 
 
 def test_unknown_image_keeps_its_hypotheses(tmp_path: Path, capsys: Captured) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alexnet_ros.engine import onnxrt, trt
+from alexnet_ros.engine import onnxrt, select, trt
 from alexnet_ros.engine.select import CANDIDATES, open_engine
 from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
@@ -26,20 +26,81 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trt, 'load_cuda', none)
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    """Return the one line about the choice."""
+    (record,) = [r for r in caplog.records if r.name == 'alexnet_ros.engine.select']
+    return record
+
+
+def with_gpu(patch: pytest.MonkeyPatch, *installed: str) -> None:
+    """Make this machine one with a GPU, and some flavours of TensorRT installed."""
+    patch.setattr(select, 'has_nvidia_gpu', lambda: True)
+    patch.setattr(select, 'is_installed', lambda flavour: flavour in installed)
+
+
+def without_tensorrt(*_: Any, **__: Any) -> Any:
+    raise EngineUnavailableError('libnvinfer.so.10 cannot be opened; install it')
+
+
 @pytest.mark.usefixtures('no_gpu')
 def test_auto_falls_back_to_the_cpu_and_says_why(
-    package: ModelPackage, caplog: pytest.LogCaptureFixture
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(select, 'has_nvidia_gpu', lambda: False)
     with caplog.at_level(logging.INFO), open_engine(package) as engine:
         assert engine.info.backend == 'onnxruntime'
         assert engine.info.device.startswith('cpu')
         assert engine.info.reason.startswith('ONNX Runtime on the CPU, because')
         assert 'TensorRT (no NVIDIA driver)' in engine.info.reason
         assert engine.infer(images(2)).logits.shape == (2, 6)
-    records = [r for r in caplog.records if r.name == 'alexnet_ros.engine.select']
-    assert len(records) == 1
-    assert records[0].levelno == logging.WARNING
-    assert engine.info.reason in records[0].getMessage()
+    assert logged(caplog).levelno == logging.INFO  # no GPU: as it has to be
+    assert engine.info.reason in logged(caplog).getMessage()
+
+
+@pytest.mark.parametrize('installed', [('tensorrt',), ('tensorrt_rtx',), ()])
+def test_gpu_left_idle_is_one_warning(
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    installed: tuple[str, ...],
+) -> None:
+    with_gpu(monkeypatch, *installed)
+    monkeypatch.setattr(trt, 'open_tensorrt', without_tensorrt)
+    with caplog.at_level(logging.INFO), open_engine(package) as engine:
+        assert engine.info.backend == 'onnxruntime'
+    record = logged(caplog)
+    assert record.levelno == logging.WARNING
+    assert 'although an NVIDIA GPU is there' in record.getMessage()
+    assert 'libnvinfer.so.10 cannot be opened' in record.getMessage()
+    assert '\n' not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ('installed', 'level'),
+    [(('tensorrt_rtx',), logging.INFO), (('tensorrt', 'tensorrt_rtx'), logging.WARNING)],
+)
+def test_rtx_in_place_of_a_broken_tensorrt_is_a_warning(
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    installed: tuple[str, ...], level: int,
+) -> None:
+    def opened(model: ModelPackage, flavour: str, **_: Any) -> Any:
+        if flavour == 'tensorrt':
+            without_tensorrt()
+        return onnxrt.OnnxRuntimeEngine(model, provider='cpu')  # stands in for a GPU's
+
+    with_gpu(monkeypatch, *installed)
+    monkeypatch.setattr(trt, 'open_tensorrt', opened)
+    with caplog.at_level(logging.INFO), open_engine(package) as engine:
+        assert engine.info.reason.startswith('TensorRT for RTX, because')
+    assert logged(caplog).levelno == level
+
+
+@pytest.mark.parametrize('backend', ['cpu', 'onnxruntime'])
+def test_backend_chosen_by_hand_is_no_trouble(
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    backend: str,
+) -> None:
+    with_gpu(monkeypatch, 'tensorrt')
+    with caplog.at_level(logging.INFO), open_engine(package, backend):
+        assert logged(caplog).levelno == logging.INFO
 
 
 @pytest.mark.usefixtures('no_gpu')
