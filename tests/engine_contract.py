@@ -122,10 +122,12 @@ class EngineContract:
             np.zeros((1, 32, 32, 4), np.uint8),
             np.zeros((1, 3, 32, 32), np.uint8),
             np.zeros((1, 32, 32, 3), np.float32),
+            [[[[0, 0, 0]]]],
+            None,
         ],
     )
     def test_wrong_batch_is_refused_and_the_next_works(
-        self, open_engine: Open, package: ModelPackage, batch: NDArray[Any]
+        self, open_engine: Open, package: ModelPackage, batch: Any
     ) -> None:
         with open_engine(package) as engine:
             with pytest.raises(ImageFormatError, match=r'32, 32, 3\) uint8'):

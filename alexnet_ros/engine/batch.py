@@ -15,12 +15,12 @@ def check_batch(batch_nhwc: NDArray[np.uint8], input_hw: tuple[int, int]) -> Non
     :raises ImageFormatError: another shape or dtype.
     """
     wanted = (*input_hw, 3)
-    shape = batch_nhwc.shape
-    if len(shape) != 4 or shape[1:] != wanted or not shape[0] or batch_nhwc.dtype != np.uint8:
+    shape: tuple[int, ...] = getattr(batch_nhwc, 'shape', ())
+    kind = getattr(batch_nhwc, 'dtype', type(batch_nhwc).__name__)  # of what is no array, too
+    if len(shape) != 4 or shape[1:] != wanted or not shape[0] or kind != np.uint8:
         raise ImageFormatError(
             'bad_batch',
-            f'expected (N >= 1, {wanted[0]}, {wanted[1]}, 3) uint8, '
-            f'got {shape} {batch_nhwc.dtype}',
+            f'expected (N >= 1, {wanted[0]}, {wanted[1]}, 3) uint8, got {shape} {kind}',
         )
 
 
