@@ -1,36 +1,42 @@
 """
-Show that the fault suite notices faults: break the package, expect a failure.
+Show that the fault suite notices faults: break the package, expect failures.
 
-Every breakage of ``tests/faults/mutants.py`` is put into a copy of the package
-and of the tests in a temporary folder, and the test that must notice it runs
-there. The checkout is never touched. Results are kept in ``build/faults.json``,
-so a run that was stopped goes on where it was; ``--again`` begins anew. They go
-into ``docs/reliability.md``; the exit status is 1 if a breakage went unnoticed.
+Every breakage of ``tests/faults/mutants`` is put into a copy of the package and
+of the tests in a temporary folder, and the tests that must notice it run there.
+All of them must fail, and all of them must have passed before in a copy that is
+whole, with the same short deadline. The checkout is never touched. Results are
+kept in ``build/faults.json``, so a run that was stopped goes on where it was;
+``--again`` begins anew. They go into ``docs/reliability.md``. The exit status
+is 1 if a breakage went unnoticed, or if a case was not seen to fail.
 """
 
 import argparse
+import contextlib
 import datetime as dt
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ('alexnet_ros', 'tests', 'config', 'launch')
+COPIED = ('alexnet_ros', 'tests', 'config', 'launch', 'tools')
 LEFT_OUT = ('.git', 'build', 'install', 'log')
 BEGIN, END = '<!-- table of breakages: begin -->', '<!-- table of breakages: end -->'
 KEPT = ROOT / 'build' / 'faults.json'
 LIMIT_S = 600.0
-DEADLINE_S = 40.0  # a failing test waits this long for what cannot come
-FAILED = 1  # pytest's exit status when tests ran and some failed
+DEADLINE_S = 20.0  # a failing test waits this long for what cannot come
+
+Outcomes = dict[str, list[Any]]  # node id of a test: outcome (None: did not run), its cases
 
 
 def shadow(folder: Path) -> Path:
@@ -62,52 +68,118 @@ def fault_of(mutant: Any) -> str:
     return '' if count == 1 else f'{mutant.file} has its text {count} times, not once'
 
 
-def tried(mutant: Any, root: Path) -> tuple[str, str]:
-    """
-    Run one test against one breakage.
-
-    :returns: ``noticed``, ``UNNOTICED`` or ``ERROR``, and pytest's last words.
-    """
-    path = place_of(mutant, root)
-    whole = path.read_text()
-    path.write_text(whole.replace(mutant.old, mutant.new))
-    try:
-        done = subprocess.run(
-            [sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', mutant.test],
-            cwd=root, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-            env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'},
-        )
-        code, text = done.returncode, done.stdout + done.stderr
-    except subprocess.TimeoutExpired:
-        code, text = -1, f'E   no end after {LIMIT_S:g} s'
-    finally:
-        path.write_text(whole)
+def run_tests(root: Path, words: Iterable[str]) -> tuple[Outcomes, str]:
+    """Run pytest in a copy; return its outcomes and the first reason of a failure."""
+    with tempfile.TemporaryDirectory() as folder:
+        result, log = Path(folder, 'tests.json'), Path(folder, 'log')
+        with log.open('w') as file:
+            done = subprocess.Popen(
+                [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
+                 '-p', 'tests.faults.table', '--faults-json', str(result), *words],
+                cwd=root, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONPATH': str(root)},
+            )  # fmt: skip
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                done.wait(LIMIT_S)
+            with contextlib.suppress(ProcessLookupError):  # nodes that a stopped run left
+                os.killpg(done.pid, signal.SIGKILL)
+            done.wait()
+        text = log.read_text()
+        outcomes = json.loads(result.read_text()) if result.exists() else {}
     reasons = [line[1:].strip() for line in text.splitlines() if line.startswith('E  ')]
-    if code == FAILED:
-        return 'noticed', reasons[0] if reasons else ''
-    last = (text.strip().splitlines() or [''])[-1]
-    return ('UNNOTICED' if code == 0 else 'ERROR'), last
+    return outcomes, (reasons or text.strip().splitlines()[-1:] or [''])[0]
+
+
+def nodes_of(mutant: Any, known: Outcomes) -> list[str]:
+    """
+    Return the tests that must notice a breakage.
+
+    :raises ValueError: where one of its tests is none of the suite.
+    """
+    found = []
+    for test in mutant.tests:
+        own = [one for one in known if one == test or one.startswith((f'{test}[', f'{test}::'))]
+        if not own:
+            raise ValueError(f'{mutant.what}: no case of the suite has the test {test}')
+        found += own
+    return found
+
+
+class Results:
+    """
+    What was seen so far, kept in a file.
+
+    ``sound`` are the tests that passed in a copy that is whole, ``breakages``
+    the outcome, day and cases of each breakage; a change of it makes them void.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        content = json.loads(path.read_text()) if path.exists() else {}
+        self.sound: dict[str, str] = content.get('sound', {})
+        self.breakages: dict[str, Any] = content.get('breakages', {})
+
+    def keep(self) -> None:
+        """Write the file."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(
+            json.dumps({'sound': self.sound, 'breakages': self.breakages}, indent=1))
+
+    def of(self, mutant: Any) -> dict[str, Any]:
+        """Return the outcome of a breakage."""
+        return self.breakages.get(key_of(mutant), {'outcome': 'not run', 'day': '', 'cases': []})
 
 
 def key_of(mutant: Any) -> str:
     """Return what a kept result belongs to: any change of a breakage makes it void."""
-    return '\n'.join(mutant)
+    return '\n'.join((*mutant[:-1], *mutant.tests))
 
 
-def write(mutants: list[Any], kept: dict[str, list[str]]) -> None:
+def judged(nodes: list[str], outcomes: Outcomes, sound: Iterable[str]) -> tuple[str, list[str]]:
+    """Return the outcome of a breakage and the cases that were seen to fail."""
+    by = {node: outcomes.get(node, [None, []])[0] for node in nodes}
+    shaky = [node for node in nodes if by[node] == 'failed' and node not in sound]
+    if shaky:
+        return f'ERROR: fails without it too: {shaky[0]}', []
+    if passed := [node for node, outcome in by.items() if outcome == 'passed']:
+        return f'UNNOTICED by {len(passed)} of {len(by)}: {passed[0]}', []
+    if None in by.values():
+        return 'ERROR: no outcome', []
+    failed = [node for node, outcome in by.items() if outcome == 'failed']
+    cases = dict.fromkeys(case for node in failed for case in outcomes[node][1])
+    return ('noticed', list(cases)) if failed else ('not run here', [])
+
+
+def today() -> str:
+    """Return the date."""
+    return str(dt.datetime.now(dt.timezone.utc).date())
+
+
+def missing_of(mutants: list[Any], known: Outcomes, results: Results) -> list[str]:
+    """Return the cases that no breakage was seen to make fail."""
+    seen = {case for one in mutants for case in results.of(one)['cases']}
+    return sorted({case for _, cases in known.values() for case in cases} - seen)
+
+
+def write(mutants: list[Any], known: Outcomes, results: Results) -> None:
     """Put the table into the document."""
     from tests.faults.table import between
 
-    outcomes = [kept.get(key_of(one), ['not run', '']) for one in mutants]
-    counts = Counter(outcome for outcome, _ in outcomes)
+    counts = Counter(results.of(one)['outcome'].split(':')[0].split(' by')[0] for one in mutants)
+    cases = {case for _, own in known.values() for case in own}
+    missing = missing_of(mutants, known, results)
     lines = [
-        f'{counts["noticed"]} of {len(mutants)} breakages noticed, {counts["not run"]} not run.',
-        '', '| group | breakage | in | test | outcome |', '|---|---|---|---|---|',
+        f'{counts["noticed"]} of {len(mutants)} breakages noticed. {len(cases) - len(missing)} of '
+        f'{len(cases)} cases were seen to fail'
+        + ('.' if not missing else f'; not: {"; ".join(missing[:9])}'
+           + (' and others.' if len(missing) > 9 else '.')),
+        '', '| breakage | in | cases that failed | outcome |', '|---|---|---|---|',
     ]
-    for mutant, (outcome, day) in zip(mutants, outcomes, strict=True):
-        test = mutant.test.rsplit('/', 1)[1].replace('|', '/')
+    for mutant in mutants:
+        found = results.of(mutant)
+        names = '; '.join(found['cases']).replace('|', '/')
         lines.append(
-            f'| {mutant.group} | {mutant.what} | `{mutant.file}` | `{test}` | {outcome} {day} |')
+            f'| {mutant.what} | `{mutant.file}` | {names} | {found["outcome"]} {found["day"]} |')
     path = ROOT / 'docs' / 'reliability.md'
     path.write_text(between(path.read_text(), BEGIN, END, '\n'.join(lines)))
 
@@ -122,52 +194,102 @@ def in_turn(mutants: list[Any]) -> list[Any]:
     return [one for _, one in sorted(zip(ranks, mutants, strict=True), key=lambda pair: pair[0])]
 
 
+def prove(
+    todo: list[Any], known: Outcomes, results: Results, jobs: int, renew: Callable[[], None],
+) -> None:  # fmt: skip
+    """Run the tests of all breakages, first in a whole copy, then in broken ones."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        free: SimpleQueue[Path] = SimpleQueue()
+        for count in range(jobs):
+            (Path(folder) / str(count)).mkdir()
+            free.put(shadow(Path(folder) / str(count)))
+
+        def control(nodes: list[str]) -> None:
+            root = free.get()
+            try:
+                outcomes, why = run_tests(root, nodes)
+            finally:
+                free.put(root)
+            for node in nodes:
+                outcome = outcomes.get(node, [None])[0]
+                if outcome == 'passed':
+                    results.sound[node] = today()
+                elif outcome != 'skipped':
+                    print(f'FAILS UNBROKEN: {node} ({why[:200]})', flush=True)
+            print(f'whole: {nodes[0].split("::")[0]}, {len(nodes)} tests', flush=True)
+            results.keep()
+
+        def breakage(mutant: Any) -> None:
+            root = free.get()
+            path, nodes = place_of(mutant, root), nodes_of(mutant, known)
+            text = path.read_text()
+            try:
+                path.write_text(text.replace(mutant.old, mutant.new))
+                outcomes, why = run_tests(root, nodes)
+            finally:
+                path.write_text(text)
+                free.put(root)
+            outcome, cases = judged(nodes, outcomes, results.sound)
+            print(f'{outcome}: {mutant.group}: {mutant.what} ({why[:120]})', flush=True)
+            results.breakages[key_of(mutant)] = {
+                'outcome': outcome, 'day': today(), 'cases': cases}
+            results.keep()
+            renew()
+
+        files: dict[str, list[str]] = {}
+        for node in dict.fromkeys(node for one in todo for node in nodes_of(one, known)):
+            if node not in results.sound:
+                files.setdefault(node.split('::')[0], []).append(node)
+        list(pool.map(control, files.values()))
+        list(pool.map(breakage, in_turn(todo)))
+
+
 def main() -> int:
     """Try all breakages, or those whose group or words are named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('words', nargs='*', help='only breakages with this in group or text')
     parser.add_argument('--again', action='store_true', help='forget earlier results of these')
     parser.add_argument('--jobs', type=int, default=2, help='how many at a time')
+    parser.add_argument('--results', type=Path, default=KEPT,
+                        help='another file of results; the document is left as it is then')
+    parser.add_argument('--list', action='store_true', help='only say what was not seen to fail')
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
+    from tests.faults.elsewhere import FILES
     from tests.faults.mutants import MUTANTS
 
     chosen = [
         one for one in MUTANTS
         if not args.words or any(word in f'{one.group} {one.what}' for word in args.words)
     ]
-    faults = [f'{one.what}: {fault_of(one)}' for one in chosen if fault_of(one)]
-    if faults:
+    if faults := [f'{one.what}: {fault_of(one)}' for one in chosen if fault_of(one)]:
         print('these breakages do not fit the package any more:', *faults, sep='\n  ')
         return 1
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    for mutant in chosen if args.again else ():
-        kept.pop(key_of(mutant), None)
-    todo = in_turn([one for one in chosen if kept.get(key_of(one), [''])[0] != 'noticed'])
-    KEPT.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        free: SimpleQueue[Path] = SimpleQueue()
-        for count in range(args.jobs):
-            (Path(folder) / str(count)).mkdir()
-            free.put(shadow(Path(folder) / str(count)))
+    known, why = run_tests(ROOT, ['--collect-only', 'tests/faults', *FILES])
+    if not known:
+        print(f'the suite cannot be collected: {why}')
+        return 1
+    results = Results(args.results)
+    if args.again:
+        for one in chosen:
+            results.breakages.pop(key_of(one), None)
+            for node in nodes_of(one, known):
+                results.sound.pop(node, None)
+    todo = [one for one in chosen if results.of(one)['outcome'] != 'noticed']
 
-        def one(mutant: Any) -> None:
-            root = free.get()
-            try:
-                outcome, why = tried(mutant, root)
-            finally:
-                free.put(root)
-            print(f'{outcome}: {mutant.group}: {mutant.what} ({why[:120]})', flush=True)
-            kept[key_of(mutant)] = [outcome, str(dt.datetime.now(dt.timezone.utc).date())]
-            KEPT.write_text(json.dumps(kept, indent=1))
-            write(MUTANTS, kept)
+    def renew() -> None:
+        if args.results == KEPT:
+            write(MUTANTS, known, results)
 
-        with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(one, todo))
-    write(MUTANTS, kept)
-    good = sum(kept[key_of(one)][0] == 'noticed' for one in chosen)
-    print(f'{good} of {len(chosen)} breakages noticed')
-    return 0 if good == len(chosen) else 1
+    if not args.list:
+        prove(todo, known, results, args.jobs, renew)
+    renew()
+    good = sum(results.of(one)['outcome'] == 'noticed' for one in chosen)
+    missing = missing_of(MUTANTS, known, results)
+    print(f'{good} of {len(chosen)} breakages noticed; {len(missing)} cases not seen to fail')
+    if not args.words:
+        print(*missing, sep='\n')
+    return 0 if good == len(chosen) and (args.words or not missing) else 1
 
 
 if __name__ == '__main__':

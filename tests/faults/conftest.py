@@ -1,7 +1,9 @@
 """Fixtures of the fault suite: real processes, watched from outside."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -9,6 +11,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed here')
 pytest.importorskip('vision_msgs', reason='vision_msgs is not built here')
 pytest.importorskip('onnx', reason='onnx is not installed here')
 
+from tests.faults.shared import Shared
 from tests.faults.wire import Wire
 from tests.ros.conftest import bench, model, start_node  # noqa: F401 - fixtures
 from tests.ros.robot import Bench, NodeProcess
@@ -25,14 +28,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason='takes minutes: runs with `make faults`'))
 
 
-@pytest.fixture(scope='module')
-def wire(request: pytest.FixtureRequest, model: Path) -> Iterator[Wire]:  # noqa: F811
-    """
-    An active classifier process that all tests of a module share.
-
-    A module may set ``PARAMETERS`` (of the node) and ``KIND`` with ``GOOD``.
-    """
-    module = request.module
+@contextmanager
+def opened(module: ModuleType, model: Path) -> Iterator[Wire]:  # noqa: F811
+    """Run a classifier process, expect it to be well at the end and to stop with 0."""
     robot = Bench()
     parameters = {
         'model': model, 'autostart': True, 'lazy': False, 'diagnostics_period_s': 0.1,
@@ -52,3 +50,21 @@ def wire(request: pytest.FixtureRequest, model: Path) -> Iterator[Wire]:  # noqa
     finally:
         node.close()
         robot.close()
+
+
+@pytest.fixture(scope='module')
+def wires(request: pytest.FixtureRequest, model: Path) -> Iterator[Shared[Wire]]:  # noqa: F811
+    """Hold the process of a module."""
+    shared = Shared(lambda: opened(request.module, model))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def wire(request: pytest.FixtureRequest, wires: Shared[Wire]) -> Iterator[Wire]:
+    """
+    Lend an active classifier process that the tests of a module share.
+
+    A module may set ``PARAMETERS`` (of the node) and ``KIND`` with ``GOOD``.
+    """
+    yield from wires.lent(request)

@@ -7,6 +7,7 @@ only renews the rows of those whose tests all ran.
 """
 
 import datetime as dt
+import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def between(text: str, begin: str, end: str, new: str) -> str:
 class Table:
     """Collects outcomes and prints or writes them."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, tests: Path | None) -> None:
+        self.path, self.tests = path, tests
         self.cases: dict[str, list[Case]] = {}
         self.outcomes: dict[str, str] = {}
 
@@ -74,6 +75,14 @@ class Table:
             found.pop(case, None)
         return dict(sorted(found.items(), key=lambda one: GROUPS.index(one[0].group)))
 
+    def pytest_sessionfinish(self) -> None:
+        """Write for each test its cases and outcome, null if it did not run."""
+        if self.tests is not None:
+            self.tests.write_text(json.dumps({
+                nodeid: [self.outcomes.get(nodeid), [f'{one.group}: {one.name}' for one in cases]]
+                for nodeid, cases in self.cases.items()
+            }))
+
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         """Print the figures; write the table of a complete run."""
         results = self.results()
@@ -87,7 +96,7 @@ class Table:
         terminalreporter.section('fault suite')
         terminalreporter.line(text)
         whole = not config.option.keyword and len(self.outcomes) == len(self.cases)
-        if missing and whole:
+        if missing and whole and self.path is not None:
             terminalreporter.line('without a test: ' + ', '.join(missing))
         if self.path is not None and results:
             self.write(results, text if whole and not missing else '')
@@ -125,11 +134,13 @@ def _key(row: str) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that names the document."""
     parser.addoption('--faults-table', type=Path, help='document that gets the table of cases')
+    parser.addoption('--faults-json', type=Path, help='file that gets the outcome of each test')
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to collect, and to count what is published."""
-    config.pluginmanager.register(Table(config.getoption('faults_table')), 'faults-table')
+    table = Table(config.getoption('faults_table'), config.getoption('faults_json'))
+    config.pluginmanager.register(table, 'faults-table')
     try:
         from rclpy.publisher import Publisher
     except ImportError:

@@ -1,6 +1,8 @@
 """Pictures that show nothing known, through classifier and navigator processes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,15 @@ from sensor_msgs.msg import Image
 from tests.faults import faulty_classifier as faulty
 from tests.faults.chain import Chain
 from tests.faults.faults import fault
+from tests.faults.shared import Shared
 from tests.ros.robot import make_image
 
 SAME = 'empty results; limit and lock stay'
 
 
-@pytest.fixture(scope='module')
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    made = Chain(tmp_path_factory.mktemp('chain'))
+@contextmanager
+def opened(folder: Path) -> Iterator[Chain]:
+    made = Chain(folder)
     try:
         yield made
         made.wire.check()
@@ -25,6 +28,18 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         assert made.navigator.stop() == 0, made.navigator.log
     finally:
         made.close()
+
+
+@pytest.fixture(scope='module')
+def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared[Chain]]:
+    shared = Shared(lambda: opened(tmp_path_factory.mktemp('chain')))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def chain(request: pytest.FixtureRequest, chains: Shared[Chain]) -> Iterator[Chain]:
+    yield from chains.lent(request)
 
 
 def picture(pixels: Any) -> Image:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -13,6 +14,7 @@ from lifecycle_msgs.msg import Transition
 from onnx import external_data_helper
 
 from tests.faults.faults import fault
+from tests.faults.shared import Shared
 from tests.faults.wire import Wire
 from tests.models import colour_model
 from tests.ros.robot import Bench, NodeProcess
@@ -21,9 +23,9 @@ REFUSED = 'configure fails in one line that names it; no network is loaded'
 LOADED = 'a network is loaded'
 
 
-@pytest.fixture(scope='module')
-def idle() -> Iterator[Wire]:
-    """An unconfigured classifier process."""
+@contextmanager
+def opened() -> Iterator[Wire]:
+    """Run an unconfigured classifier process."""
     robot = Bench()
     node = NodeProcess(
         ['-p', 'lazy:=false', '-p', 'diagnostics_period_s:=0.1', '-p', 'backend:=cpu'], {},
@@ -38,6 +40,18 @@ def idle() -> Iterator[Wire]:
     finally:
         node.close()
         robot.close()
+
+
+@pytest.fixture(scope='module')
+def idles() -> Iterator[Shared[Wire]]:
+    shared = Shared(opened)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def idle(request: pytest.FixtureRequest, idles: Shared[Wire]) -> Iterator[Wire]:
+    yield from idles.lent(request)
 
 
 def onnx_of(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from vision_msgs.msg import Detection2D
 
 from alexnet_ros.ros.findings import OK, WARN
 from tests.faults.faults import fault
+from tests.faults.shared import Shared
 from tests.ros.navigator_bench import (
     END_OF_ALL,
     LIMIT_30,
@@ -81,8 +83,8 @@ class Road:
             assert 0.0 <= value <= CAP
 
 
-@pytest.fixture(scope='module')
-def drive() -> Iterator[Road]:
+@contextmanager
+def opened() -> Iterator[Road]:
     made = Road()
     try:
         yield made
@@ -91,6 +93,18 @@ def drive() -> Iterator[Road]:
     finally:
         made.node.close()
         made.bench.close()
+
+
+@pytest.fixture(scope='module')
+def roads() -> Iterator[Shared[Road]]:
+    shared = Shared(opened)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def drive(request: pytest.FixtureRequest, roads: Shared[Road]) -> Iterator[Road]:
+    yield from roads.lent(request)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 
 from tests.faults.faults import fault
+from tests.faults.shared import Shared
 from tests.faults.wire import Wire, set_parameter
 from tests.ros.navigator_bench import Ears
 from tests.ros.robot import Bench, NodeProcess
@@ -57,8 +59,8 @@ def test_live_parameter_changes_under_images(wire: Wire) -> None:
     wire.recovers()
 
 
-@pytest.fixture(scope='module')
-def navigator() -> Iterator[tuple[Bench, Ears, NodeProcess]]:
+@contextmanager
+def opened() -> Iterator[tuple[Bench, Ears, NodeProcess]]:
     robot = Bench()
     ears = Ears(robot)
     node = NodeProcess([], {}, 'alexnet_ros.ros.sign_navigator_node')
@@ -69,6 +71,20 @@ def navigator() -> Iterator[tuple[Bench, Ears, NodeProcess]]:
     finally:
         node.close()
         robot.close()
+
+
+@pytest.fixture(scope='module')
+def navigators() -> Iterator[Shared[tuple[Bench, Ears, NodeProcess]]]:
+    shared = Shared(opened)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def navigator(
+    request: pytest.FixtureRequest, navigators: Shared[tuple[Bench, Ears, NodeProcess]]
+) -> Iterator[tuple[Bench, Ears, NodeProcess]]:
+    yield from navigators.lent(request)
 
 
 @pytest.mark.parametrize(('name', 'value'), [
