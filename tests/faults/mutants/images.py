@@ -1,55 +1,115 @@
 """Breakages of decoding, checking and judging images."""
 
-from tests.faults.mutants.mutant import COMPRESSED, CONTENT, RAW, broken
+from tests.faults.mutants.mutant import COMPRESSED, CONTENT, RAW, broken, each
+
+REFUSED = f'{RAW}::test_malformed_image_is_refused'
+EXACT = f'{RAW}::test_unusual_layout_is_decoded_exactly'
+DAMAGED = f'{COMPRESSED}::test_damaged_picture_is_refused'
 
 IMAGES = [
     broken(
         'raw image', 'the data length is not checked', 'codec/raw.py',
         'if len(data) < step * rows:', 'if False:',
-        f'{RAW}::test_malformed_image_is_refused[short data]'),
+        *each(REFUSED, 'short data', 'one byte short', 'empty data')),
+    broken(
+        'raw image', 'the chroma rows of NV12 are forgotten', 'codec/raw.py',
+        "'nv12': _Encoding(1, cv2.COLOR_YUV2RGB_NV12, even='wh', planes=3)",
+        "'nv12': _Encoding(1, cv2.COLOR_YUV2RGB_NV12, even='wh')",
+        *each(REFUSED, 'NV12 without its chroma'), *each(EXACT, 'nv12')),
     broken(
         'raw image', 'the step is not checked', 'codec/raw.py', 'if step < row:', 'if False:',
-        f'{RAW}::test_malformed_image_is_refused[step below one row]'),
+        *each(REFUSED, 'step below one row', 'step 0')),
     broken(
-        'raw image', 'rows are taken to have no padding', 'codec/raw.py',
-        'strides = (step, 1) if kind.channels == 1 else (step, kind.channels, 1)',
-        'strides = (row, 1) if kind.channels == 1 else (row, kind.channels, 1)',
-        f'{RAW}::test_unusual_layout_is_decoded_exactly[padded step]'),
-    broken(
-        'raw image', 'byte order is ignored', 'codec/raw.py',
-        "order = '>u2' if message.is_bigendian else '<u2'", "order = '<u2'",
-        f'{RAW}::test_unusual_layout_is_decoded_exactly[big-endian mono16]'),
+        'raw image', 'a size of 0 is taken', 'codec/limits.py', 'if wide < 1 or high < 1:',
+        'if False:', *each(REFUSED, 'zero width', 'zero height'),
+        *each(DAMAGED, 'JPEG of height 0')),
     broken(
         'raw image', 'the size is not limited', 'codec/limits.py',
         'if wide > MAX_SIDE or high > MAX_SIDE or wide * high > max_pixels:', 'if False:',
-        f'{RAW}::test_malformed_image_is_refused[2^32-1 by 2^32-1]'),
+        *each(REFUSED, '2^32-1 by 2^32-1', '1 by 2^32-1')),
+    broken(
+        'raw image', 'an unknown encoding is taken for RGB', 'codec/raw.py',
+        "    raise ImageFormatError(\n        'unknown_encoding'",
+        "    if True:\n        return _TABLE['rgb8']\n"
+        "    raise ImageFormatError(\n        'unknown_encoding'",
+        *each(REFUSED, 'unknown encoding', 'no encoding')),
     broken(
         'raw image', 'a depth image is taken for grey', 'codec/raw.py',
         '    if is_depth(name):\n        raise', "    if is_depth(name):\n"
         "        return _TABLE['mono16']\n        raise",
-        f'{RAW}::test_malformed_image_is_refused[depth 16UC1]'),
+        *each(REFUSED, 'depth 16UC1', 'depth 32FC1')),
     broken(
-        'raw image', 'Bayer red and blue are swapped', 'codec/raw.py',
-        "'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerBG2RGB", "'bayer_rggb8': "
-        "_Encoding(1, cv2.COLOR_BayerRG2RGB",
-        f'{RAW}::test_unusual_layout_is_decoded_exactly[bayer_rggb8]'),
+        'raw image', 'odd sides are taken', 'codec/raw.py',
+        'if side in kind.even and length % 2:', 'if False:',
+        *each(REFUSED, 'Bayer of odd width', 'YUV of odd width')),
+    broken(
+        'raw image', 'rows are taken to have no padding', 'codec/raw.py',
+        'strides = (step, 1) if kind.channels == 1 else (step, kind.channels, 1)',
+        'strides = (row, 1) if kind.channels == 1 else (row, kind.channels, 1)',
+        *each(EXACT, 'padded step', 'bgra8 padded')),
+    broken(
+        'raw image', 'BGR is taken for RGB', 'codec/raw.py',
+        "'bgr8': _Encoding(3, cv2.COLOR_BGR2RGB)", "'bgr8': _Encoding(3, None)",
+        *each(EXACT, 'bgr8')),
+    broken(
+        'raw image', 'the bytes of mono16 are always little-endian', 'codec/raw.py',
+        "order = '>u2' if message.is_bigendian else '<u2'", "order = '<u2'",
+        *each(EXACT, 'big-endian mono16')),
+    broken(
+        'raw image', 'the bytes of mono16 are always big-endian', 'codec/raw.py',
+        "order = '>u2' if message.is_bigendian else '<u2'", "order = '>u2'",
+        *each(EXACT, 'little-endian mono16')),
+    broken(
+        'raw image', "OpenCV's names of Bayer patterns are taken at their word", 'codec/raw.py',
+        """    'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerBG2RGB, even='wh'),
+    'bayer_bggr8': _Encoding(1, cv2.COLOR_BayerRG2RGB, even='wh'),
+    'bayer_gbrg8': _Encoding(1, cv2.COLOR_BayerGR2RGB, even='wh'),
+    'bayer_grbg8': _Encoding(1, cv2.COLOR_BayerGB2RGB, even='wh'),
+""",
+        """    'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerRG2RGB, even='wh'),
+    'bayer_bggr8': _Encoding(1, cv2.COLOR_BayerBG2RGB, even='wh'),
+    'bayer_gbrg8': _Encoding(1, cv2.COLOR_BayerGB2RGB, even='wh'),
+    'bayer_grbg8': _Encoding(1, cv2.COLOR_BayerGR2RGB, even='wh'),
+""",
+        *each(EXACT, 'bayer_rggb8', 'bayer_bggr8', 'bayer_gbrg8', 'bayer_grbg8')),
+    broken(
+        'raw image', 'packed YUV is read in the wrong order', 'codec/raw.py',
+        "_UYVY = _Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even='w')\n"
+        "_YUYV = _Encoding(2, cv2.COLOR_YUV2RGB_YUY2, even='w')",
+        "_UYVY = _Encoding(2, cv2.COLOR_YUV2RGB_YUY2, even='w')\n"
+        "_YUYV = _Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even='w')",
+        *each(EXACT, 'uyvy', 'yuv422_yuy2')),
     broken(
         'compressed', 'the header is not checked before decoding', 'codec/compressed.py',
         'checked_size(header.width, header.height, max_pixels)', 'pass',
+        *each(DAMAGED, 'JPEG that claims 65500 x 65500'),
         f'{COMPRESSED}::test_png_bomb_is_refused_and_takes_no_memory'),
     broken(
         'compressed', 'the end of a JPEG is not looked for', 'codec/headers.py',
         'if not _ends(data, at):', 'if False:',
-        f'{COMPRESSED}::test_damaged_picture_is_refused[half a JPEG after a good one]'),
+        *each(DAMAGED, 'half a JPEG after a good one', 'JPEG without its last byte')),
+    broken(
+        'compressed', "the end of a JPEG's header is not looked for", 'codec/headers.py',
+        'if at + 4 > len(data):', 'if False:', *each(DAMAGED, 'random behind a JPEG start')),
+    broken(
+        'compressed', 'the end of a PNG is not asked for', 'codec/headers.py',
+        'raise _truncated("PNG\'s end (IEND)")', 'break', *each(DAMAGED, 'half a PNG')),
     broken(
         'compressed', 'the format is not compared with the data', 'codec/compressed.py',
-        'if kind != wanted:', 'if False:',
-        f'{COMPRESSED}::test_damaged_picture_is_refused[format says png]'),
+        'if kind != wanted:', 'if False:', *each(DAMAGED, 'format says png', 'random')),
     broken(
-        'compressed', 'an error of OpenCV is let through', 'ros/pipeline.py',
+        'compressed', 'an unknown format is taken for JPEG', 'codec/compressed.py',
+        'if len(kinds) != 1:', "if not kinds:\n        return 'jpeg'\n    if len(kinds) != 1:",
+        *each(DAMAGED, 'format of another codec', 'no format')),
+    broken(
+        'compressed', 'distances are taken for colours', 'codec/compressed.py',
+        "if 'compresseddepth' in words or is_depth(encoding):", 'if False:',
+        *each(DAMAGED, 'compressed depth')),
+    broken(
+        'compressed', 'a refusal is taken for an unforeseen error', 'ros/pipeline.py',
         'except ImageFormatError as error:\n            self._reject',
         'except ZeroDivisionError as error:\n            self._reject',
-        f'{COMPRESSED}::test_damaged_picture_is_refused[empty]'),
+        *each(DAMAGED, 'empty'), f'{COMPRESSED}::test_flipped_bits_are_survived'),
     broken(
         'compressed', 'pixels of an earlier picture come again', 'codec/compressed.py',
         "raise ImageFormatError('undecodable', f'damaged {kind} data')",
@@ -60,9 +120,9 @@ IMAGES = [
     broken(
         'content', 'logits are not checked', 'postprocess.py',
         'if not np.isfinite(logits).all():', 'if False:',
-        f'{CONTENT}::test_logits_that_are_not_finite_are_an_error[NaN]'),
+        f'{CONTENT}::test_logits_that_are_not_finite_are_an_error'),
     broken(
         'content', 'unknown results are published', 'postprocess.py',
         'unknown |= best[:, 0] < least', 'pass',
-        f'{CONTENT}::test_what_is_unknown_changes_nothing[black]'),
+        f'{CONTENT}::test_what_is_unknown_changes_nothing'),
 ]  # fmt: skip
