@@ -10,7 +10,7 @@ from alexnet_ros.errors import EngineFatalError, EngineRunError, EngineUnavailab
 
 runtime = pytest.importorskip('cuda.bindings.runtime', reason='cuda-python is not installed')
 
-from tests.fake_nvidia import FakeCuda  # noqa: E402
+from tests.fake_cuda import FakeCuda  # noqa: E402
 
 
 def has_gpu() -> bool:

@@ -1,4 +1,4 @@
-"""The stand-in for NVIDIA's runtime has the real bindings' names and arguments."""
+"""The stand-ins for CUDA and TensorRT have the real bindings' names and arguments."""
 
 import inspect
 import re
@@ -11,15 +11,15 @@ trt = pytest.importorskip(
 )
 
 from alexnet_ros.engine import cuda, trt_contexts, trt_session  # noqa: E402
-from tests import fake_nvidia  # noqa: E402
+from tests import fake_cuda, fake_tensorrt  # noqa: E402
 
-CUDA_CALLS = [name for name in vars(fake_nvidia.FakeCuda) if name.startswith('cuda')]
+CUDA_CALLS = [name for name in vars(fake_cuda.FakeCuda) if name.startswith('cuda')]
 REAL_CLASSES = {  # stand-in: the class of the real bindings
-    fake_nvidia.FakeRuntime: 'Runtime',
-    fake_nvidia.FakeEngine: 'ICudaEngine',
-    fake_nvidia.FakeRuntimeConfig: 'IRuntimeConfig',
-    fake_nvidia.FakeRuntimeCache: 'IRuntimeCache',
-    fake_nvidia.FakeContext: 'IExecutionContext',
+    fake_tensorrt.FakeRuntime: 'Runtime',
+    fake_tensorrt.FakeEngine: 'ICudaEngine',
+    fake_tensorrt.FakeRuntimeConfig: 'IRuntimeConfig',
+    fake_tensorrt.FakeRuntimeCache: 'IRuntimeCache',
+    fake_tensorrt.FakeContext: 'IExecutionContext',
 }
 METHODS = [
     (fake, name)
@@ -42,7 +42,7 @@ def parameters(function: object) -> list[str]:
 @pytest.mark.parametrize('name', CUDA_CALLS)
 def test_cuda_call_has_the_arguments_of_cuda_python(name: str) -> None:
     real = getattr(real_cuda, name)
-    assert parameters(getattr(fake_nvidia.FakeCuda, name)) == parameters(real)
+    assert parameters(getattr(fake_cuda.FakeCuda, name)) == parameters(real)
 
 
 @pytest.mark.parametrize(('fake', 'name'), METHODS)

@@ -2,7 +2,7 @@
 The TensorRT engine from package to results, without a GPU.
 
 Building, key, cache and refusal are real; loading and running go to the
-stand-in of :mod:`tests.fake_nvidia`, whose numbers come from ONNX Runtime.
+stand-in of :mod:`tests.fake_tensorrt`, whose numbers come from ONNX Runtime.
 """
 
 import dataclasses
@@ -30,7 +30,8 @@ from alexnet_ros.errors import (
 )
 from alexnet_ros.model_package import ModelPackage
 from tests.engine_contract import EngineContract, images, package_fixture
-from tests.fake_nvidia import FakeCuda, FakeTensorRt
+from tests.fake_cuda import FakeCuda
+from tests.fake_tensorrt import FakeTensorRt
 from tests.models import reference_logits, tiny_package
 
 __all__ = ['package_fixture']
