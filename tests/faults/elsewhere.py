@@ -15,6 +15,7 @@ PLAN = 'tests/unit/engine/test_trt_plan.py'
 CACHE = 'tests/unit/engine/test_cache.py'
 TRT = 'tests/unit/engine/test_trt_engine.py'
 PACKAGE = 'tests/unit/test_model_package.py'
+SCAN = 'tests/unit/test_onnx_scan.py'
 BAGS = 'tests/unit/replay/test_bags.py'
 CODEC = 'tests/unit/codec'
 
@@ -143,7 +144,7 @@ _ROWS = [
      'taken or refused by name', PACKAGE,
      'test_any_value_in_any_field_is_taken_or_refused_by_name'),
     ('fuzzing', 'ONNX scan (hypothesis)', 'altered networks, any bytes', 'scanned or refused',
-     PACKAGE, 'test_altered_models_are_scanned_or_refused'),
+     SCAN, 'test_altered_models_are_scanned_or_refused'),
     ('fuzzing', 'navigator state machine (hypothesis)', 'any order of anything',
      'limits in (0, cap], 0.0 only on release, nothing from stale data',
      'tests/unit/navigation/test_properties.py', ''),
