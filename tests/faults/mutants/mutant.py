@@ -14,6 +14,9 @@ NAVIGATION = 'tests/faults/test_navigation.py'
 SECURITY = 'tests/faults/test_security.py'
 FUZZ = 'tests/faults/test_fuzz.py'
 SOAK = 'tests/faults/test_soak.py'
+CLASSIFIER = 'tests/ros/test_classifier_faults.py'
+CLASSIFIER_PROCESS = 'tests/ros/test_classifier_process.py'
+TWO_CAMERAS = 'tests/ros/test_classifier_cameras.py'
 
 
 class Mutant(NamedTuple):

@@ -1,6 +1,6 @@
-"""Breakages of clocks, queues and parameters."""
+"""Breakages of clocks and parameters."""
 
-from tests.faults.mutants.mutant import NAVIGATION, PARAMETERS, STREAM, broken
+from tests.faults.mutants.mutant import NAVIGATION, PARAMETERS, broken
 
 STREAMS = [
     broken(
@@ -23,27 +23,6 @@ STREAMS = [
         'return (now.steady_ns - self._alive_ns) / 1e9',
         'return (now.ros_ns and now.steady_ns - self._alive_ns) / 1e12',
         'tests/ros/test_navigator_faults.py::test_paused_bag_is_stale_on_the_steady_clock'),
-    broken(
-        'stream', 'silence is not judged', 'ros/diagnostics.py',
-        'if silent_s >= settings.error_after_s:', 'if False:',
-        f'{STREAM}::test_silence_is_stale_then_an_error_then_over'),
-    broken(
-        'stream', 'the first image in the slot stays', 'ros/mailbox.py',
-        '            self._slots[arrival.camera] = arrival\n',
-        '            self._slots.setdefault(arrival.camera, arrival)\n',
-        'tests/ros/test_classifier_faults.py::test_under_overload_the_newest_frame_is_next'),
-    broken(
-        'stream', 'every image is kept', 'ros/mailbox.py', '        self._closed = False\n',
-        '        self._closed = False\n        self._kept: list[Arrival] = []\n'
-        '        self._put, self.put = self.put, lambda one: '
-        '(self._kept.append(bytes(one.message.data)), self._put(one))[1]\n',
-        f'{STREAM}::test_burst_is_dropped_but_for_the_newest'),
-    broken(
-        'stream', 'an unforeseen error ends the worker', 'ros/worker.py',
-        '            except Exception as error:\n                self._on_error(error)\n'
-        '            finally:',
-        '            finally:',
-        f'{STREAM}::test_run_that_fails_costs_its_image_only[unforeseen]'),
     broken(
         'parameters', 'what needs a reload is taken while active', 'ros/parameters.py',
         'if reload and self._active():', 'if False:',
