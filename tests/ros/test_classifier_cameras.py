@@ -113,6 +113,7 @@ def test_a_broken_frame_of_one_camera_is_its_own_trouble(cameras: Cameras) -> No
     broken = cameras.bench.image()
     broken.step = 1
     before = len(cameras.results['left'])
+    front = len(cameras.results['front'])
 
     def counted() -> bool:
         cameras.publishers['left'].publish(broken)
@@ -120,6 +121,8 @@ def test_a_broken_frame_of_one_camera_is_its_own_trouble(cameras: Cameras) -> No
         return sum(cameras.node._ports['left'].stats.rejected.values()) >= 3
 
     cameras.bench.until('the broken ones are counted', counted)
+    cameras.bench.until(
+        'the other one is answered', lambda: len(cameras.results['front']) > front)
     assert len(cameras.results['left']) == before
     assert not cameras.node._ports['front'].stats.rejected
     cameras.answered(*CAMERAS)

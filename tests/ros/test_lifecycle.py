@@ -91,6 +91,7 @@ def test_an_unforeseen_error_in_configure_is_logged_with_its_traceback(
     node.failures['configure'] = KeyError('surprise')
     assert node.trigger_configure() == ERROR
     assert node.state == 'unconfigured'
+    assert node.output is None
     log = capfd.readouterr().err
     assert 'Traceback' in log
     assert 'surprise' in log
