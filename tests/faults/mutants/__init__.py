@@ -11,10 +11,11 @@ from tests.faults.mutants.images import IMAGES
 from tests.faults.mutants.models import MODELS
 from tests.faults.mutants.mutant import Mutant
 from tests.faults.mutants.packages import PACKAGES
+from tests.faults.mutants.processes import PROCESSES
 from tests.faults.mutants.queues import QUEUES
 from tests.faults.mutants.streams import STREAMS
 from tests.faults.mutants.supervision import SUPERVISION
 
-MUTANTS = [*IMAGES, *STREAMS, *QUEUES, *PACKAGES, *MODELS, *SUPERVISION, *DRIVING]
+MUTANTS = [*IMAGES, *STREAMS, *QUEUES, *PACKAGES, *MODELS, *SUPERVISION, *PROCESSES, *DRIVING]
 
 __all__ = ['MUTANTS', 'Mutant']

@@ -17,6 +17,7 @@ SOAK = 'tests/faults/test_soak.py'
 CLASSIFIER = 'tests/ros/test_classifier_faults.py'
 CLASSIFIER_PROCESS = 'tests/ros/test_classifier_process.py'
 TWO_CAMERAS = 'tests/ros/test_classifier_cameras.py'
+TRANSITIONS = 'tests/ros/test_lifecycle.py'
 
 
 class Mutant(NamedTuple):

@@ -1,0 +1,83 @@
+"""Breakages of processes: how they end, what they leave, and the GPU that fails under them."""
+
+from tests.faults.mutants.mutant import CLASSIFIER_PROCESS, PROCESS, broken, each
+
+NAVIGATOR_PROCESS = 'tests/ros/test_navigator_process.py'
+TENSORRT = 'tests/unit/engine/test_trt_engine.py'
+
+PROCESSES = [
+    broken(
+        'process', 'a signal is bounded, but not obeyed', 'ros/process.py',
+        '        stop.set()\n        for node in nodes:', '        for node in nodes:',
+        f'{CLASSIFIER_PROCESS}::test_a_signal_ends_it_with_0_after_on_shutdown'),
+    broken(
+        'process', 'the end does not pass through on_shutdown', 'ros/lifecycle.py',
+        '            self.trigger_shutdown()\n', '            pass\n',
+        *each(f'{CLASSIFIER_PROCESS}::test_a_signal_ends_it_with_0_after_on_shutdown', '2-2')),
+    broken(
+        'process', 'a thread that hangs at the end is an error', 'ros/process.py',
+        'os._exit(code)  # it hangs', 'os._exit(1)  # it hangs',
+        f'{CLASSIFIER_PROCESS}::test_a_signal_while_the_model_loads_ends_it_with_0',
+        f'{PROCESS}::test_signal_while_inference_hangs_ends_with_zero'),
+    broken(
+        'process', 'only SIGINT is handled', 'ros/process.py',
+        'for number in (signal.SIGINT, signal.SIGTERM):', 'for number in (signal.SIGINT,):',
+        f'{PROCESS}::test_slow_configure_leaves_the_navigator_alone',
+        *each(f'{PROCESS}::test_signal_while_inference_hangs_ends_with_zero', 'SIGTERM')),
+    broken(
+        'process', 'a node that is finalized cannot be ended', 'ros/lifecycle.py',
+        '        except Exception:\n            # finalized already',
+        '        except ZeroDivisionError:\n            # finalized already',
+        f'{PROCESS}::test_signal_in_finalized_ends_with_zero'),
+    broken(
+        'process', 'the last word is what was said before', 'ros/sign_navigator_node.py',
+        'self._lock_out.publish(Bool(data=True))',
+        'self._lock_out.publish(Bool(data=self._command.stop_lock))',
+        f'{NAVIGATOR_PROCESS}::test_signal_ends_it_with_zero_and_the_last_word_is_locked'),
+    broken(
+        'process', 'the lock is said only when it changes', 'ros/sign_navigator_node.py',
+        '        self._do(self.navigator.step(now), now)\n'
+        '        self._lock_out.publish(Bool(data=self._command.stop_lock))\n',
+        '        self._do(self.navigator.step(now), now)\n',
+        f'{PROCESS}::test_slow_configure_leaves_the_navigator_alone'),
+    broken(
+        'process', 'a lock file stays after a kill', 'ros/classifier_node.py',
+        '        settings = self.settings\n        self._settings.reload_needed.clear()\n',
+        '        settings = self.settings\n        import atexit, pathlib\n'
+        "        lock = pathlib.Path(settings.model, '.lock')\n"
+        '        lock.touch(exist_ok=False)\n        atexit.register(lock.unlink)\n'
+        '        self._settings.reload_needed.clear()\n',
+        f'{CLASSIFIER_PROCESS}::test_a_kill_leaves_nothing_that_disturbs_the_next_one'),
+    broken(
+        'process', 'limits end when the input is stale', 'navigation/machine.py',
+        "        then = 'stopping' if", "        self._sources.drop('frame')\n"
+        "        then = 'stopping' if",
+        f'{PROCESS}::test_killed_classifier_leaves_navigation_safe'),
+    broken(
+        'process', 'the launch file forgets to respawn', 'launch/navigator.launch.py',
+        "        respawn=truth('use_respawn', given['use_respawn']),\n", '',
+        f'{PROCESS}::test_launch_files_can_respawn',
+        f'{PROCESS}::test_launch_respawns_a_killed_node'),
+    broken(
+        'GPU', 'memory that runs out is not tried with less', 'engine/trt_runtime.py',
+        'if step == 1 or step < self.info.max_batch:', 'if True:',
+        f'{TENSORRT}::test_memory_lost_while_running_is_retried_smaller'),
+    broken(
+        'GPU', 'no context is taken for one', 'engine/trt_contexts.py',
+        '        if context is not None:\n            return context\n',
+        '        if context is not False:\n            return context\n',
+        f'{TENSORRT}::test_no_context_for_a_batch_is_out_of_memory'),
+    broken(
+        'GPU', 'an illegal address is one more error', 'engine/cuda.py',
+        " 'cudaErrorIllegalAddress',", '',
+        f'{TENSORRT}::test_sticky_error_is_fatal_and_stays_so'),
+    broken(
+        'GPU', 'a lost device is forgotten', 'engine/trt_runtime.py',
+        '            self._fatal = str(error)\n', '            self._fatal = str()\n',
+        f'{TENSORRT}::test_sticky_error_is_fatal_and_stays_so'),
+    broken(
+        'GPU', 'a hung GPU is one more failed run', 'engine/trt_runtime.py',
+        'raise EngineFatalError(self._fatal) from None',
+        'raise EngineRunError(self._fatal) from None',
+        f'{TENSORRT}::test_hung_gpu_is_fatal_instead_of_waiting_for_ever'),
+]  # fmt: skip
