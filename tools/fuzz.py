@@ -5,25 +5,38 @@ Four targets: compressed images, raw images, ``model.yaml`` with its labels,
 and the scan of an ONNX file. A deliberate refusal is a good answer; anything
 else that is raised, a hang of 10 s or memory over 2 GiB is a finding, kept in
 ``build/fuzz/TARGET`` to be replayed with ``tools/fuzz.py --replay FILE`` and to
-become a test.
+become a test. The corpus of each target stays in ``build/fuzz/TARGET/corpus``, so
+the next run begins where this one ended.
 """
 
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import io
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 OUTPUT = Path('build/fuzz')
+LATE_S = 120  # a target that runs on for so long after its time is ended
+LOOK_S = 0.5
+# What libFuzzer says of itself: `#70057 DONE   cov: 46 ft: 236 corp: 75/2688b lim: ...`.
+STATUS = re.compile(r'#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)(?: corp: (\d+)/(\w+))?')
+UNITS = re.compile(r'number_of_executed_units:\s*(\d+)')
 TARGETS = ('compressed', 'raw', 'model_yaml', 'onnx')
 ENCODINGS = (
     'rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'mono16', 'bayer_rggb8', 'bayer_bggr8',
@@ -94,7 +107,6 @@ def seeds(target: str) -> list[bytes]:
         return [b'\0' + jpeg, b'\4' + jpeg, b'\2' + progressive, b'\1' + png, b'\3' + png]
     if target == 'raw':
         return [bytes([32, 24, kind, 128, 0, 0, 8, 2, 1]) + image.tobytes() for kind in range(16)]
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.models import tiny_package
 
     with tempfile.TemporaryDirectory() as folder:
@@ -105,12 +117,48 @@ def seeds(target: str) -> list[bytes]:
     return [text + b'\0' + labels] if target == 'model_yaml' else [model[:4000], model[-2000:]]
 
 
-def run_target(target: str, seconds: int) -> int:
+@dataclass
+class Outcome:
     """
-    Fuzz one target in a process of its own.
+    What libFuzzer says of one target, kept up to date while it runs.
 
-    :returns: how many inputs were tried; a negative number after a finding.
+    :param inputs: how many were tried.
+    :param coverage: branches reached, ``cov`` of libFuzzer.
+    :param features: ways of reaching them, its ``ft``.
+    :param corpus: inputs kept, each for something that no other reaches.
+    :param corpus_size: of all of them, as libFuzzer writes it.
+    :param tail: its last lines.
     """
+
+    inputs: int = 0
+    coverage: int = 0
+    features: int = 0
+    corpus: int = 0
+    corpus_size: str = '0b'
+    finding: bool = False
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=30))
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take libFuzzer's lines as they come."""
+        for line in lines:
+            self.tail.append(line.rstrip())
+            if found := STATUS.match(line):
+                self.inputs, self.coverage, self.features = map(int, found.group(1, 2, 3))
+                if found.group(4):
+                    self.corpus, self.corpus_size = int(found.group(4)), found.group(5)
+            elif found := UNITS.search(line):
+                self.inputs = int(found.group(1))
+
+    def __str__(self) -> str:
+        """Return the counts in one line."""
+        return (f'{self.inputs} inputs, coverage {self.coverage}, features {self.features}, '
+                f'corpus of {self.corpus} inputs in {self.corpus_size}')
+
+
+def run_target(target: str, seconds: int) -> Outcome:
+    """Fuzz one target in a process of its own, showing how far it is."""
+    from tools.progress import Progress
+
     corpus, found = OUTPUT / target / 'corpus', OUTPUT / target
     corpus.mkdir(parents=True, exist_ok=True)
     for index, seed in enumerate(seeds(target)):
@@ -120,15 +168,26 @@ def run_target(target: str, seconds: int) -> int:
         f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048', '-max_len=16384',
         '-print_final_stats=1', '-verbosity=1',
     ]
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=seconds + 120, check=False
-    )
-    tried = re.search(r'number_of_executed_units:\s*(\d+)', done.stderr)
-    count = int(tried.group(1)) if tried else 0
-    if done.returncode:
-        print(done.stderr[-1500:], file=sys.stderr)
-        return -max(1, count)
-    return count
+    outcome = Outcome()
+    with (
+        subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                         errors='replace') as process,
+        Progress(target, seconds) as progress,
+    ):  # fmt: skip
+        reader = threading.Thread(target=outcome.read, args=(process.stderr,))
+        reader.start()
+        end_s = time.monotonic() + seconds + LATE_S
+        try:
+            while (code := process.poll()) is None and time.monotonic() < end_s:
+                progress.show(str(outcome))
+                time.sleep(LOOK_S)
+        finally:
+            process.kill()
+            reader.join()
+    if code is None:
+        outcome.tail.append(f'{target} did not end {LATE_S} s after its time')
+    outcome.finding = code != 0
+    return outcome
 
 
 def child(target: str, arguments: list[str]) -> None:
@@ -166,11 +225,18 @@ def main() -> int:
         guarded(globals()[targets[0]])(args.replay.read_bytes())
         print(f'{args.replay}: no finding')
         return 0
+    if importlib.util.find_spec('atheris') is None:
+        print('atheris is not installed; it has wheels for Linux on x86-64 only '
+              '(tools/requirements/fuzz.txt)', file=sys.stderr)  # fmt: skip
+        return 1
     findings = 0
     for target in targets:
-        count = run_target(target, max(1, args.seconds // len(targets)))
-        findings += count < 0
-        print(f'{target}: {abs(count)} inputs, {"a FINDING" if count < 0 else "no finding"}')
+        outcome = run_target(target, max(1, args.seconds // len(targets)))
+        findings += outcome.finding
+        if outcome.finding:
+            print('\n'.join(outcome.tail), file=sys.stderr)
+        print(f'{target}: {outcome}, {"a FINDING" if outcome.finding else "no finding"}',
+              flush=True)  # fmt: skip
     return 1 if findings else 0
 
 

@@ -227,6 +227,14 @@ class Soak:
             self.left = None
         self.counts['cameras'] += 1
 
+    def standing(self, answers: list[float]) -> str:
+        """Return how it stands: what was done, memory of each process, the last answer."""
+        done = ', '.join(f'{count} {name}' for name, count in self.counts.items())
+        memory = '/'.join(
+            f'{one.values["memory (MiB)"][-1]:.0f}' for one in self.watched if one.values)
+        last = next((f'{ms:.0f} ms' for ms in answers[-1:] if ms == ms), 'none')  # noqa: PLR0124
+        return f'{done}, memory {memory or "?"} MiB, last answer {last}'
+
     def close(self) -> None:
         """End everything."""
         for one in self.watched:
@@ -242,6 +250,8 @@ def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
     """
     from lifecycle_msgs.srv import GetState
 
+    from tools.progress import Progress
+
     for name in ('raw', 'packed'):
         soak.bench.until(f'{name} is active', lambda name=name: soak.bench.call(
             GetState, f'{name}/get_state').current_state.label == 'active')
@@ -254,28 +264,30 @@ def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
     }  # fmt: skip
     neighbour: subprocess.Popen[bytes] | None = None
     answers: list[float] = []
-    while (now_s := time.monotonic()) < start_s + length_s:
-        soak.turn()
-        due = [name for name, at_s in next_s.items() if now_s >= at_s]
-        for name in due:
-            next_s[name] += every_s[name]
-        if 'cycle' in due:
-            soak.cycle('raw' if soak.counts['cycles'] % 2 else 'packed')
-        if 'parameter' in due:
-            soak.parameter()
-        if 'camera' in due:
-            soak.swap_camera()
-        if 'neighbour' in due:
-            if neighbour is not None:
-                neighbour.wait()
-            eat = f'import time; held = b"x" * ({NEIGHBOUR_MIB} << 20); time.sleep(5)'
-            neighbour = subprocess.Popen([sys.executable, '-c', eat])
-        if 'sample' in due:
-            answers.append(soak.answer_ms())
-            for one in soak.watched:
-                if not one.node.alive():
-                    raise RuntimeError(f'{one.name} ended:\n{one.node.log[-2000:]}')
-                one.sample(time.monotonic())
+    with Progress('soak', length_s) as progress:
+        while (now_s := time.monotonic()) < start_s + length_s:
+            soak.turn()
+            progress.show(soak.standing(answers))
+            due = [name for name, at_s in next_s.items() if now_s >= at_s]
+            for name in due:
+                next_s[name] += every_s[name]
+            if 'cycle' in due:
+                soak.cycle('raw' if soak.counts['cycles'] % 2 else 'packed')
+            if 'parameter' in due:
+                soak.parameter()
+            if 'camera' in due:
+                soak.swap_camera()
+            if 'neighbour' in due:
+                if neighbour is not None:
+                    neighbour.wait()
+                eat = f'import time; held = b"x" * ({NEIGHBOUR_MIB} << 20); time.sleep(5)'
+                neighbour = subprocess.Popen([sys.executable, '-c', eat])
+            if 'sample' in due:
+                answers.append(soak.answer_ms())
+                for one in soak.watched:
+                    if not one.node.alive():
+                        raise RuntimeError(f'{one.name} ended:\n{one.node.log[-2000:]}')
+                    one.sample(time.monotonic())
     if neighbour is not None:
         neighbour.wait()
     return answers
