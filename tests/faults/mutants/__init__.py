@@ -7,6 +7,7 @@ package is an error, so that these lists cannot rot.
 """
 
 from tests.faults.mutants.driving import DRIVING
+from tests.faults.mutants.hostile import HOSTILE
 from tests.faults.mutants.images import IMAGES
 from tests.faults.mutants.models import MODELS
 from tests.faults.mutants.mutant import Mutant
@@ -16,6 +17,8 @@ from tests.faults.mutants.queues import QUEUES
 from tests.faults.mutants.streams import STREAMS
 from tests.faults.mutants.supervision import SUPERVISION
 
-MUTANTS = [*IMAGES, *STREAMS, *QUEUES, *PACKAGES, *MODELS, *SUPERVISION, *PROCESSES, *DRIVING]
+MUTANTS = [
+    *IMAGES, *STREAMS, *QUEUES, *PACKAGES, *MODELS, *SUPERVISION, *PROCESSES, *DRIVING, *HOSTILE,
+]  # fmt: skip
 
 __all__ = ['MUTANTS', 'Mutant']
