@@ -22,6 +22,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.ros.lifecycle import ManagedNode
+from alexnet_ros.ros.shared_memory import remove_orphans
 
 SPIN_S = 0.1  # how long a signal may wait for the spin loop
 EXIT_BOUND_S = 1.7  # after this a clean end is given up
@@ -95,6 +96,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    orphans, orphan_bytes = remove_orphans()
     try:
         rclpy.init(
             args=None if args is None else list(args),
@@ -114,6 +116,11 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         package_log.setLevel(logging.INFO)
         package_log.addHandler(RosLogHandler(node.get_logger()))
         nodes.append(node)
+        if orphans:
+            node.get_logger().info(
+                f'shared memory of killed processes removed: {orphans} segments, '
+                f'{orphan_bytes / 2**20:.0f} MiB'
+            )
         executor = make_executor(getattr(node, 'executor_choice', 'auto'))
         executor.add_node(node)
         code = _spin(executor, node, stop)
@@ -168,9 +175,10 @@ def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:
 def _close(nodes: list[ManagedNode], executor: Executor | None) -> None:
     for node in nodes:
         node.finalize()
-        node.destroy_node()
-    if executor is not None:
+    if executor is not None:  # before the nodes: it holds their services
         executor.shutdown()
+    for node in nodes:
+        node.destroy_node()
     rclpy.try_shutdown()
 
 

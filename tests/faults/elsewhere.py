@@ -8,6 +8,7 @@ PROCESS = 'tests/ros/test_classifier_process.py'
 CAMERAS = 'tests/ros/test_classifier_cameras.py'
 LIFECYCLE = 'tests/ros/test_lifecycle.py'
 BOND = 'tests/ros/test_classifier_bond.py'
+MEMORY = 'tests/ros/test_shared_memory.py'
 NAVIGATOR = 'tests/ros/test_navigator_faults.py'
 SIGNS = 'tests/ros/test_navigator_signs.py'
 NAVIGATOR_PROCESS = 'tests/ros/test_navigator_process.py'
@@ -108,6 +109,9 @@ _ROWS = [
      'test_a_signal_while_the_model_loads_ends_it_with_0'),
     ('process', 'signal: navigator', 'SIGINT, SIGTERM', 'a last lock goes out; exit 0',
      NAVIGATOR_PROCESS, 'test_signal_ends_it_with_zero_and_the_last_word_is_locked'),
+    ('process', 'SIGKILL and shared memory', 'a killed node leaves 64 MiB in /dev/shm',
+     'the next start removes what nobody owns', MEMORY,
+     'test_what_a_killed_node_leaves_is_cleared_by_the_next_one'),
     ('process', 'SIGKILL of the classifier, and a new one', 'kill -9', 'the next one answers',
      PROCESS, 'test_a_kill_leaves_nothing_that_disturbs_the_next_one'),
     ('process', 'bond broken by a hang', 'a frame hangs while a bond is kept',
