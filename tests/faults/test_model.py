@@ -178,7 +178,8 @@ def no_yaml(folder: Path) -> str:
 
 
 def code_in_yaml(folder: Path) -> str:
-    (folder / 'model.yaml').write_text('!!python/object/apply:os.system ["touch /tmp/owned"]')
+    command = f'touch {folder.parent / "owned"}'
+    (folder / 'model.yaml').write_text(f'!!python/object/apply:os.system ["{command}"]')
     return 'model.yaml'
 
 
@@ -223,7 +224,7 @@ def test_bad_model_fails_configure_and_a_good_one_works_after(
     idle.bench.until('the diagnostics say it', lambda: (
         (status := idle.status('backend')) is not None
         and status.level == DiagnosticStatus.ERROR and says in status.message))
-    assert not Path('/tmp/owned').exists()
+    assert not (tmp_path / 'owned').exists()
 
     assert idle.set('model', str(model)).successful
     assert idle.change(Transition.TRANSITION_CONFIGURE)

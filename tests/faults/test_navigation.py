@@ -73,6 +73,21 @@ class Road:
         found = {} if status is None else {one.key: one.value for one in status.values}
         return found.get(key, '')
 
+    def refuses(self, reason: str, send: Callable[[], None]) -> None:
+        """Send what must be counted as refused, and must neither slow nor lock."""
+        before, last = self._refused(reason), self.current
+        send()
+
+        def acts() -> bool:
+            return self.current != last or self.ears.locked is True
+
+        self.bench.until('it is counted', lambda: self._refused(reason) > before or acts())
+        assert not acts()
+        assert self._refused(reason) > before
+
+    def _refused(self, reason: str) -> int:
+        return int(self.value(f'refused: {reason}') or 0)
+
     def check(self) -> None:
         """Check the promises on everything that was published."""
         assert self.node.alive(), self.node.log
@@ -123,10 +138,8 @@ def road(drive: Road) -> Road:
 @pytest.mark.parametrize('percentage', [False, True], ids=['m/s', 'percent'])
 def test_limit_that_is_none_is_refused(road: Road, value: float, percentage: bool) -> None:
     road.limited()
-    before = int(road.value('refused: bad_limit') or 0)
     said = len(road.ears.limits)
-    road.other(value, percentage=percentage)
-    road.bench.until('it is counted', lambda: int(road.value('refused: bad_limit') or 0) > before)
+    road.refuses('bad_limit', lambda: road.other(value, percentage=percentage))
     assert road.ears.status.level == WARN
     road.bench.until('the limit is said again', lambda: len(road.ears.limits) > said + 1)
     assert road.ears.values == [pytest.approx(MPS_30)]
@@ -214,9 +227,7 @@ BAD: list[tuple[str, str, Callable[[Road], list[Any]]]] = [
 def test_impossible_detections_do_nothing(
     road: Road, reason: str, make: Callable[[Road], list[Any]]
 ) -> None:
-    before = int(road.value(f'refused: {reason}') or 0)
-    road.recogniser.show(*make(road))
-    road.bench.until('it is counted', lambda: int(road.value(f'refused: {reason}') or 0) > before)
+    road.refuses(reason, lambda: road.recogniser.show(*make(road)))
     road.recogniser.show()
     assert not road.ears.limits.messages
     assert {one.data for one in road.ears.locks.messages} == {False}
@@ -233,12 +244,10 @@ def test_impossible_detections_do_nothing(
 ])
 def test_stamps_of_another_time_do_nothing(road: Road, shift_s: float) -> None:
     reason = 'too_old' if shift_s < 0 else 'future'
-    before = int(road.value(f'refused: {reason}') or 0)
     road.recogniser.shift_s = shift_s
     try:
-        road.recogniser.show(detection(STOP, road.track()), detection(LIMIT_30, road.track()))
-        road.bench.until(
-            'it is counted', lambda: int(road.value(f'refused: {reason}') or 0) > before)
+        road.refuses(reason, lambda: road.recogniser.show(
+            detection(STOP, road.track()), detection(LIMIT_30, road.track())))
     finally:
         road.recogniser.show()
         road.recogniser.shift_s = 0.0
@@ -250,12 +259,9 @@ def test_stamps_of_another_time_do_nothing(road: Road, shift_s: float) -> None:
 
 @fault('time', 'stamp 0', 'a stop sign without a stamp', 'refused and counted; no lock')
 def test_no_stamp_does_nothing(road: Road) -> None:
-    before = int(road.value('refused: no_stamp') or 0)
     now_ns, road.recogniser.now_ns = road.recogniser.now_ns, lambda: 0
     try:
-        road.recogniser.show(detection(STOP, road.track()))
-        road.bench.until(
-            'it is counted', lambda: int(road.value('refused: no_stamp') or 0) > before)
+        road.refuses('no_stamp', lambda: road.recogniser.show(detection(STOP, road.track())))
     finally:
         road.recogniser.show()
         road.recogniser.now_ns = now_ns

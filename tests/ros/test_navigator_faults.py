@@ -188,6 +188,8 @@ def test_clock_jump_does_not_end_a_stop(bench: Bench, jump_s: int) -> None:
     assert ears.locked
     bench.until('the stop ends nonetheless', lambda: ears.locked is False)
     bench.until('it is told', lambda: ears.kinds('clock_jump', 'go') == ['clock_jump', 'go'])
+    stop_s, go_s = (one['time_s'] for one in ears.events if one['event'] in {'stop', 'go'})
+    assert go_s - stop_s - jump_s >= 2.0 - 1e-5, 'the jump was counted as time'
 
 
 def test_paused_bag_is_stale_on_the_steady_clock(bench: Bench) -> None:
