@@ -17,7 +17,7 @@ from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
 from alexnet_ros.sign_candidates import KINDS, Candidates, merged
 from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import LEVELS, colour_candidates
+from alexnet_ros.sign_outlines import colour_candidates
 from alexnet_ros.sign_rating import rated
 from alexnet_ros.sign_symmetry import discs
 
@@ -87,11 +87,10 @@ class SignFinder:
     @staticmethod
     def _candidates(maps: Mapping[str, Plane], smallest: float, largest: float) -> Candidates:
         """Return what any source takes for a sign, each sign once."""
-        found = [
-            colour_candidates(maps[colour], colour, smallest, largest) for colour in LEVELS
-        ]
-        found.append(disc_candidates(maps['grey'], smallest, largest))
-        together = Candidates.joined(found)
+        together = Candidates.joined([
+            colour_candidates(maps, smallest, largest),
+            disc_candidates(maps['grey'], smallest, largest),
+        ])
         return merged(together.taken(together.scores >= LEAST_SOURCE))
 
 

@@ -1,12 +1,12 @@
 """
-Sign candidates from masks of one colour: outlines, holes and joined halves.
+Sign candidates from colour masks: outlines, holes and joined halves.
 
-A mask at one threshold shows some signs whole; faded, shaded and overexposed
-ones each come out at another, so several are looked at. A red rim also shows
-as a hole (its face), which tells signs apart that touch each other.
+A red rim also shows as a hole (its face), which tells signs apart that touch
+each other. What all masks of a frame show is measured at once.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.sign_candidates import KINDS, Boxes, Candidates
-from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
+from alexnet_ros.sign_masks import (
+    COLOURS,
+    MASKS,
+    MOST_SPECK,
+    Plane,
+    packed_masks,
+    unpacked,
+    without_specks,
+)
+from alexnet_ros.sign_shapes import SHAPES, Points, shape_fit
 
-Plane = NDArray[Any]  # (H, W) uint8; OpenCV does not tell its arrays' types
 Outline = NDArray[Any]  # (points, 1, 2) int32
-
-LEVELS = {
-    'red': ((24, True), (44, False), (80, True), (125, False)),
-    'blue': ((45, True), (80, False), (115, True), (150, False), (190, True)),
-    'yellow': ((50, False), (100, False)),
-}
-"""
-Thresholds on each colour map, and whether gaps of a pixel are closed.
-
-Signs from faded to saturated pass one of them; closing mends thin rims, and
-keeping gaps keeps a sign apart from a background of its colour.
-"""
 
 ALLOWED = {
     'red': ('disc', 'triangle', 'yield'), 'blue': ('disc',), 'yellow': ('diamond',),
@@ -44,6 +40,12 @@ POLE = 0.4
 MOST_TALL = 12
 """Tall outlines of one mask that are cut, to bound the time."""
 
+LEAST_POINTS = 8
+"""Points from which an outline may be a sign's; those of specks have fewer."""
+
+LEAST_FIT = 0.25
+"""Fit of a shape from which an outline may score enough for a closer look."""
+
 LEAST_SHARE = {'yellow': 0.45}
 """Least side of a colour's outline as a share of the sign's; 0.9 for the others."""
 
@@ -56,83 +58,172 @@ GROWTH = {  # left, top, right, bottom as shares of the outline's box
 }
 """From the coloured outline to the whole sign, medians over GTSRB's training part."""
 
+_COLOUR = np.array([COLOURS.index(colour) for colour, _, _ in MASKS])  # (masks,)
 
-def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
-    """Widen boxes xywh (N, 4) by shares (N, 4) of their own size."""
-    size = boxes[:, [2, 3, 2, 3]]
-    pad = growth * size
-    return np.stack([
-        boxes[:, 0] - pad[:, 0], boxes[:, 1] - pad[:, 1],
-        boxes[:, 2] + pad[:, 0] + pad[:, 2], boxes[:, 3] + pad[:, 1] + pad[:, 3],
-    ], axis=1)
+
+def _kind(colour: str, shape: str, *, hole: bool) -> int:
+    """Return what an outline of a colour and shape may be, index into KINDS, or -1."""
+    if shape in ALLOWED['hole' if hole else colour] and (colour == 'red' or not hole):
+        return KINDS.index(f'{colour} {shape}')
+    return -1
+
+
+def _growth(colour: str, shape: str, *, hole: bool) -> tuple[float, ...]:
+    """Return by how much of its own size an outline is less than the whole sign."""
+    name = shape if hole and shape in GROWTH else 'yellow' if colour == 'yellow' else 'outer'
+    return GROWTH[name]
+
+
+_KINDS = np.array([  # (colours, hole, shapes)
+    [[_kind(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
+    for colour in COLOURS
+])
+_GROWTHS = np.array([  # (colours, hole, shapes, 4)
+    [[_growth(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
+    for colour in COLOURS
+], np.float32)
 
 
 @dataclass(frozen=True)
 class _Outlines:
-    """Outlines of one mask that have a sign's size."""
+    """
+    N outlines of all masks.
+
+    :param boxes: xywh, shape (N, 4).
+    :param holes: whether each is a hole in its mask, shape (N,).
+    :param masks: index of each one's mask in the thresholds of all colours, (N,).
+    """
 
     contours: list[Outline]
-    hulls: list[Outline]
-    boxes: Boxes  # (N, 4) xywh
-    holes: NDArray[np.bool_]  # (N,)
+    boxes: Boxes
+    holes: NDArray[np.bool_]
+    masks: NDArray[np.intp]
+
+    def taken(self, rows: NDArray[np.bool_]) -> '_Outlines':
+        """Return some of them."""
+        contours = [self.contours[i] for i in np.flatnonzero(rows).tolist()]
+        return _Outlines(contours, self.boxes[rows], self.holes[rows], self.masks[rows])
+
+    def joined(self, contours: list[Outline], masks: list[int]) -> '_Outlines':
+        """Return them and more, which are no holes."""
+        if not contours:
+            return self
+        boxes = np.array([cv2.boundingRect(contour) for contour in contours], np.float32)
+        return _Outlines(
+            self.contours + contours, np.concatenate([self.boxes, boxes]),
+            np.concatenate([self.holes, np.zeros(len(contours), np.bool_)]),
+            np.concatenate([self.masks, masks]),
+        )
 
 
-def _outlines(mask: Plane, least: float, largest: float) -> _Outlines:
+def colour_candidates(
+    maps: Mapping[str, Plane], smallest: float, largest: float
+) -> Candidates:
     """
-    Return the outlines of a mask and of its holes.
+    Return what may be signs by its colour and outline.
 
-    :param least: least side of an outline, pixels; holes may be smaller.
+    :param maps: planes (H, W), uint8, by colour, keys of :data:`sign_masks.LEVELS`; others
+        are left alone.
+    :param smallest: least side of a sign, pixels of the maps.
+    :param largest: largest side of a sign, pixels of the maps.
+    :returns: boxes of whole signs; the same sign may come several times.
     """
-    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    long = [i for i, contour in enumerate(contours) if len(contour) >= 8]
-    boxes = np.array([cv2.boundingRect(contours[i]) for i in long], np.float32).reshape(-1, 4)
-    holes = tree[0][long, 3] >= 0 if long else np.zeros(0, np.bool_)
-    width, height = boxes[:, 2], boxes[:, 3]
-    low = least * np.where(holes, 0.73, 1.0)
+    shares = [LEAST_SHARE.get(colour, 0.9) for colour in COLOURS]
+    least = smallest * np.array(shares, np.float32)  # (colours,)
+    speck = min(math.ceil(least.min()) - 1, MOST_SPECK)
+    found = _all_outlines(maps, speck)
+    found = _of_size(found, least[_COLOUR[found.masks]], largest)
+    found = found.joined(*_paired(found))
+    if not found.contours:
+        return Candidates.none()
+    return _rated(found, least[_COLOUR[found.masks]])
+
+
+def _all_outlines(maps: Mapping[str, Plane], speck: int) -> _Outlines:
+    """
+    Return the outlines in the masks of all colours.
+
+    :param speck: side of what is certainly too small, pixels.
+    """
+    packed = without_specks(packed_masks(maps), speck)
+    contours: list[Outline] = []
+    holes: list[bool] = []
+    masks: list[int] = []
+    for number, (colour, _, _) in enumerate(MASKS):
+        if colour not in maps:
+            continue
+        found, tree = cv2.findContours(
+            unpacked(packed, number), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
+        )
+        if not found:
+            continue
+        for contour, parent in zip(found, tree[0, :, 3].tolist(), strict=True):
+            if len(contour) >= LEAST_POINTS and (parent < 0 or colour == 'red'):
+                contours.append(contour)
+                holes.append(parent >= 0)
+                masks.append(number)
+    boxes = Points(contours).boxes if contours else np.zeros((0, 4), np.float32)
+    return _Outlines(contours, boxes, np.array(holes, np.bool_), np.array(masks, np.intp))
+
+
+def _of_size(outlines: _Outlines, least: NDArray[np.float32], largest: float) -> _Outlines:
+    """
+    Return the outlines that are as large as signs, and the heads of tall ones.
+
+    :param least: least side of each outline, pixels, shape (N,); holes may be smaller.
+    """
+    width, height = outlines.boxes[:, 2], outlines.boxes[:, 3]
+    low = least * np.where(outlines.holes, np.float32(0.73), np.float32(1))
+    wide = (width >= low) & (width <= largest)
     fits = (
-        (width >= low) & (height >= 0.3 * low) & (np.maximum(width, height) <= largest)
+        wide & (height >= 0.3 * low) & (height <= largest)
         & (height <= 2.2 * width) & (width <= 3.5 * height)
     )
-    kept = [contours[long[i]] for i in np.flatnonzero(fits)]
-    tall = ~holes & (width >= low) & (width <= largest) & (height > 1.12 * width)
-    heads = [
-        head for i in np.flatnonzero(tall)[:MOST_TALL]
-        if (head := _head(contours[long[i]], boxes[i])) is not None
-    ]
-    head_boxes = np.array([cv2.boundingRect(c) for c in heads], np.float32).reshape(-1, 4)
-    return _Outlines(
-        kept + heads, [cv2.convexHull(c) for c in kept + heads],
-        np.concatenate([boxes[fits], head_boxes]),
-        np.concatenate([holes[fits], np.zeros(len(heads), np.bool_)]),
-    )
+    tall = np.flatnonzero(wide & ~outlines.holes & (height > 1.12 * width))
+    masks = outlines.masks[tall]
+    places = np.arange(len(tall)) - np.searchsorted(masks, masks)  # among those of the same mask
+    heads: list[Outline] = []
+    owners: list[int] = []
+    for index in tall[places < MOST_TALL].tolist():
+        head = _head(outlines.contours[index], outlines.boxes[index])
+        if head is not None:
+            heads.append(head)
+            owners.append(int(outlines.masks[index]))
+    return outlines.taken(fits).joined(heads, owners)
 
 
 def _head(contour: Outline, box: Boxes) -> Outline | None:
     """Return a tall outline without what is thin below it, a sign without its pole."""
-    x, y, width, height = (int(value) for value in box)
+    x, y, width, height = (int(value) for value in box.tolist())
     height = min(height, 3 * width)
     filled = np.zeros((height, width), np.uint8)
     cv2.drawContours(filled, [contour], -1, 1, -1, offset=(-x, -y))
     across = cv2.reduce(filled, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
     widest = int(across.argmax())
-    thin = np.flatnonzero(across[widest:] < POLE * across[widest])
-    if not len(thin):
+    thin = across[widest:] < POLE * across[widest]
+    end = int(thin.argmax())  # the first of them
+    if not thin[end]:
         return None
-    end = widest + int(thin[0])
     contours, _ = cv2.findContours(
-        filled[:end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
+        filled[:widest + end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
     )
     return max(contours, key=len)
 
 
-def _paired(outlines: _Outlines) -> _Outlines:
+def _paired(outlines: _Outlines) -> tuple[list[Outline], list[int]]:
     """
-    Join outlines that lie right above each other and are equally wide.
+    Join outlines of one mask that lie right above each other and are equally wide.
 
     A white bar across a sign (no entry), or letters, cut its colour in two.
+
+    :returns: the pairs, and the mask of each.
     """
-    flat = np.flatnonzero(~outlines.holes & (outlines.boxes[:, 2] > 1.25 * outlines.boxes[:, 3]))
-    x, y, width, height = outlines.boxes[flat].T  # each (F,)
+    boxes, masks = outlines.boxes, outlines.masks
+    flat = np.flatnonzero(
+        ~outlines.holes & (boxes[:, 2] > 1.25 * boxes[:, 3])
+        & (_COLOUR[masks] != COLOURS.index('yellow'))
+    )
+    x, y, width, height = boxes[flat].T  # each (F,)
     whole = y[None] + height[None] - y[:, None]  # (F upper, F lower)
     gap = y[None] - (y + height)[:, None]
     match = (
@@ -140,78 +231,33 @@ def _paired(outlines: _Outlines) -> _Outlines:
         & (np.abs(x[None] - x[:, None]) < 0.2 * width[:, None])
         & (np.abs(width[None] - width[:, None]) < 0.25 * width[:, None])
         & (whole > 0.7 * width[:, None]) & (whole < 1.4 * width[:, None])
+        & (masks[flat][None] == masks[flat][:, None])
     )
-    joined = [
-        np.concatenate([outlines.contours[flat[upper]], outlines.contours[flat[lower]]])
-        for upper, lower in zip(*np.nonzero(match), strict=True)
-    ]
-    boxes = np.array([cv2.boundingRect(both) for both in joined], np.float32).reshape(-1, 4)
-    return _Outlines(
-        joined, [cv2.convexHull(both) for both in joined], boxes, np.zeros(len(joined), np.bool_)
-    )
-
-
-def _joined(parts: Sequence[_Outlines]) -> _Outlines:
-    """Return the outlines of several masks as one."""
-    return _Outlines(
-        [contour for part in parts for contour in part.contours],
-        [hull for part in parts for hull in part.hulls],
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.holes for part in parts]),
+    pairs = flat[np.argwhere(match)].tolist()
+    return (
+        [np.concatenate([outlines.contours[upper], outlines.contours[lower]])
+         for upper, lower in pairs],
+        [int(masks[upper]) for upper, _ in pairs],
     )
 
 
-def colour_candidates(
-    plane: Plane, colour: str, smallest: float, largest: float
-) -> Candidates:
-    """
-    Return what may be signs of one colour.
-
-    :param plane: the colour's map, shape (H, W), uint8.
-    :param colour: a key of :data:`LEVELS`.
-    :param smallest: least side of a sign, pixels of the map.
-    :param largest: largest side of a sign, pixels of the map.
-    :returns: boxes of whole signs; the same sign may come several times.
-    """
-    parts = []
-    least = smallest * LEAST_SHARE.get(colour, 0.9)
-    for mask in _masks(plane, LEVELS[colour]):
-        parts.append(_outlines(mask, least, largest))
-        if colour != 'yellow':
-            parts.append(_paired(parts[-1]))
-    return _rated(_joined(parts), colour, least)
+def _rated(outlines: _Outlines, least: NDArray[np.float32]) -> Candidates:
+    """Return the outlines that have a shape of their colour, grown to whole signs."""
+    points = Points(outlines.contours)
+    supports = points.support()
+    shapes, fit = shape_fit(supports, outlines.boxes)
+    which = (_COLOUR[outlines.masks], outlines.holes.astype(np.intp), shapes)
+    kinds = _KINDS[which]
+    good = (kinds >= 0) & (fit > LEAST_FIT) & (outlines.boxes[:, 3] > 0.66 * least)
+    rim = points.rim_share(supports)
+    scores = (fit * np.clip((rim - 0.4) / 0.5, 0, 1)) ** 3  # near the share of signs
+    boxes = _grown(outlines.boxes, _GROWTHS[which])
+    return Candidates(boxes[good], scores[good].astype(np.float32), kinds[good])
 
 
-def _rated(outlines: _Outlines, colour: str, least: float) -> Candidates:
-    """Return the outlines that have a shape of the colour, grown to whole signs."""
-    boxes, holes = outlines.boxes, outlines.holes
-    if not outlines.hulls:
-        return Candidates.none()
-    supports = support(outlines.hulls, boxes)
-    shapes, fit = shape_fit(supports, boxes)
-    names = np.array(SHAPES)[shapes]
-    allowed = np.where(
-        holes, np.isin(names, ALLOWED['hole']) & (colour == 'red'), np.isin(names, ALLOWED[colour])
-    )
-    allowed &= (fit > 0.1) & (boxes[:, 3] > 0.66 * least)
-    picks = np.flatnonzero(allowed)
-    if not len(picks):
-        return Candidates.none()
-    rim = rim_share([outlines.contours[i] for i in picks], boxes[picks], supports[picks])
-    growth = np.array([
-        GROWTH[str(names[i])] if holes[i] else GROWTH['yellow' if colour == 'yellow' else 'outer']
-        for i in picks
-    ], np.float32)
-    scores = (fit[picks] * np.clip((rim - 0.4) / 0.5, 0, 1)) ** 3  # near the share of signs
-    kinds = np.array([KINDS.index(f'{colour} {names[i]}') for i in picks], np.intp)
-    return Candidates(_grown(boxes[picks], growth), scores.astype(np.float32), kinds)
-
-
-def _masks(plane: Plane, levels: Sequence[tuple[int, bool]]) -> list[Plane]:
-    """Return one binary mask for each threshold, gaps of a pixel closed where asked."""
-    kernel = np.ones((3, 3), np.uint8)
-    masks = []
-    for level, closed in levels:
-        mask = cv2.threshold(plane, level, 255, cv2.THRESH_BINARY)[1]
-        masks.append(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel) if closed else mask)
-    return masks
+def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
+    """Widen boxes xywh (N, 4) by left, top, right, bottom shares (N, 4) of their own size."""
+    pad = growth * boxes[:, [2, 3, 2, 3]]
+    return np.concatenate([
+        boxes[:, :2] - pad[:, :2], boxes[:, 2:] + pad[:, :2] + pad[:, 2:]
+    ], axis=1)

@@ -10,12 +10,11 @@ answers. Its weights were fitted on training crops pasted into road frames
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.sign_candidates import KINDS, Boxes, Candidates, Scores
-from alexnet_ros.sign_colours import Plane
+from alexnet_ros.sign_edges import Edges, Plane
 from alexnet_ros.sign_weights import WEIGHTS
 
 GRID = 12
@@ -82,20 +81,24 @@ def outline_share(grey: Plane, boxes: Boxes, kinds: NDArray[np.intp]) -> tuple[S
     :returns: share of the outline with one direction of brightness (N,), and
         the factor of :data:`STRETCH` at which that is so (N,).
     """
-    along_x, along_y = cv2.Sobel(grey, cv2.CV_16S, 1, 0), cv2.Sobel(grey, cv2.CV_16S, 0, 1)
     stretch = np.array(STRETCH, np.float32)
-    middles = boxes[:, None, None, :2] + boxes[:, None, None, 2:] / 2
-    reach = _OUTLINES[kinds][:, None] * boxes[:, None, None, 2:]  # (N, 1, P, 2)
-    spots = np.rint(middles + reach * stretch[None, :, None, None] - 0.5).astype(np.intp)
-    x = np.clip(spots[..., 0], 0, grey.shape[1] - 1)  # (N, S, P)
-    y = np.clip(spots[..., 1], 0, grey.shape[0] - 1)
-    slope_x, slope_y = along_x[y, x].astype(np.float32), along_y[y, x].astype(np.float32)
+    middles = boxes[:, :2] + boxes[:, 2:] / 2 - 0.5
+    reach = _OUTLINES[kinds] * boxes[:, None, 2:]  # (N, P, 2)
+    spots_x, spots_y = (
+        middles[:, axis, None, None] + reach[:, None, :, axis] * stretch[None, :, None]
+        for axis in (0, 1)
+    )  # (N, S, P)
     normals = _NORMALS[kinds][:, None]
-    outward = slope_x * normals[..., 0] + slope_y * normals[..., 1]
-    clear = np.abs(outward) > np.maximum(0.8 * np.hypot(slope_x, slope_y), 16)
-    share = np.maximum((clear & (outward > 0)).mean(axis=2), (clear & (outward < 0)).mean(axis=2))
+    share = Edges(grey).share(
+        spots_x, spots_y, (normals[..., 0], normals[..., 1]), straight=0.8, least=16
+    )
     best = share.argmax(axis=1)
-    return share[np.arange(len(best)), best].astype(np.float32), stretch[best]
+    return share[np.arange(len(best)), best], stretch[best]
+
+
+def _dots(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the product of each row with its like, shape (N,)."""
+    return np.asarray(np.einsum('np,np->n', first, second), np.float32)
 
 
 def features(maps: Mapping[str, Plane], candidates: Candidates) -> NDArray[np.float32]:
@@ -108,24 +111,24 @@ def features(maps: Mapping[str, Plane], candidates: Candidates) -> NDArray[np.fl
     height, width = maps['grey'].shape
     x = np.clip(boxes[:, None, 0] + _SIDE * boxes[:, None, 2], 0, width - 1).astype(np.intp)
     y = np.clip(boxes[:, None, 1] + _SIDE * boxes[:, None, 3], 0, height - 1).astype(np.intp)
-    index = (y[:, :, None], x[:, None, :])
-    sampled = {name: plane[index].astype(np.float32) for name, plane in maps.items()}
-    flat = {name: values.reshape(len(boxes), -1) / 255 for name, values in sampled.items()}
+    index = (y[:, :, None] * width + x[:, None, :]).reshape(len(boxes), -1)  # (N, GRID²)
+    flat = {
+        name: plane.ravel().take(index).astype(np.float32) / 255 for name, plane in maps.items()
+    }
     rim, face = _RIMS[kinds], _FACES[kinds]
     grey = flat['grey']
-    bright_face = (grey * face).sum(axis=1)
-    spread = np.sqrt(np.maximum((grey**2 * face).sum(axis=1) - bright_face**2, 0))
-    centred = sampled['grey'] - sampled['grey'].mean(axis=(1, 2), keepdims=True)
-    alike = (centred * centred[:, :, ::-1]).sum(axis=(1, 2)) / np.maximum(
-        (centred**2).sum(axis=(1, 2)), 1
-    )
+    bright_face = _dots(grey, face)
+    spread = np.sqrt(np.maximum(_dots(grey * grey, face) - bright_face**2, 0))
+    centred = grey - grey.mean(axis=1, keepdims=True)
+    mirrored = centred.reshape(-1, GRID, GRID)[:, :, ::-1].reshape(centred.shape)
+    alike = _dots(centred, mirrored) / np.maximum(_dots(centred, centred), 1 / 255**2)
     source = np.clip(candidates.scores, 0.005, 0.995)
     return np.stack([
         np.ones(len(boxes)), np.log(source / (1 - source)) / 4,
         outline_share(maps['grey'], boxes, kinds)[0],
-        (flat['red'] * rim).sum(axis=1), (flat['red'] * face).sum(axis=1),
-        (flat['blue'] * face).sum(axis=1), (flat['yellow'] * face).sum(axis=1),
-        bright_face - (grey * rim).sum(axis=1), spread * 4, alike,
+        _dots(flat['red'], rim), _dots(flat['red'], face),
+        _dots(flat['blue'], face), _dots(flat['yellow'], face),
+        bright_face - _dots(grey, rim), spread * 4, alike,
         np.log2(np.maximum(boxes[:, 2], 1) / 16),
     ], axis=1).astype(np.float32)
 

@@ -1,14 +1,15 @@
 """
 Shapes of signs: how well an outline fits a disc, triangle or diamond.
 
-An outline's convex hull is described by its support: how far it reaches from
-the middle of its box in fixed directions, the box scaled to a unit square. The
-support of partly hidden, jagged or pixelated outlines stays close to that of
-the whole shape, and it costs one small matrix product for all outlines of a
-frame.
+An outline is described by its support, which is that of its convex hull: how
+far it reaches from the middle of its box in fixed directions, the box scaled to
+a unit square. The support of partly hidden, jagged or pixelated outlines stays
+close to that of the whole shape, and it costs one small matrix product for all
+outlines of a frame.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,61 +49,64 @@ NEAR_RIM = 0.72
 SHAPES = ('disc', 'triangle', 'yield', 'diamond', 'square')
 """Known shapes; ``square`` stands for everything that is no sign's outline."""
 
-_UNIT = _directions()
+_HALF = _directions()[:, :DIRECTIONS // 2].T.copy()  # (D / 2, 2); the others are their opposites
 
 
-def support(
-    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32]
-) -> NDArray[np.float32]:
+class Points:
     """
-    Return how far each outline reaches in every direction.
+    The points of N outlines, one after the other, and what is measured on them.
 
-    :param outlines: N outlines or convex hulls as OpenCV gives them, each
-        (points, 1, 2).
-    :param boxes: N boxes xywh, shape (N, 4), pixels.
-    :returns: shape (N, DIRECTIONS), 0.5 where the outline touches its box's
-        side middle.
+    :param outlines: as OpenCV gives them, each (points, 1, 2), at least one.
     """
-    reach, starts, _ = _reach(outlines, boxes)
-    return np.asarray(np.maximum.reduceat(reach, starts, axis=0), np.float32)
+
+    def __init__(self, outlines: Sequence[NDArray[Any]]) -> None:
+        self._counts = np.fromiter(map(len, outlines), np.intp, len(outlines))
+        self._starts = np.cumsum(self._counts) - self._counts
+        together = np.concatenate(outlines).reshape(-1, 2)
+        self._xy = together.T.astype(np.float32, order='C')  # (2, points)
+        low = np.minimum.reduceat(self._xy, self._starts, axis=1)
+        high = np.maximum.reduceat(self._xy, self._starts, axis=1)
+        self.boxes: NDArray[np.float32] = np.concatenate([low, high - low + 1]).T
+        """Boxes xywh, shape (N, 4), pixels."""
+
+    def support(self) -> NDArray[np.float32]:
+        """
+        Return how far each outline reaches in every direction.
+
+        :returns: shape (N, DIRECTIONS), 0.5 where the outline touches its box's
+            side middle.
+        """
+        reach = self._reach
+        ahead = np.maximum.reduceat(reach, self._starts, axis=1)
+        back = np.minimum.reduceat(reach, self._starts, axis=1)
+        return np.asarray(np.concatenate([ahead, -back]).T, np.float32)  # (N, D)
+
+    def rim_share(self, supports: NDArray[np.float32]) -> NDArray[np.float32]:
+        """
+        Return which share of each outline's points lies near its convex hull.
+
+        Near 1 for filled shapes, closed rings and broken rings; low for foliage.
+
+        :param supports: shape (N, DIRECTIONS).
+        :returns: shape (N,), 0 to 1.
+        """
+        reach = self._reach  # (D / 2, points)
+        limits = NEAR_RIM * np.maximum(supports, 0.1).T  # (D, N)
+        ahead, back = np.repeat(limits, self._counts, axis=1).reshape(2, *reach.shape)
+        near = ((reach > ahead) | (reach < -back)).any(axis=0).astype(np.float32)
+        return np.asarray(np.add.reduceat(near, self._starts) / self._counts, np.float32)
+
+    @cached_property
+    def _reach(self) -> NDArray[np.float32]:
+        """Return each point's reach in the first half of the directions, (D / 2, points)."""
+        inner = np.maximum(self.boxes[:, 2:] - 1, 1)  # pixel centres span one less than the box
+        middles = self.boxes[:, :2] + (self.boxes[:, 2:] - 1) / 2
+        unit = self._xy - np.repeat(middles.T, self._counts, axis=1)
+        unit /= np.repeat(inner.T, self._counts, axis=1)
+        return np.asarray(_HALF @ unit, np.float32)
 
 
-def _reach(
-    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each point's reach (points, DIRECTIONS), outline starts and owners."""
-    counts = np.array([len(outline) for outline in outlines])
-    points = np.concatenate([outline.reshape(-1, 2) for outline in outlines]).astype(np.float32)
-    owner = np.repeat(np.arange(len(outlines)), counts)
-    inner = np.maximum(boxes[:, 2:] - 1, 1)  # pixel centres span one less than the box
-    middle = boxes[:, :2] + (boxes[:, 2:] - 1) / 2
-    unit = (points - middle[owner]) / inner[owner]  # (points, 2)
-    starts = np.cumsum(counts) - counts
-    return (unit @ _UNIT).astype(np.float32), starts, owner
-
-
-def rim_share(
-    outlines: Sequence[NDArray[Any]], boxes: NDArray[np.float32],
-    supports: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """
-    Return which share of each outline's points lies near its convex hull.
-
-    Near 1 for filled shapes, closed rings and broken rings; low for foliage.
-
-    :param outlines: N outlines, each (points, 1, 2).
-    :param boxes: their boxes xywh, shape (N, 4).
-    :param supports: shape (N, DIRECTIONS).
-    :returns: shape (N,), 0 to 1.
-    """
-    reach, starts, owner = _reach(outlines, boxes)
-    gauge = (reach / np.maximum(supports, 0.1)[owner]).max(axis=1)  # 1 on the hull
-    near = (gauge > NEAR_RIM).astype(np.float32)
-    counts = np.diff(np.append(starts, len(owner)))
-    return np.asarray(np.add.reduceat(near, starts) / counts, np.float32)
-
-
-def _templates() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+def _templates() -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]]:
     """Return supports (T, DIRECTIONS), shape index (T,) and aspect w/h (T,)."""
     rows, owners, aspects = [], [], []
     for index, name in enumerate(SHAPES):
@@ -113,14 +117,14 @@ def _templates() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.flo
             if name != 'disc':  # real corners are round
                 corners = (corners[:, None] + 120 * _polygon('disc')[None]).reshape(-1, 2)
             low, high = corners.min(axis=0), corners.max(axis=0)
-            box = np.array([[*low, *(high - low + 1)]], np.float32)
-            rows.append(support([corners.astype(np.float32)[:, None]], box)[0])
+            rows.append(Points([corners.astype(np.float32)[:, None]]).support()[0])
             owners.append(index)
             aspects.append((high - low)[0] / (high - low)[1])
-    return np.stack(rows), np.array(owners), np.array(aspects, np.float32)
+    return np.stack(rows).astype(np.float64), np.array(owners), np.array(aspects, np.float32)
 
 
 _TEMPLATES, _OWNERS, _ASPECTS = _templates()
+_SQUARES = np.square(_TEMPLATES).sum(axis=1)
 
 
 def shape_fit(
@@ -129,11 +133,13 @@ def shape_fit(
     """
     Return the best shape of each outline and how well it fits.
 
-    :param supports: shape (N, DIRECTIONS), see :func:`support`.
+    :param supports: shape (N, DIRECTIONS), see :meth:`Points.support`.
     :param boxes: xywh, shape (N, 4), pixels.
     :returns: index into :data:`SHAPES`, shape (N,), and the fit 0 to 1 (N,).
     """
-    error = np.square(supports[:, None] - _TEMPLATES[None]).mean(axis=2)  # (N, T)
+    wide = supports.astype(np.float64)  # the squares cancel
+    squares = np.square(wide).sum(axis=1)[:, None] + _SQUARES
+    error = (squares - 2 * wide @ _TEMPLATES.T) / DIRECTIONS  # (N, T)
     aspect = np.log((boxes[:, 2] / boxes[:, 3])[:, None] / _ASPECTS[None])
     cost = error / SPREAD**2 + np.square(np.maximum(np.abs(aspect) - 0.15, 0) / 0.3)
     best = cost.argmin(axis=1)

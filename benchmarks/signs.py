@@ -26,7 +26,7 @@ from alexnet_ros.records import Frame
 from alexnet_ros.regions import SignFinder, disc_candidates
 from alexnet_ros.sign_candidates import Candidates, merged
 from alexnet_ros.sign_colours import colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import LEVELS, colour_candidates
+from alexnet_ros.sign_outlines import colour_candidates
 from alexnet_ros.sign_rating import rated
 
 SIZES = ((960, 540), (1920, 1080))
@@ -63,17 +63,13 @@ def finder_stages(image: np.ndarray, repeats: int) -> dict[str, float]:
     stages = {}
     stages['shrink'], _, small = least(lambda: shrunk(image, count), repeats)
     stages['colour maps'], _, maps = least(lambda: colour_maps(small), repeats)
-    parts = []
-    for colour in LEVELS:
-        stages[colour], _, found = least(
-            lambda colour=colour: colour_candidates(maps[colour], colour, smallest, largest),
-            repeats,
-        )
-        parts.append(found)
+    stages['outlines'], _, outlined = least(
+        lambda: colour_candidates(maps, smallest, largest), repeats
+    )
     stages['discs'], _, found = least(
         lambda: disc_candidates(maps['grey'], smallest, largest), repeats
     )
-    together = Candidates.joined([*parts, found])
+    together = Candidates.joined([outlined, found])
     stages['merge'], _, kept = least(lambda: merged(together), repeats)
     stages['rating'], _, _ = least(lambda: rated(maps, kept), repeats)
     return stages

@@ -6,9 +6,11 @@ import pytest
 
 from alexnet_ros.sign_candidates import KINDS, Candidates
 from alexnet_ros.sign_colours import LEAST_SIDE, MOST_AREA, colour_maps, halvings, shrunk
+from alexnet_ros.sign_edges import Edges
+from alexnet_ros.sign_masks import COLOURS, LEVELS, MASKS, packed_masks, unpacked, without_specks
 from alexnet_ros.sign_outlines import colour_candidates
 from alexnet_ros.sign_rating import FEATURES, features, outline_share, rated
-from alexnet_ros.sign_shapes import SHAPES, rim_share, shape_fit, support
+from alexnet_ros.sign_shapes import SHAPES, Points, shape_fit
 from alexnet_ros.sign_symmetry import discs
 from alexnet_ros.sign_weights import WEIGHTS
 
@@ -23,11 +25,11 @@ def polygon(count: int, start_deg: float, radius: float = 40, middle=(60, 60)) -
     return np.round(points).astype(np.int32)
 
 
-def outline_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def outline_of(points: np.ndarray) -> np.ndarray:
     mask = np.zeros((120, 120), np.uint8)
     cv2.fillPoly(mask, [points], 255)
     (contour,), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return contour, np.array([cv2.boundingRect(contour)], np.float32)
+    return contour
 
 
 @pytest.mark.parametrize(('colour', 'leads'), [
@@ -72,10 +74,20 @@ def test_shrunk_averages_exactly_and_cuts_odd_rows() -> None:
     (polygon(3, -80), 'triangle'), (polygon(4, 8), 'diamond'),
 ])
 def test_shape_of_an_outline_is_told(points: np.ndarray, name: str) -> None:
-    contour, box = outline_of(points)
-    shapes, fit = shape_fit(support([cv2.convexHull(contour)], box), box)
+    outline = Points([outline_of(points)])
+    shapes, fit = shape_fit(outline.support(), outline.boxes)
     assert SHAPES[shapes[0]] == name
     assert fit[0] > 0.5
+
+
+def test_points_have_the_box_and_the_support_of_each_outlines_hull() -> None:
+    corners = polygon(3, 90), polygon(9, 5, 33), polygon(4, 0)
+    outlines = [outline_of(points) for points in corners]
+    together = Points(outlines)
+    assert together.boxes.tolist() == [list(cv2.boundingRect(outline)) for outline in outlines]
+    hulls = Points([cv2.convexHull(outline) for outline in outlines])
+    assert np.allclose(together.support(), hulls.support(), atol=1e-6)
+    assert np.allclose(together.support()[1], Points(outlines[1:2]).support()[0], atol=1e-6)
 
 
 def test_rim_share_tells_a_broken_ring_from_a_ragged_patch() -> None:
@@ -90,8 +102,8 @@ def test_rim_share_tells_a_broken_ring_from_a_ragged_patch() -> None:
     for mask in (ring, ragged):
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         contour = max(contours, key=len)
-        box = np.array([cv2.boundingRect(contour)], np.float32)
-        shares.append(rim_share([contour], box, support([cv2.convexHull(contour)], box))[0])
+        outline = Points([contour])
+        shares.append(outline.rim_share(outline.support())[0])
     assert shares[0] > 0.9
     assert shares[1] < 0.7
 
@@ -108,6 +120,28 @@ def test_disc_is_found_by_its_outline_alone(face: int, radius: int) -> None:
     assert 0.75 < best[2] / radius < 1.3
 
 
+@pytest.mark.parametrize('outside', [90, 170])
+def test_edge_share_is_that_of_the_outline_that_is_drawn(outside: int) -> None:
+    image = np.full((100, 100), 130, np.uint8)
+    image[:, :50] = outside  # the disc's right half does not differ from what is round it
+    cv2.circle(image, (50, 50), 20, 130, -1)
+    angle = np.arange(40) * (2 * np.pi / 40)
+    normals = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    x, y = (50 + 20 * part[None, None] for part in normals)  # (1, 1, 40)
+    share = Edges(image).share(x, y, normals, straight=0.8, least=16)
+    assert share.shape == (1, 1)
+    assert 0.4 < share[0, 0] < 0.6
+
+
+def test_edges_outside_the_image_are_those_at_its_side() -> None:
+    edges = Edges(np.tile(np.arange(0, 250, 5, dtype=np.uint8), (20, 1)))
+    x, y = np.full((1, 1, 4), 900.0, np.float32), np.full((1, 1, 4), -50.0, np.float32)
+    east = np.ones(4, np.float32), np.zeros(4, np.float32)
+    assert edges.share(x, y, east, straight=0.8, least=16)[0, 0] == 0  # mirrored at the side
+    x, y = np.full((1, 1, 4), 20.0, np.float32), np.full((1, 1, 4), -50.0, np.float32)
+    assert edges.share(x, y, east, straight=0.8, least=16)[0, 0] == 1
+
+
 def test_no_disc_in_plain_and_tiny_images() -> None:
     assert len(discs(np.full((200, 200), 99, np.uint8), 10, 150)) == 0
     assert len(discs(np.zeros((9, 9), np.uint8), 10, 150)) == 0
@@ -117,7 +151,7 @@ def test_touching_rings_are_two_by_their_holes() -> None:
     plane = np.zeros((200, 120), np.uint8)
     for row in (60, 119):
         cv2.circle(plane, (60, row), 27, 200, 6)
-    found = colour_candidates(plane, 'red', 12, 150)
+    found = colour_candidates({'red': plane}, 12, 150)
     middles = found.boxes[:, 1] + found.boxes[:, 3] / 2
     sure = found.scores > 0.5
     assert (abs(middles[sure] - 60) < 4).any()
@@ -125,8 +159,47 @@ def test_touching_rings_are_two_by_their_holes() -> None:
 
 
 def test_empty_map_gives_no_candidates() -> None:
-    for colour in ('red', 'blue', 'yellow'):
-        assert len(colour_candidates(np.zeros((90, 90), np.uint8), colour, 12, 80)) == 0
+    empty = np.zeros((90, 90), np.uint8)
+    assert len(colour_candidates(dict.fromkeys(COLOURS, empty), 12, 80)) == 0
+
+
+@pytest.mark.parametrize('colour', COLOURS)
+def test_each_mask_is_its_colours_threshold_closed_where_asked(colour: str) -> None:
+    plane = np.random.default_rng(3).integers(0, 256, (40, 50), np.uint8)
+    packed = packed_masks({colour: plane, 'grey': plane})
+    for number, (of, level, closed) in enumerate(MASKS):
+        wanted = (plane > level).astype(np.uint8)
+        if closed:
+            wanted = cv2.morphologyEx(wanted, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+        shown = unpacked(packed, number) > 0
+        assert (shown == (wanted > 0)).all() if of == colour else not shown.any()
+    assert len(MASKS) == sum(len(levels) for levels in LEVELS.values())
+
+
+@pytest.mark.parametrize('side', [1, 2, 3, 5])
+@pytest.mark.parametrize('share', [0.02, 0.1, 0.25, 0.5])
+def test_specks_go_and_whatever_is_larger_stays_to_the_pixel(side: int, share: float) -> None:
+    noise = np.random.default_rng(5).random((2, 60, 80)) < share
+    packed = noise.astype(np.uint8) * np.array([[[1]], [[128]]], np.uint8)
+    clean = without_specks(packed, side)
+    for before, after in zip(packed, clean, strict=True):
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(before, connectivity=8)
+        for part in range(1, count):
+            if stats[part, 2:4].max() > side:
+                assert (after[parts == part] > 0).all()
+        assert not (after & ~before).any()
+    if share < 0.05:
+        assert np.count_nonzero(clean) < 0.6 * np.count_nonzero(packed)
+
+
+def test_a_lone_speck_goes_and_the_next_larger_stays() -> None:
+    for wide, tall, stays in ((5, 5, False), (1, 5, False), (6, 1, True), (2, 6, True)):
+        packed = np.zeros((1, 40, 40), np.uint8)
+        packed[0, 10:10 + tall, 12:12 + wide] = 4
+        assert (without_specks(packed, 5) == packed).all() == stays
+    few = np.ones((1, 6, 90), np.uint8)
+    assert without_specks(few, 5) is few
+    assert without_specks(few, 0) is few
 
 
 def ring_frame() -> np.ndarray:
