@@ -2,6 +2,7 @@
 
 from tests.faults.mutants.mutant import CLASSIFIER_PROCESS, PROCESS, broken, each
 
+BOND = 'tests/ros/test_classifier_bond.py'
 NAVIGATOR_PROCESS = 'tests/ros/test_navigator_process.py'
 TENSORRT = 'tests/unit/engine/test_trt_engine.py'
 
@@ -63,6 +64,11 @@ PROCESSES = [
         "        respawn=truth('use_respawn', given['use_respawn']),\n", '',
         f'{PROCESS}::test_launch_files_can_respawn',
         f'{PROCESS}::test_launch_respawns_a_killed_node'),
+    broken(
+        'process', 'a bond that cannot be is passed over', 'ros/bond.py',
+        '        except ImportError as error:\n            raise ConfigError(',
+        '        except ImportError as error:\n            return\n            raise ConfigError(',
+        f'{BOND}::test_without_bondpy_activation_fails_and_says_what_to_do'),
     broken(
         'GPU', 'memory that runs out is not tried with less', 'engine/trt_runtime.py',
         'if step == 1 or step < self.info.max_batch:', 'if True:',
