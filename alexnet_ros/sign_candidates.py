@@ -81,18 +81,16 @@ def merged(candidates: Candidates, least_iou: float = 0.45) -> Candidates:
     """
     found = candidates.taken(np.argsort(-candidates.scores, kind='stable'))
     same = overlaps(found.boxes, found.boxes) >= least_iou
-    lack = 1 - found.scores
+    scores = found.scores.copy()
+    lack = 1 - scores
     alive = np.ones(len(found), np.bool_)
-    kept, rated = [], []
-    for index in range(len(found)):
+    for index in np.flatnonzero(same.sum(axis=1) > 1).tolist():  # the others stay as they are
         if not alive[index]:
             continue
         group = alive & same[index]
-        alive &= ~group
         group[index] = False
-        kept.append(index)
-        rated.append(1 - lack[index] * np.sqrt(np.prod(lack[group])))
-    best = found.taken(np.array(kept, np.intp))
-    scores = np.array(rated, np.float32)
+        alive &= ~group
+        scores[index] = 1 - lack[index] * np.sqrt(np.prod(lack[group]))
+    best, scores = found.taken(alive), scores[alive]
     ranks = np.argsort(-scores, kind='stable')
     return Candidates(best.boxes[ranks], scores[ranks], best.kinds[ranks])

@@ -157,11 +157,14 @@ def _all_outlines(maps: Mapping[str, Plane], speck: int) -> _Outlines:
         )
         if not found:
             continue
-        for contour, parent in zip(found, tree[0, :, 3].tolist(), strict=True):
-            if len(contour) >= LEAST_POINTS and (parent < 0 or colour == 'red'):
-                contours.append(contour)
-                holes.append(parent >= 0)
-                masks.append(number)
+        parents = tree[0, :, 3].tolist()  # -1 but for holes
+        long = [
+            index for index, contour in enumerate(found)
+            if len(contour) >= LEAST_POINTS and (parents[index] < 0 or colour == 'red')
+        ]
+        contours += [found[index] for index in long]
+        holes += [parents[index] >= 0 for index in long]
+        masks += [number] * len(long)
     boxes = Points(contours).boxes if contours else np.zeros((0, 4), np.float32)
     return _Outlines(contours, boxes, np.array(holes, np.bool_), np.array(masks, np.intp))
 

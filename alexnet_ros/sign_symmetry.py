@@ -44,8 +44,12 @@ _COS, _SIN = np.cos(_TURN).astype(np.float32), np.sin(_TURN).astype(np.float32)
 _STRETCH = np.array(STRETCH, np.float32)
 
 
-def _voters(edges: Edges) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, Floats]:
-    """Return columns, rows and unit gradients along x and y of the strongest edge pixels."""
+def _voters(edges: Edges) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """
+    Return the strongest edge pixels.
+
+    :returns: row * W + column, and the unit gradient along x and y, each (N,).
+    """
     size = cv2.add(
         cv2.convertScaleAbs(edges.along_x, alpha=0.25),
         cv2.convertScaleAbs(edges.along_y, alpha=0.25),
@@ -59,8 +63,7 @@ def _voters(edges: Edges) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats, F
     np.maximum(length, 1, out=length)
     along_x /= length
     along_y /= length
-    rows, columns = np.divmod(index, edges.width)
-    return columns, rows, along_x, along_y
+    return index, along_x, along_y
 
 
 def _octave(edges: Edges, smallest: float, largest: float) -> Floats:
@@ -70,9 +73,9 @@ def _octave(edges: Edges, smallest: float, largest: float) -> Floats:
     ], np.float32)
     if not len(radii):
         return np.zeros((0, 4), np.float32)
-    columns, rows, unit_x, unit_y = _voters(edges)
+    index, unit_x, unit_y = _voters(edges)
     wide, tall = edges.width + 2 * PAD, edges.height + 2 * PAD
-    middle = (rows + PAD) * wide + columns + PAD
+    middle = index + index // edges.width * (2 * PAD) + PAD * (wide + 1)  # with the margin
     jump = np.rint(np.multiply.outer(radii, unit_y)) * wide
     jump += np.rint(np.multiply.outer(radii, unit_x))
     ahead = jump.astype(np.intp)  # (radii, voters)
@@ -104,12 +107,12 @@ def _peaks(votes: NDArray[np.uint8], radii: Floats, wide: int) -> Floats:
     for steps in (beside * wide, beside[:, None] * wide + beside):  # few pass the first
         around = many + steps.reshape(-1, 1)
         many = many[near.take(many) == near.take(around, mode='clip').max(axis=0)]
-    which, place = np.divmod(many, votes.shape[1])
-    rows, columns = np.divmod(place, wide)
-    share = near.take(many) / round_px[which]
-    order = np.argsort(-share.astype(np.float32), kind='stable')[:MOST_PEAKS]
-    found = np.stack([columns - PAD, rows - PAD, radii[which // 2], share], 1)
-    return np.asarray(found[order], np.float32)
+    which = many // votes.shape[1]
+    share = (near.take(many) / round_px[which]).astype(np.float32)
+    best = np.argsort(-share, kind='stable')[:MOST_PEAKS]
+    rows, columns = np.divmod(many[best] - which[best] * votes.shape[1], wide)
+    found = np.stack([columns - PAD, rows - PAD, radii[which[best] // 2], share[best]], 1)
+    return np.asarray(found, np.float32)
 
 
 def _outlines(edges: Edges, voted: Floats) -> tuple[Floats, Floats]:
