@@ -2,13 +2,18 @@
 The bond that Nav2's lifecycle manager keeps with a node, where asked for.
 
 ``bondpy`` is an apt package of ROS and optional. Its heartbeats come from a
-thread of its own and say nothing about this node's health, so the node breaks
-the bond itself when it finds that it hangs.
+thread of its own and say nothing about this node's health; a node that finds
+that it hangs ends its process, and with it the bond.
+
+The manager answers a broken bond with requests to deactivate and clean up, and
+waits for their answers without end. So a process that ends breaks its bond
+last, when its services are gone, and no request can be lost in it.
 """
 
 import importlib
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from alexnet_ros.errors import ConfigError
@@ -18,6 +23,7 @@ PERIOD_S = 0.1
 # The manager's heartbeats pass through our executor; a busy moment there must
 # not look like the manager's death, so that side's time-out is out of the way.
 TIMEOUT_S = 1e6
+NOTICE_S = 0.1  # how long others may take to notice something; measured: up to 0.03 s
 
 
 class ManagerBond:
@@ -50,14 +56,21 @@ class ManagerBond:
         bond.start()
         self._bond = bond
 
-    def stop(self) -> None:
-        """Take the bond down in order; calling again does nothing."""
-        bond, self._bond = self._bond, None
-        if bond is not None:  # shutting down one that never started raises
-            bond.shutdown()
+    @property
+    def held(self) -> bool:
+        """Whether there is a bond to end."""
+        return self._bond is not None
 
-    def break_off(self) -> None:
-        """Tell the manager that this node has failed."""
+    def stop(self) -> None:
+        """Break the bond in order; calling again does nothing."""
         bond, self._bond = self._bond, None
-        if bond is not None:
+        if bond is None:  # shutting down one that never started raises
+            return
+        # bondpy destroys both but leaves them with the node, where an executor
+        # trips over them or goes on calling them.
+        self._node.destroy_subscription(bond.sub)
+        if not bond.is_broken():
             bond.break_bond()
+            bond.pub.wait_for_all_acked(Duration(seconds=NOTICE_S))  # else it may be lost
+        bond.shutdown()
+        self._node.destroy_publisher(bond.pub)

@@ -21,7 +21,7 @@ from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.errors import ConfigError, EngineFatalError, EngineUnavailableError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos
-from alexnet_ros.ros.bond import ManagerBond
+from alexnet_ros.ros.bond import NOTICE_S, ManagerBond
 from alexnet_ros.ros.camera import CameraPort
 from alexnet_ros.ros.diagnostics import Heartbeat
 from alexnet_ros.ros.findings import Finding, array_from_findings
@@ -142,13 +142,13 @@ class ClassifierNode(ManagedNode):
 
     def do_deactivate(self) -> None:
         """Stop taking images; what is in work is not published any more."""
-        self._bond.stop()
+        self._end_bond()
         if self._mailbox is not None:
             self._mailbox.clear()
 
     def release(self) -> None:
         """End the inference thread and destroy the topics."""
-        self._bond.stop()
+        self._end_bond()
         worker, self._worker = self._worker, None
         if worker is not None:
             patience_s = STOP_S if self.stopping.is_set() else self.settings.inference_timeout_s
@@ -172,7 +172,17 @@ class ClassifierNode(ManagedNode):
             heartbeat.stop()
             self._jump.unregister()
             self.release()
+            if self._bond.held:
+                time.sleep(NOTICE_S)  # for what was said last, such as the transition
+                self.withdraw()
+                time.sleep(NOTICE_S)
+                self._bond.stop()
         super().destroy_node()
+
+    def _end_bond(self) -> None:
+        """Break the bond, unless the process ends: then that comes last."""
+        if not self.stopping.is_set():
+            self._bond.stop()
 
     # Work
 
@@ -265,7 +275,6 @@ class ClassifierNode(ManagedNode):
             active=self.active,
         )
         if hang:
-            self._bond.break_off()
             self.request_exit(EXIT_FATAL, hang)
         if hang or now_s >= self._next_report_s:
             self._next_report_s = now_s + self.settings.diagnostics_period_s - TICK_S / 2

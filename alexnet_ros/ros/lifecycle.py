@@ -179,6 +179,20 @@ class ManagedNode(LifecycleNode):
             self._active = False
         self._guarded('release', self._release)
 
+    def withdraw(self) -> None:
+        """
+        Take the services away, for good; calling again does nothing.
+
+        rclpy leaves those of the state machine to the garbage collector. Where
+        a hung thread holds the node, others see them long after the process
+        has ended, and wait for answers.
+        """
+        for service in list(self.services):
+            self.destroy_service(service)
+        machine = getattr(self, '_state_machine', None)
+        if machine is not None:
+            machine.destroy_when_not_in_use()
+
     def _deactivate(self) -> TransitionCallbackReturn:
         self.do_deactivate()
         return SUCCESS
