@@ -88,6 +88,7 @@ class Recogniser:
         self.signs: list[Detection2D] = []
         self.scores: list[tuple[int, float]] = []
         self.shift_s = 0.0
+        self.camera = 'front'
         self.running = frames  # signs begin with the first show()
         self.now_ns: Any = lambda: bench.node.get_clock().now().nanoseconds
         self._frames = frames
@@ -103,7 +104,7 @@ class Recogniser:
         message = Classification() if self._frames else Detection2DArray()
         stamp_ns = self.now_ns() + round(self.shift_s * 1e9)
         message.header.stamp = Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-        message.header.frame_id = 'front'
+        message.header.frame_id = self.camera
         if self._frames:
             message.results = [
                 ObjectHypothesis(class_id=str(one), score=score) for one, score in self.scores]
