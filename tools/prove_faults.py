@@ -72,12 +72,14 @@ def run_tests(root: Path, words: Iterable[str]) -> tuple[Outcomes, str]:
     """Run pytest in a copy; return its outcomes and the first reason of a failure."""
     with tempfile.TemporaryDirectory() as folder:
         result, log = Path(folder, 'tests.json'), Path(folder, 'log')
+        # What a sourced ROS 2 has there stays, behind the copy.
+        path = os.pathsep.join(filter(None, (str(root), os.environ.get('PYTHONPATH'))))
         with log.open('w') as file:
             done = subprocess.Popen(
                 [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider',
                  '-p', 'tests.faults.table', '--faults-json', str(result), *words],
                 cwd=root, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-                env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONPATH': str(root)},
+                env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONPATH': path},
             )  # fmt: skip
             with contextlib.suppress(subprocess.TimeoutExpired):
                 done.wait(LIMIT_S)
