@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ROOT / 'config' / 'fastdds.xml'
 DEADLINE_S = 90.0  # generous: it bounds a failure, no test waits for it to pass
 ASK_AGAIN_S = 5.0
+SETTLE_S = 0.15
 
 
 def _own_domain() -> tuple[int, int]:
@@ -90,6 +91,7 @@ class Bench:
         self.node = Node('robot', context=self.context, use_global_arguments=False)
         self.executor.add_node(self.node)
         self._nodes: list[Node] = []
+        self._clients: dict[tuple[type, str], Any] = {}
         self.stamp_s = 0
 
     def add(self, make: Callable[..., Node], **parameters: Any) -> Node:
@@ -121,13 +123,14 @@ class Bench:
         """
         Call a service and return its answer.
 
-        The first answer to a new client may be lost, where the node does not
-        know it yet; a question, which changes nothing, is then asked again.
+        An answer to a new client may be lost, where the node does not know it
+        yet: so clients are kept, the first call waits for a moment, and a
+        question, which changes nothing, is asked again.
         """
-        client = self._client(kind, name)
+        question = kind.__name__.startswith(('Get', 'List', 'Describe'))
+        client = self._client(kind, name, settle_s=0.0 if question else SETTLE_S)
         asked = kind.Request() if request is None else request
         futures = [client.call_async(asked)]
-        question = kind.__name__.startswith(('Get', 'List', 'Describe'))
         next_s = time.monotonic() + ASK_AGAIN_S
 
         def answered() -> bool:
@@ -138,17 +141,19 @@ class Bench:
             return any(one.done() for one in futures)
 
         self.until(f'{name} answers', answered)
-        self.node.destroy_client(client)
         return next(one for one in futures if one.done()).result()
 
-    def _client(self, kind: type, name: str) -> Any:
+    def _client(self, kind: type, name: str, *, settle_s: float) -> Any:
         """
         Return a client whose service was found.
 
         One that is made in the midst of discovery may never find its service,
         so another takes its place now and then.
         """
-        client = self.node.create_client(kind, name)
+        client = self._clients.get((kind, name))
+        if client is not None and client.service_is_ready():
+            return client
+        client = client or self.node.create_client(kind, name)
         next_s = time.monotonic() + ASK_AGAIN_S
 
         def found() -> bool:
@@ -160,6 +165,8 @@ class Bench:
             return bool(client.service_is_ready())
 
         self.until(f'service {name} is there', found)
+        self.spin_for(settle_s)
+        self._clients[kind, name] = client
         return client
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Listener:
