@@ -37,12 +37,14 @@ class Chain:
         self.wire = Wire(self.bench, self.classifier)
         self.wire.send = self.send  # type: ignore[method-assign]
 
-    def start(self, module: str = 'tests.faults.faulty_classifier', **environment: str) -> Any:
+    def start(
+        self, module: str = 'tests.faults.faulty_classifier', *words: str, **environment: str,
+    ) -> Any:  # fmt: skip
         """Start a classifier process."""
         return NodeProcess([
             '-p', f'model:={self.folder / "model"}', '-p', 'autostart:=true', '-p', 'lazy:=false',
             '-p', 'score_threshold:=0.8', '-p', 'diagnostics_period_s:=0.1',
-            '-p', 'inference_timeout_s:=600.0',
+            '-p', 'inference_timeout_s:=600.0', *words,
         ], environment, module)  # fmt: skip
 
     def send(self, message: Any, *, answerable: bool = False) -> int:

@@ -8,6 +8,7 @@ PROCESS = 'tests/ros/test_classifier_process.py'
 CAMERAS = 'tests/ros/test_classifier_cameras.py'
 LIFECYCLE = 'tests/ros/test_lifecycle.py'
 BOND = 'tests/ros/test_classifier_bond.py'
+REAL_BOND = 'tests/ros/test_classifier_bond_real.py'
 MEMORY = 'tests/ros/test_shared_memory.py'
 NAVIGATOR = 'tests/ros/test_navigator_faults.py'
 SIGNS = 'tests/ros/test_navigator_signs.py'
@@ -115,11 +116,36 @@ _ROWS = [
     ('process', 'SIGKILL of the classifier, and a new one', 'kill -9', 'the next one answers',
      PROCESS, 'test_a_kill_leaves_nothing_that_disturbs_the_next_one'),
     ('process', 'bond broken by a hang', 'a frame hangs while a bond is kept',
-     'the bond is broken, then exit', BOND, 'test_a_hang_breaks_the_bond'),
+     'exit asked for; the bond is broken when the services are gone', BOND,
+     'test_a_hang_breaks_the_bond'),
     ('process', 'bond taken down in order', 'deactivate, activate anew, shutdown',
      'a new bond each activation', BOND, 'test_every_activation_has_a_bond_of_its_own'),
     ('process', 'bond without bondpy', 'bond: true', 'activation fails and says the remedy',
      BOND, 'test_without_bondpy_activation_fails_and_says_what_to_do'),
+    ('process', 'bondpy: a bond each activation', 'activate and deactivate five times',
+     'each forms, each is broken in order, nothing of it stays', REAL_BOND,
+     'test_a_bond_forms_with_each_activation_and_breaks_in_order'),
+    ('process', 'bondpy: heartbeats', 'images for longer than the timeout of 4 s',
+     'the bond holds', REAL_BOND,
+     'test_heartbeats_that_pass_for_longer_than_the_timeout_keep_it'),
+    ('process', 'bondpy: signal', 'SIGINT, SIGTERM while a bond is kept',
+     'broken in order, no service left that a manager waits for; exit 0', REAL_BOND,
+     'test_a_signal_breaks_it_in_order_with_no_service_left'),
+    ('process', 'bondpy: hung inference', 'a frame is never done',
+     'broken in order, no service left, exit 70; a new process bonds', REAL_BOND,
+     'test_a_hang_breaks_it_and_leaves_no_service_behind'),
+    ('process', 'bondpy: SIGKILL of the classifier', 'kill -9 while a bond is kept',
+     'broken by its timeout, no service left by then; a new process bonds', REAL_BOND,
+     'test_a_kill_breaks_it_when_heartbeats_stay_away'),
+    ('process', 'bondpy: the partner breaks it', 'break_bond on the other side',
+     'the node stays active and answers; it can be reset and bonds anew', REAL_BOND,
+     'test_a_partner_that_breaks_it_does_not_disturb_the_node'),
+    ('process', 'bondpy: SIGKILL of the partner', 'kill -9 of the other side',
+     'the node stays active and answers; it can be reset and bonds anew', REAL_BOND,
+     'test_a_partner_that_vanishes_does_not_disturb_the_node'),
+    ('process', 'bondpy: no partner', 'active for longer than bondpy waits for one',
+     'the node stays active and answers', REAL_BOND,
+     'test_no_partner_at_all_does_not_disturb_the_node'),
     ('parameters', 'wrong start: classifier', 'overrides out of range or of a wrong type',
      'exit 1 with one line', PROCESS, 'test_a_wrong_parameter_ends_in_one_line'),
     ('parameters', 'wrong start: navigator', 'overrides out of range, no such table',

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -18,7 +20,9 @@ from tests.faults import faulty_classifier as faulty
 from tests.faults.chain import Chain
 from tests.faults.conftest import FAULTY
 from tests.faults.faults import fault
+from tests.faults.launched import Launched
 from tests.faults.wire import Wire, change_state, state_of
+from tests.models import colour_of
 from tests.ros.robot import DEADLINE_S, ROOT, Bench, NodeProcess, make_image
 from tests.ros.test_classifier_launch import RUN
 
@@ -161,3 +165,94 @@ def test_launch_respawns_a_killed_node(bench: Bench) -> None:
         process.kill()
         process.wait()
     assert log.count('process started with pid') == 2, log
+
+
+@pytest.fixture
+def launch(bench: Bench, model: Path, tmp_path: Path) -> Iterator[Callable[..., Launched]]:
+    if importlib.util.find_spec('launch_ros') is None:
+        pytest.skip('launch_ros is not installed here (it has no wheel)')
+    started: list[Launched] = []
+
+    def start(*words: str) -> Launched:
+        started.append(Launched(bench, tmp_path, model, *words))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@fault(
+    'process', 'hung inference under launch', 'a frame that is never done, use_respawn:=true',
+    'exit 70; launch starts it anew, autostart makes it active and it answers')
+def test_launch_respawns_a_hung_classifier(
+    bench: Bench, launch: Callable[..., Launched]
+) -> None:
+    launched = launch()
+    launched.answers()
+    launched.hang()
+    launched.answers()
+    assert state_of(bench) == 'active'
+    launched.stop()
+
+
+@fault(
+    'process', 'hung inference under launch and a manager',
+    "the same with a bond and a partner that does what Nav2's lifecycle manager does",
+    'the bond breaks, no service is left to wait for; the new process is brought up and answers')
+def test_launch_and_a_manager_bring_a_hung_classifier_back(
+    bench: Bench, launch: Callable[..., Launched]
+) -> None:
+    manager = manager_of(bench)
+    launched = launch('autostart:=false', 'bond')
+    try:
+        manager.configure()
+        partner = manager.activate()
+        launched.answers()
+        launched.hang()
+        bench.until('the bond is broken', lambda: partner.state == 'Dead')
+        manager.reset()
+        broken_s = time.monotonic()
+        manager.configure()
+        print(f'there again {time.monotonic() - broken_s:.1f} s after the bond broke')
+        manager.activate()
+        launched.answers()
+        launched.stop()
+    finally:
+        manager.close()
+
+
+@fault(
+    'process', 'bond broken by the partner', "the manager's side breaks it, a limit is in force",
+    'the classifier goes on; the limit stays, the lock stays off')
+def test_a_bond_that_the_partner_breaks_leaves_navigation_alone(chain: Chain) -> None:
+    manager = manager_of(chain.bench)
+    chain.classifier.close()
+    chain.classifier = chain.start(FAULTY, '-p', 'bond:=true')
+    try:
+        partner = manager.join()
+
+        def limited() -> bool:
+            chain.send(make_image(colour_of(2), 0), answerable=True)
+            return chain.ears.values == [5.0] and chain.ears.locked is False
+
+        chain.bench.until('the limit is in force', limited)
+        chain.ears.clear()
+        partner.bond.break_bond()
+        chain.bench.until('the bond is broken', lambda: partner.state == 'Dead')
+        for _ in range(40):
+            chain.send(make_image(colour_of(2), 0), answerable=True)
+        assert {one.data for one in chain.ears.locks.messages} == {False}
+        assert set(chain.ears.values) == {5.0}
+        assert chain.classifier.alive()
+        assert chain.navigator.alive()
+    finally:
+        manager.close()
+
+
+def manager_of(bench: Bench) -> Any:
+    """Return what plays the lifecycle manager, where bondpy is installed."""
+    pytest.importorskip('bondpy', reason='bondpy (apt: ros-$ROS_DISTRO-bondpy) is not installed')
+    from tests.ros.bond_partner import Manager
+
+    return Manager(bench)

@@ -9,12 +9,13 @@ of it, so that a test can end it in any way.
 """
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import bondpy.bondpy
 import rclpy
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
@@ -25,6 +26,11 @@ NODE = 'alexnet'
 PERIOD_S = 0.25  # the manager's, Nav2 main; Jazzy and before: 0.1
 TIMEOUT_S = 4.0  # the manager's default
 NEVER_S = 1e6
+ASK_AGAIN_S = 10.0
+GOALS = {
+    Transition.TRANSITION_CONFIGURE: 'inactive', Transition.TRANSITION_ACTIVATE: 'active',
+    Transition.TRANSITION_DEACTIVATE: 'inactive', Transition.TRANSITION_CLEANUP: 'unconfigured',
+}  # fmt: skip
 
 
 class Partner:
@@ -81,8 +87,19 @@ class Manager:
         request = ChangeState.Request(transition=Transition(id=transition))
         self._bench.until('the service is there', self.ready)
         future = self._client.call_async(request)
-        self._bench.until('the request is answered', future.done)
-        return bool(future.result().success)
+        next_s = time.monotonic() + ASK_AGAIN_S
+
+        def settled() -> bool:
+            # The answer to a client that the node does not know yet is lost.
+            nonlocal next_s
+            if future.done() or time.monotonic() < next_s:
+                return bool(future.done())
+            next_s += ASK_AGAIN_S
+            state = self._bench.call(GetState, f'/{NODE}/get_state').current_state.label
+            return bool(state == GOALS[transition])
+
+        self._bench.until('the request is answered', settled)
+        return not future.done() or bool(future.result().success)
 
     def configure(self) -> None:
         assert self.ask(Transition.TRANSITION_CONFIGURE)
