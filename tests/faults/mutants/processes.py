@@ -3,6 +3,7 @@
 from tests.faults.mutants.mutant import CLASSIFIER_PROCESS, PROCESS, broken, each
 
 BOND = 'tests/ros/test_classifier_bond.py'
+REAL_BOND = 'tests/ros/test_classifier_bond_real.py'  # skips itself without bondpy
 NAVIGATOR_PROCESS = 'tests/ros/test_navigator_process.py'
 TENSORRT = 'tests/unit/engine/test_trt_engine.py'
 
@@ -65,17 +66,52 @@ PROCESSES = [
         f'{PROCESS}::test_launch_files_can_respawn',
         f'{PROCESS}::test_launch_respawns_a_killed_node'),
     broken(
+        'process', "the classifier's launch file forgets to respawn",
+        'launch/classifier.launch.py',
+        "        respawn=truth('use_respawn', given['use_respawn']),\n", '',
+        f'{PROCESS}::test_launch_files_can_respawn',
+        f'{PROCESS}::test_launch_respawns_a_hung_classifier',
+        f'{PROCESS}::test_launch_and_a_manager_bring_a_hung_classifier_back'),
+    broken(
+        'process', 'a broken bond ends the process', 'ros/bond.py',
+        'bond = bondpy.Bond(self._node, TOPIC, self._node.get_name())',
+        'bond = bondpy.Bond(self._node, TOPIC, self._node.get_name(),\n'
+        "            lambda: self._node.request_exit(1, 'the bond is broken'))",
+        f'{PROCESS}::test_a_bond_that_the_partner_breaks_leaves_navigation_alone',
+        f'{REAL_BOND}::test_a_partner_that_breaks_it_does_not_disturb_the_node',
+        f'{REAL_BOND}::test_no_partner_at_all_does_not_disturb_the_node'),
+    broken(
+        'process', 'a partner that dies ends the process', 'ros/bond.py',
+        'bond = bondpy.Bond(self._node, TOPIC, self._node.get_name())\n'
+        '        bond.set_heartbeat_period(PERIOD_S)\n'
+        '        bond.set_heartbeat_timeout(TIMEOUT_S)\n',
+        'bond = bondpy.Bond(self._node, TOPIC, self._node.get_name(),\n'
+        "            lambda: self._node.request_exit(1, 'the bond is broken'))\n"
+        '        bond.set_heartbeat_period(PERIOD_S)\n',
+        f'{REAL_BOND}::test_a_partner_that_vanishes_does_not_disturb_the_node'),
+    broken(
+        'process', 'heartbeats come too seldom', 'ros/bond.py', 'PERIOD_S = 0.1',
+        'PERIOD_S = 9.0',
+        f'{REAL_BOND}::test_heartbeats_that_pass_for_longer_than_the_timeout_keep_it'),
+    broken(
+        'process', 'a killed process is remembered for long', 'config/fastdds.xml',
+        '<leaseDuration><sec>3</sec>', '<leaseDuration><sec>20</sec>',
+        f'{REAL_BOND}::test_a_kill_breaks_it_when_heartbeats_stay_away'),
+    broken(
         'process', 'a process that ends keeps its bond', 'ros/classifier_node.py',
         '                self._bond.stop()\n        super().destroy_node()\n',
         '        super().destroy_node()\n', f'{BOND}::test_a_hang_breaks_the_bond'),
     broken(
         'process', 'services stay until the bond is broken', 'ros/classifier_node.py',
-        '                self.withdraw()\n', '', f'{BOND}::test_a_hang_breaks_the_bond'),
+        '                self.withdraw()\n', '', f'{BOND}::test_a_hang_breaks_the_bond',
+        f'{REAL_BOND}::test_a_hang_breaks_it_and_leaves_no_service_behind',
+        f'{REAL_BOND}::test_a_signal_breaks_it_in_order_with_no_service_left'),
     broken(
         'process', 'deactivating keeps the bond', 'ros/classifier_node.py',
         '        self._end_bond()\n        if self._mailbox is not None:\n',
         '        if self._mailbox is not None:\n',
-        f'{BOND}::test_every_activation_has_a_bond_of_its_own'),
+        f'{BOND}::test_every_activation_has_a_bond_of_its_own',
+        f'{REAL_BOND}::test_a_bond_forms_with_each_activation_and_breaks_in_order'),
     broken(
         'process', 'an ended bond stays with the node', 'ros/bond.py',
         '        self._node.destroy_subscription(bond.sub)\n', '',
