@@ -31,6 +31,7 @@ SLACK_MS = 20.0  # of the scheduler, on a machine that does other work too
 SPARE_FILES = 3
 NEIGHBOUR_MIB = 600
 LARGE_WH = (1280, 720)
+HUGE_WH = (3840, 2880)  # 31.6 MiB as RGB, a little less than glibc's 32 MiB
 TURN_S = 0.04
 
 
@@ -150,10 +151,12 @@ class Soak:
         """
         Send large images to both classifiers before anything is measured.
 
-        OpenCV starts its threads with the first large image, which a bit
-        flipped in a JPEG's size may make at any time: no leak, once.
+        A bit flipped in a JPEG's size may make a large image at any time. With
+        the first one OpenCV starts its threads, and glibc keeps more of what is
+        freed, up to twice its ``DEFAULT_MMAP_THRESHOLD_MAX`` of 32 MiB: once,
+        and no leak.
         """
-        data = self.picture('png', LARGE_WH)  # a JPEG would be decoded at an eighth of its size
+        data = self.picture('png', HUGE_WH)  # a JPEG would be decoded at an eighth of its size
         for _ in range(20):
             image = self.bench.image(size_wh=LARGE_WH)
             self.front.publish(image)
