@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,13 @@ class Bond:
 
 
 @pytest.fixture
-def bondpy(monkeypatch: pytest.MonkeyPatch) -> list[Bond]:
-    BONDS.clear()
+def bondpy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Bond]]:
     package, module = types.ModuleType('bondpy'), types.ModuleType('bondpy.bondpy')
     module.Bond = Bond  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, 'bondpy', package)
     monkeypatch.setitem(sys.modules, 'bondpy.bondpy', module)
-    return BONDS
+    yield BONDS
+    BONDS.clear()  # they hold the node, whose services would live on
 
 
 def configured(bench: Bench, model: Path, **parameters: Any) -> ClassifierNode:
