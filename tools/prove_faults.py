@@ -30,7 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ('alexnet_ros', 'tests', 'config', 'launch', 'tools')
-LEFT_OUT = ('.git', 'build', 'install', 'log')
+LEFT_OUT = ('.git', '.hypothesis', 'build', 'install', 'log')
 BEGIN, END = '<!-- table of breakages: begin -->', '<!-- table of breakages: end -->'
 KEPT = ROOT / 'build' / 'faults.json'
 LIMIT_S = 600.0
