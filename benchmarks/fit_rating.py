@@ -53,13 +53,13 @@ def rgb(image_bgr: Image) -> Image:
 
 def samples(
     tracks: list[Track], frames: list[tuple[Image, list[tuple[float, ...]]]]
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
-    """Return features (N, F), kinds (N,) and whether each is a sign (N,)."""
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
+    """Return features (N, F), kinds (N,), whether each is a sign (N,) and its frame (N,)."""
     finder = SignFinder(FinderSettings())
-    rows, kinds, truths = [], [], []
+    rows, kinds, truths, owners = [], [], [], []
     for seed in range(ROUNDS):
         scenes = stills(tracks, frames, seed=1000 + seed, sides=(26, 170), signs=5, shares=SHARES)
-        for (image, truth), (_, taken) in zip(scenes, frames, strict=True):
+        for number, ((image, truth), (_, taken)) in enumerate(zip(scenes, frames, strict=True)):
             count = halvings(image.shape[1::-1], finder.settings.min_size_px)
             maps = colour_maps(shrunk(image, count))
             step = 1 << count
@@ -72,7 +72,11 @@ def samples(
             rows.append(features(maps, found)[clear])
             kinds.append(found.kinds[clear])
             truths.append(near[clear] >= 0.5)
-    return np.concatenate(rows), np.concatenate(kinds), np.concatenate(truths)
+            owners.append(np.full(int(clear.sum()), number))
+    return (
+        np.concatenate(rows), np.concatenate(kinds), np.concatenate(truths),
+        np.concatenate(owners),
+    )
 
 
 def logistic(inputs: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -87,9 +91,24 @@ def logistic(inputs: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[n
     return weights
 
 
+def fitted(
+    inputs: NDArray[np.float32], kinds: NDArray[np.intp], truth: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the weights of each kind of candidate."""
+    return {
+        kind: logistic(inputs[kinds == index].astype(np.float64), truth[kinds == index])
+        for index, kind in enumerate(KINDS)
+    }
+
+
+def training_tracks(shared: Path) -> list[Track]:
+    """Return the signs that are pasted."""
+    return read_tracks(shared / 'gtsrb', held=False, step=6)
+
+
 def main(shared: Path) -> None:
-    inputs, kinds, truth = samples(read_tracks(shared / 'gtsrb', held=False, step=6),
-                                   backgrounds(shared))
+    inputs, kinds, truth, _ = samples(training_tracks(shared), backgrounds(shared))
+    found = fitted(inputs, kinds, truth)
     print('"""')
     print('Weights of the logistic models of sign_rating, one row a kind of candidate.')
     print('\nMade by benchmarks/fit_rating.py; do not edit.\n"""\n')
@@ -97,7 +116,7 @@ def main(shared: Path) -> None:
     print('WEIGHTS = {')
     for index, kind in enumerate(KINDS):
         rows = kinds == index
-        weights = logistic(inputs[rows].astype(np.float64), truth[rows])
+        weights = found[kind]
         print(f"    '{kind}': (  # {int(truth[rows].sum())} signs of {int(rows.sum())} candidates")
         for first in range(0, len(weights), 6):
             print('        ' + ', '.join(f'{w:.3f}' for w in weights[first:first + 6]) + ',')
