@@ -186,6 +186,8 @@ class Bench:
     def close(self) -> None:
         for node in self._nodes:
             self.executor.remove_node(node)
+            if hasattr(node, 'withdraw'):
+                node.withdraw()
             node.destroy_node()
         self.executor.shutdown()
         self.node.destroy_node()
