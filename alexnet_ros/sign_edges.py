@@ -72,11 +72,7 @@ class Edges:
             np.rint(spots, out=spots)
             np.maximum(spots, 0, out=spots)
             np.minimum(spots, most, out=spots)
-        if self.width * self.height >= 1 << 24:  # more than float32 counts to
-            index = spots_y.astype(np.intp)
-            index *= self.width
-            index += spots_x.astype(np.intp)
-            return index
-        spots_y *= self.width
-        spots_y += spots_x
-        return spots_y.astype(np.intp)
+        index = spots_y.astype(np.intp)
+        index *= self.width
+        index += spots_x.astype(np.intp)
+        return index

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -171,6 +172,16 @@ def test_same_frame_gives_same_candidates_best_first() -> None:
     assert first == finder.find(frame)
     scores = [region.score for region in first]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_one_finder_serves_several_threads() -> None:
+    frames = [road(640, 480, seed) for seed in range(4)]
+    for number, frame in enumerate(frames):
+        put_sign(frame, KINDS[number], (200 + 90 * number, 200), 60 + 10 * number)
+    finder = SignFinder()
+    alone = [finder.find(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(finder.find, frames * 3)) == alone * 3
 
 
 def test_settings_bound_number_size_and_score() -> None:
