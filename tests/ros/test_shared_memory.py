@@ -91,19 +91,23 @@ def test_no_folder_is_nothing_to_do(tmp_path: Path) -> None:
 def test_what_a_killed_node_leaves_is_cleared_by_the_next_one(
     bench: Bench, start_node: START
 ) -> None:
-    first = start_node()
-    bench.call(GetState, '/alexnet/get_state')
-    left = owned(first.process.pid)
-    if not left:
-        pytest.skip('this middleware keeps no segments of Fast DDS')
     mine = owned(os.getpid())
-    first.process.kill()
-    assert first.wait() == -signal.SIGKILL
-    assert all((FOLDER / name).exists() for name in left), 'a killed process tidied up'
-    for name in left:  # as if it had run for longer
-        os.utime(FOLDER / f'{name}_el', (1e9, 1e9))
-    second = start_node()
-    second.wait_for('shared memory of killed processes removed')
-    assert not [name for name in left if (FOLDER / name).exists()]
-    assert all((FOLDER / name).exists() for name in mine | owned(second.process.pid))
-    assert bench.call(GetState, '/alexnet/get_state').current_state.label == 'unconfigured'
+    for _ in range(5):
+        first = start_node()
+        bench.call(GetState, '/alexnet/get_state')
+        left = owned(first.process.pid)
+        if not left:
+            pytest.skip('this middleware keeps no segments of Fast DDS')
+        first.process.kill()
+        assert first.wait() == -signal.SIGKILL
+        for name in left:  # as if it had run for longer
+            os.utime(FOLDER / f'{name}_el', (1e9, 1e9))
+        second = start_node()
+        bench.until('what the first left is gone', lambda left=left: not [
+            name for name in left if (FOLDER / name).exists()])
+        assert bench.call(GetState, '/alexnet/get_state').current_state.label == 'unconfigured'
+        assert all((FOLDER / name).exists() for name in mine | owned(second.process.pid))
+        if 'shared memory of killed processes removed' in second.log:
+            return
+        second.stop()  # a node of somebody else was quicker
+    pytest.fail('five times it was not the next node that removed it')
