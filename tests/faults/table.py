@@ -89,13 +89,13 @@ class Table:
         missing = [case.name for case, _ in ELSEWHERE if case not in results]
         counts = {word: list(results.values()).count(word) for word in WORDS}
         text = (
-            f'{len(results)} cases in {len(self.outcomes)} tests: {counts["passed"]} as required, '
+            f'{len(results)} cases in {len(self.cases)} tests: {counts["passed"]} as required, '
             f'{counts["failed"]} failed, {counts["skipped"]} not run here; '
             f'{TRIED["messages"]} messages sent and {TRIED["mutations"]} mutations tried'
         )
         terminalreporter.section('fault suite')
         terminalreporter.line(text)
-        whole = not config.option.keyword and len(self.outcomes) == len(self.cases)
+        whole = not config.option.keyword and set(self.cases) <= set(self.outcomes)
         if missing and whole and self.path is not None:
             terminalreporter.line('without a test: ' + ', '.join(missing))
         if self.path is not None and results:
