@@ -67,7 +67,10 @@ def test_every_requirement_is_pinned() -> None:
                 assert re.match(r'^[\w.-]+==[\w.]+(; .+)?$', line), f'{path.name}: {line}'
 
 
-OPTIONAL = {'ray', 'tensorrt', 'tensorrt_rtx', 'compression'}  # used where they are found
+OPTIONAL = {  # used where they are found
+    'ray', 'tensorrt', 'tensorrt_rtx', 'compression',
+    'bond', 'bondpy',  # apt has them, the index has not
+}  # fmt: skip
 BROUGHT = {'apsw': 'rosbags', 'backports': 'rosbags', 'lz4': 'rosbags'}
 MODULES = {
     'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'cuda': 'cuda-bindings', 'yaml': 'PyYAML',
@@ -88,7 +91,7 @@ def test_every_package_that_is_imported_is_installed_by_the_set_up() -> None:
     for folder in ('alexnet_ros', 'tests', 'benchmarks', 'tools'):
         for path in (ROOT / folder).rglob('*.py'):
             for name in _imported(path) - set(sys.stdlib_module_names) - OPTIONAL - own - ours:
-                if name not in {'alexnet_ros', 'tests'} | ros and (
+                if name not in {'alexnet_ros', 'tests', 'tools'} | ros and (
                     MODULES.get(name, name) not in installed
                 ):
                     missing.add(f'{name} ({path.relative_to(ROOT)})')
