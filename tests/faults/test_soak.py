@@ -1,26 +1,15 @@
 """The short form of ``make soak``, and its judgement."""
 
-import importlib.util
 import subprocess
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.faults.faults import fault
 from tests.ros.robot import ROOT
-
-
-@pytest.fixture(scope='module')
-def soak() -> ModuleType:
-    """The tool as a module."""
-    spec = importlib.util.spec_from_file_location('soak_tool', ROOT / 'tools' / 'soak.py')
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules['soak_tool'] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tools import soak
 
 
 @pytest.mark.slow
@@ -44,7 +33,7 @@ def test_short_soak_finds_nothing_growing() -> None:
     'soak', 'its judgement', 'an hour of invented samples with and without growth',
     'a leak above 5 % an hour, lost files and threads are told from noise')
 def test_leaks_are_told_from_noise(
-    soak: ModuleType, growth_mib: float, files: int, threads: int, good: bool
+    growth_mib: float, files: int, threads: int, good: bool
 ) -> None:
     random = np.random.default_rng(1)
     times_s = np.arange(0, 3600, 6.0)

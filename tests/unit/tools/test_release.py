@@ -1,13 +1,13 @@
 """The audit of a release says when it could not be done."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tools import release as tool
+
 SKIPPED = {'name': 'ros-rclpy', 'skip_reason': 'not found'}
 GOOD = {'name': 'numpy', 'version': '2.4', 'vulns': []}
 WEAK = {'name': 'old', 'version': '1.0', 'vulns': [{'id': 'CVE-1', 'fix_versions': ['1.1']}]}
@@ -15,14 +15,9 @@ WEAK = {'name': 'old', 'version': '1.0', 'vulns': [{'id': 'CVE-1', 'fix_versions
 
 @pytest.fixture
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location('release', ROOT / 'tools' / 'release.py')
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, 'OUTPUT', tmp_path)
-    monkeypatch.setattr(module, 'tool', lambda _name: str(tmp_path / 'pip-audit'))
-    return module
+    monkeypatch.setattr(tool, 'OUTPUT', tmp_path)
+    monkeypatch.setattr(tool, 'tool', lambda _name: str(tmp_path / 'pip-audit'))
+    return tool
 
 
 def play(folder: Path, script: str) -> None:
@@ -53,7 +48,7 @@ def test_audit_without_an_answer_is_not_done(release: ModuleType, tmp_path: Path
 
 
 def test_source_archive_holds_what_is_committed(release: ModuleType) -> None:
-    if not (ROOT / '.git').exists():
+    if not (release.ROOT / '.git').exists():
         pytest.skip('needs the git repository')
     path = release.source_archive()
     assert path.stat().st_size > 10_000

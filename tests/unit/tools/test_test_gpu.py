@@ -1,12 +1,11 @@
 """The tool that writes GPU measurements into the benchmark page."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tools import test_gpu as tool
+
 ROW = {
     'network': 'signs', 'runner': 'tensorrt', 'device': 'Orin (sm_87)', 'precision': 'int8',
     'batch': 1, 'p50_ms': 0.3, 'p99_ms': 0.5, 'gpu_run_ms': 0.2, 'weight_mb': 6.3,
@@ -18,17 +17,7 @@ OTHER = {
 }  # fmt: skip
 
 
-@pytest.fixture(name='tool', scope='module')
-def tool_fixture() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('test_gpu_tool', ROOT / 'tools/test_gpu.py')
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_rows_become_a_table(tool: ModuleType) -> None:
+def test_rows_become_a_table() -> None:
     text = tool.table([ROW, OTHER])
     assert 'Orin, Orin (sm_87)' in text
     assert '190 GB/s' in text
@@ -36,7 +25,7 @@ def test_rows_become_a_table(tool: ModuleType) -> None:
     assert '| PyTorch eager | fp16 (autocast) | 1 | 2.000 | 3.000 | - | - | - | - |' in text
 
 
-def test_only_the_part_between_the_markers_changes(tool: ModuleType, tmp_path: Path) -> None:
+def test_only_the_part_between_the_markers_changes(tmp_path: Path) -> None:
     page = tmp_path / 'page.md'
     page.write_text(f'before\n{tool.BEGIN}\nold\n{tool.END}\nafter\n')
     for _ in range(2):
@@ -44,7 +33,7 @@ def test_only_the_part_between_the_markers_changes(tool: ModuleType, tmp_path: P
         assert page.read_text() == f'before\n{tool.BEGIN}\nnew\n{tool.END}\nafter\n'
 
 
-def test_page_without_markers_is_left_alone(tool: ModuleType, tmp_path: Path) -> None:
+def test_page_without_markers_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / 'page.md'
     page.write_text('nothing to replace')
     with pytest.raises(SystemExit, match='put them back'):
@@ -52,6 +41,6 @@ def test_page_without_markers_is_left_alone(tool: ModuleType, tmp_path: Path) ->
     assert page.read_text() == 'nothing to replace'
 
 
-def test_the_real_page_has_the_markers(tool: ModuleType) -> None:
+def test_the_real_page_has_the_markers() -> None:
     text = tool.PAGE.read_text(encoding='utf-8')
     assert text.index(tool.BEGIN) < text.index(tool.END)
