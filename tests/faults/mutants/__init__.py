@@ -9,7 +9,6 @@ package is an error, so that these lists cannot rot.
 from tests.faults.mutants.driving import DRIVING
 from tests.faults.mutants.hostile import HOSTILE
 from tests.faults.mutants.images import IMAGES
-from tests.faults.mutants.models import MODELS
 from tests.faults.mutants.mutant import Mutant
 from tests.faults.mutants.packages import PACKAGES
 from tests.faults.mutants.processes import PROCESSES
@@ -18,7 +17,7 @@ from tests.faults.mutants.streams import STREAMS
 from tests.faults.mutants.supervision import SUPERVISION
 
 MUTANTS = [
-    *IMAGES, *STREAMS, *QUEUES, *PACKAGES, *MODELS, *SUPERVISION, *PROCESSES, *DRIVING, *HOSTILE,
+    *IMAGES, *STREAMS, *QUEUES, *PACKAGES, *SUPERVISION, *PROCESSES, *DRIVING, *HOSTILE,
 ]  # fmt: skip
 
 __all__ = ['MUTANTS', 'Mutant']

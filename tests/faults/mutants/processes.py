@@ -122,6 +122,14 @@ PROCESSES = [
         '        except ImportError as error:\n            return\n            raise ConfigError(',
         f'{BOND}::test_without_bondpy_activation_fails_and_says_what_to_do'),
     broken(
+        'GPU', 'the watchdog is asleep', 'ros/watchdog.py',
+        "return text if self._suspicions >= CONFIRMATIONS else ''", "return ''",
+        f'{CLASSIFIER_PROCESS}::test_a_lost_engine_ends_the_process_for_a_respawn[hang]'),
+    broken(
+        'GPU', 'a lost device is one more failed frame', 'ros/classifier_node.py',
+        'if isinstance(error, EngineFatalError):', 'if False:',
+        f'{CLASSIFIER_PROCESS}::test_a_lost_engine_ends_the_process_for_a_respawn[fatal]'),
+    broken(
         'GPU', 'memory that runs out is not tried with less', 'engine/trt_runtime.py',
         'if step == 1 or step < self.info.max_batch:', 'if True:',
         f'{TENSORRT}::test_memory_lost_while_running_is_retried_smaller'),
