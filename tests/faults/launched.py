@@ -55,15 +55,7 @@ class Launched:
         return self._log.read_text()
 
     def answers(self) -> None:
-        """Send good images until a new one is answered."""
-        before = len(self.results)
-
-        def answered() -> bool:
-            self.camera.publish(self.bench.image())
-            self.bench.spin_for(0.05)
-            return len(self.results) > before
-
-        self.bench.until('an image is answered', answered)
+        self.bench.until_answered(self.camera, self.results)
 
     def hang(self) -> None:
         """Send the image that is never done, and see the process end."""

@@ -37,6 +37,18 @@ def secured(keystore: Path) -> dict[str, str]:
     }
 
 
+def refusal(start_node: START, keystore: Path, name: str) -> str:
+    """Start a node in its enclave, see it end with 1, and return the line that says why."""
+    node = start_node(
+        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
+        environment=secured(keystore),
+    )
+    assert node.wait() == 1
+    (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
+    assert 'Traceback' not in node.log
+    return line
+
+
 @pytest.mark.parametrize('name', NODES)
 @fault(
     'security', 'Enforce without an enclave', 'a keystore that has no files for this node',
@@ -44,15 +56,9 @@ def secured(keystore: Path) -> dict[str, str]:
 def test_missing_enclave_is_refused_by_name(
     start_node: START, tmp_path: Path, name: str
 ) -> None:
-    node = start_node(
-        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
-        environment=secured(tmp_path),
-    )
-    assert node.wait() == 1
-    (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
+    line = refusal(start_node, tmp_path, name)
     assert 'SECURITY' in line
     assert str(tmp_path) in line
-    assert 'Traceback' not in node.log
 
 
 @pytest.mark.parametrize('name', NODES)
@@ -66,15 +72,9 @@ def test_enclave_that_permits_nothing_is_refused(
     enclave.mkdir(parents=True)
     for file in ENCLAVE_FILES:
         (enclave / file).write_text('nothing is permitted\n')
-    node = start_node(
-        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
-        environment=secured(tmp_path),
-    )
-    assert node.wait() == 1
-    (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
+    line = refusal(start_node, tmp_path, name)
     assert 'no node can be made' in line
     assert 'security' in line.lower() or 'permission' in line.lower()
-    assert 'Traceback' not in node.log
 
 
 def policy() -> dict[str, set[tuple[str, str]]]:

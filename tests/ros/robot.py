@@ -183,6 +183,17 @@ class Bench:
         self.stamp_s += 1
         return make_image(colour, self.stamp_s, **fields)
 
+    def until_answered(self, camera: Any, results: Listener) -> None:
+        """Send good images until a new one is answered."""
+        before = len(results)
+
+        def answered() -> bool:
+            camera.publish(self.image())
+            self.spin_for(0.05)
+            return len(results) > before
+
+        self.until('an image is answered', answered)
+
     def close(self) -> None:
         for node in self._nodes:
             self.executor.remove_node(node)

@@ -46,15 +46,7 @@ class Robot:
         return self.manager.activate(timeout_s)
 
     def answers(self) -> None:
-        """Send images until a new one is answered."""
-        before = len(self.results)
-
-        def answered() -> bool:
-            self.camera.publish(self.bench.image())
-            self.bench.spin_for(0.05)
-            return len(self.results) > before
-
-        self.bench.until('an image is answered', answered)
+        self.bench.until_answered(self.camera, self.results)
 
     def hang(self) -> None:
         self.bench.until('the camera is heard', self.camera.get_subscription_count)
