@@ -3,7 +3,7 @@
 #   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
 #   make test [ARGS="-k codec"]                        all tests that this machine can run
 #   make lint | bench | colcon | test-gpu | model | clean
-#   make faults | faults-prove | fuzz | soak | release
+#   make faults | fuzz | soak | release
 #
 # ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
 
@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu faults faults-prove fuzz soak release model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu faults fuzz soak release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -33,6 +33,7 @@ test:
 lint:
 	@$(SET_UP) run test
 	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
 
 bench:
@@ -50,10 +51,6 @@ test-gpu:
 faults:
 	@$(SET_UP) run test
 	@$(RUN)/python tools/faults.py $(ARGS)
-
-faults-prove:
-	@$(SET_UP) run test
-	@$(RUN)/python tools/prove_faults.py $(ARGS)
 
 fuzz:
 	@$(SET_UP) run test fuzz

@@ -54,6 +54,6 @@ setup(
             'alexnet_ros = alexnet_ros.cli.main:main',
             'classifier = alexnet_ros.ros.classifier_node:main',
             'sign_navigator = alexnet_ros.ros.sign_navigator_node:main',
-        ],
+        ]
     },
 )

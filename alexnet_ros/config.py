@@ -74,7 +74,10 @@ class TrackerSettings:
         0.8, 'Least accumulated probability of a confirmed sign.', low=0.0, high=1.0, live=True
     )
     max_missed_s: float = setting(
-        0.5, 'A track not seen for this long is forgotten, seconds.', low=0.05, high=10.0,
+        0.5,
+        'A track not seen for this long is forgotten, seconds.',
+        low=0.05,
+        high=10.0,
         live=True,
     )
 
@@ -84,21 +87,28 @@ class RecognizerSettings:
     """What is looked at in a frame, and what counts as known."""
 
     regions: str = setting(
-        'frame', 'What is classified: frame, signs or detections.',
+        'frame',
+        'What is classified: frame, signs or detections.',
         choices=('frame', 'signs', 'detections'),
     )
     top_k: int = setting(5, 'Hypotheses reported for each region.', low=1, high=100, live=True)
     score_threshold: float = setting(
-        0.0, "Results below this probability are unknown, beside the model's own rule.",
-        low=0.0, high=1.0, live=True,
+        0.0,
+        "Results below this probability are unknown, beside the model's own rule.",
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     min_sign_score: float = setting(
-        0.8, 'Signs whose joint probability of candidate and class is below this are unknown.',
-        low=0.0, high=1.0, live=True,
+        0.8,
+        'Signs whose joint probability of candidate and class is below this are unknown.',
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     features: bool = setting(False, 'Also give the 4096 values of fc7.')
     roi_xywh: list[int] = setting(
-        [0, 0, 0, 0], 'Part of the frame to look at: x, y, width, height in pixels; 0 = all.',
+        [0, 0, 0, 0], 'Part of the frame to look at: x, y, width, height in pixels; 0 = all.'
     )
     finder: FinderSettings = dataclasses.field(default_factory=FinderSettings)
     tracker: TrackerSettings = dataclasses.field(default_factory=TrackerSettings)
@@ -108,9 +118,7 @@ class RecognizerSettings:
 class TensorRtSettings:
     """How a network is compiled by TensorRT; other engines ignore these."""
 
-    workspace_mb: int = setting(
-        256, 'Scratch memory TensorRT may use, MiB.', low=16, high=65536
-    )
+    workspace_mb: int = setting(256, 'Scratch memory TensorRT may use, MiB.', low=16, high=65536)
     optimization_level: int = setting(
         3, 'How hard the builder searches: 0 quick build, 5 fastest engine.', low=0, high=5
     )
@@ -138,13 +146,13 @@ class ClassifierSettings:
 
     model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
     backend: str = setting(
-        'auto', 'What runs the network; auto takes TensorRT where it works.',
-        choices=(
-            'auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu', 'openvino',
-        ),
+        'auto',
+        'What runs the network; auto takes TensorRT where it works.',
+        choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu', 'openvino'),
     )
     precision: str = setting(
-        'auto', 'Which file of the model package; auto takes the smallest it has.',
+        'auto',
+        'Which file of the model package; auto takes the smallest it has.',
         choices=('auto', 'int8', 'fp16', 'fp32'),
     )
     threads: int = setting(
@@ -162,22 +170,30 @@ class ClassifierSettings:
         'raw', 'Input topic and type: image, or image/compressed.', choices=('raw', 'compressed')
     )
     image_reliability: str = setting(
-        'best_effort', 'Reliability asked of the camera; best_effort takes any.',
+        'best_effort',
+        'Reliability asked of the camera; best_effort takes any.',
         choices=('best_effort', 'reliable'),
     )
     max_rate_hz: float = setting(
         0.0, 'Most results a second and camera; 0 is no limit.', low=0.0, high=1000.0, live=True
     )
     batch_wait_ms: float = setting(
-        5.0, 'Longest wait for the other cameras to share a batch, milliseconds.',
-        low=0.0, high=1000.0, live=True,
+        5.0,
+        'Longest wait for the other cameras to share a batch, milliseconds.',
+        low=0.0,
+        high=1000.0,
+        live=True,
     )
     detections_wait_ms: float = setting(
-        200.0, 'Longest wait for the boxes of a frame, milliseconds.',
-        low=0.0, high=5000.0, live=True,
+        200.0,
+        'Longest wait for the boxes of a frame, milliseconds.',
+        low=0.0,
+        high=5000.0,
+        live=True,
     )
     own_track_ids: bool = setting(
-        False, 'With regions: detections, the ids of confirmed signs replace the given ids.',
+        False,
+        'With regions: detections, the ids of confirmed signs replace the given ids.',
         live=True,
     )
     lazy: bool = setting(True, 'Do no work while nobody listens to a result.', live=True)
@@ -185,24 +201,37 @@ class ClassifierSettings:
         80, 'JPEG quality of the overlay, percent.', low=1, high=100, live=True
     )
     stale_after_s: float = setting(
-        1.0, 'Without an image for this long the input is stale, seconds.',
-        low=0.05, high=3600.0, live=True,
+        1.0,
+        'Without an image for this long the input is stale, seconds.',
+        low=0.05,
+        high=3600.0,
+        live=True,
     )
     error_after_s: float = setting(
-        5.0, 'Without an image for this long the input is in error, seconds.',
-        low=0.05, high=3600.0, live=True,
+        5.0,
+        'Without an image for this long the input is in error, seconds.',
+        low=0.05,
+        high=3600.0,
+        live=True,
     )
     inference_timeout_s: float = setting(
-        10.0, 'A frame that takes longer ends the process, for a respawn, seconds.',
-        low=0.1, high=3600.0, live=True,
+        10.0,
+        'A frame that takes longer ends the process, for a respawn, seconds.',
+        low=0.1,
+        high=3600.0,
+        live=True,
     )
     diagnostics_period_s: float = setting(
-        1.0, 'Time between diagnostics, on the steady clock, seconds.', low=0.1, high=60.0,
+        1.0,
+        'Time between diagnostics, on the steady clock, seconds.',
+        low=0.1,
+        high=60.0,
         live=True,
     )
     hardware_id: str = setting('', 'Hardware id in the diagnostics; empty for the host name.')
     executor: str = setting(
-        'auto', 'rclpy executor; auto takes events where rclpy has it.',
+        'auto',
+        'rclpy executor; auto takes events where rclpy has it.',
         choices=('auto', 'events', 'single'),
     )
     autostart: bool = setting(False, 'Configure and activate without a lifecycle manager.')
@@ -235,90 +264,135 @@ class ClassifierSettings:
 class NavigatorSettings:
     """How the navigator turns confirmed signs and classes into limits and locks."""
 
-    actions: str = setting(
-        'sign_actions.yaml', 'Table of actions: a path or a file in config/.'
-    )
+    actions: str = setting('sign_actions.yaml', 'Table of actions: a path or a file in config/.')
     max_speed_mps: float = setting(
-        36.2, "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
-        low=0.01, high=100.0, live=True,
+        36.2,
+        "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
+        low=0.01,
+        high=100.0,
+        live=True,
     )
     max_age_s: float = setting(
         1.0, 'Images older than this do nothing, seconds.', low=0.01, high=60.0, live=True
     )
     max_skew_s: float = setting(
-        0.05, 'How far ahead of the clock a stamp may be (the tick of /clock), seconds.',
-        low=0.0, high=1.0, live=True,
+        0.05,
+        'How far ahead of the clock a stamp may be (the tick of /clock), seconds.',
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     stale_after_s: float = setting(
-        1.0, 'Without a good result for this long the input is stale, seconds of real time.',
-        low=0.05, high=60.0, live=True,
+        1.0,
+        'Without a good result for this long the input is stale, seconds of real time.',
+        low=0.05,
+        high=60.0,
+        live=True,
     )
     on_stale: str = setting(
-        'hold', 'While stale: hold everything as it was, or stop (stop_lock true).',
-        choices=('hold', 'stop'), live=True,
+        'hold',
+        'While stale: hold everything as it was, or stop (stop_lock true).',
+        choices=('hold', 'stop'),
+        live=True,
     )
     min_score: float = setting(
         0.5, 'Results below this probability do nothing.', low=0.0, high=1.0, live=True
     )
     near_height_px: float = setting(
-        32.0, 'A sign this high is reached, pixels of the camera frame.',
-        low=0.0, high=10000.0, live=True,
+        32.0,
+        'A sign this high is reached, pixels of the camera frame.',
+        low=0.0,
+        high=10000.0,
+        live=True,
     )
     passed_height_px: float = setting(
-        20.0, 'A sign that was this high and is gone was passed, pixels.',
-        low=0.0, high=10000.0, live=True,
+        20.0,
+        'A sign that was this high and is gone was passed, pixels.',
+        low=0.0,
+        high=10000.0,
+        live=True,
     )
     passed_after_s: float = setting(
-        0.6, "A sign not seen so long is gone; more than the tracker's max_missed_s, seconds.",
-        low=0.05, high=20.0, live=True,
+        0.6,
+        "A sign not seen so long is gone; more than the tracker's max_missed_s, seconds.",
+        low=0.05,
+        high=20.0,
+        live=True,
     )
     same_place_s: float = setting(
-        1.0, 'Of limit signs passed within this time the lowest counts, seconds.',
-        low=0.0, high=20.0, live=True,
+        1.0,
+        'Of limit signs passed within this time the lowest counts, seconds.',
+        low=0.0,
+        high=20.0,
+        live=True,
     )
     limit_time_s: float = setting(
-        0.0, 'A limit ends so long after its sign, seconds; 0 = by an end sign only.',
-        low=0.0, high=86400.0, live=True,
+        0.0,
+        'A limit ends so long after its sign, seconds; 0 = by an end sign only.',
+        low=0.0,
+        high=86400.0,
+        live=True,
     )
     limit_distance_m: float = setting(
-        0.0, 'A limit ends so far behind its sign, metres; 0 = by an end sign only.',
-        low=0.0, high=1e6, live=True,
+        0.0,
+        'A limit ends so far behind its sign, metres; 0 = by an end sign only.',
+        low=0.0,
+        high=1e6,
+        live=True,
     )
     release_to: str = setting(
-        'none', 'With no limit left: none (0.0 once, no limit) or cap (max_speed_mps stays).',
-        choices=('none', 'cap'), live=True,
+        'none',
+        'With no limit left: none (0.0 once, no limit) or cap (max_speed_mps stays).',
+        choices=('none', 'cap'),
+        live=True,
     )
     stop_hold_s: float = setting(
-        3.0, 'How long a stop sign locks, seconds; from standstill if the speed is known.',
-        low=0.1, high=600.0, live=True,
+        3.0,
+        'How long a stop sign locks, seconds; from standstill if the speed is known.',
+        low=0.1,
+        high=600.0,
+        live=True,
     )
     stop_again_s: float = setting(
-        5.0, 'No other stop sign stops so soon after a stop, seconds.',
-        low=0.0, high=600.0, live=True,
+        5.0,
+        'No other stop sign stops so soon after a stop, seconds.',
+        low=0.0,
+        high=600.0,
+        live=True,
     )
     yield_speed_mps: float = setting(
         2.8, 'Speed at a yield sign, metres a second.', low=0.01, high=100.0, live=True
     )
     yield_hold_s: float = setting(
-        4.0, 'How long a yield sign slows after it was last seen, seconds.',
-        low=0.1, high=600.0, live=True,
+        4.0,
+        'How long a yield sign slows after it was last seen, seconds.',
+        low=0.1,
+        high=600.0,
+        live=True,
     )
     warn_hold_s: float = setting(
-        5.0, 'How long a warning sign slows after it was last seen, seconds.',
-        low=0.1, high=600.0, live=True,
+        5.0,
+        'How long a warning sign slows after it was last seen, seconds.',
+        low=0.1,
+        high=600.0,
+        live=True,
     )
     engage_frames: int = setting(
         2, 'Frames in a row that make a whole-frame class stricter.', low=1, high=100, live=True
     )
     release_frames: int = setting(
-        5, 'Frames in a row that make a whole-frame class less strict.',
-        low=1, high=1000, live=True,
+        5,
+        'Frames in a row that make a whole-frame class less strict.',
+        low=1,
+        high=1000,
+        live=True,
     )
     heading_smoothing: float = setting(
         0.5, 'Share of the last heading kept in the next, 0 to 1.', low=0.0, high=0.99, live=True
     )
     velocity_source: str = setting(
-        'none', 'Measured speed: none, twist (TwistStamped on velocity) or odom (Odometry).',
+        'none',
+        'Measured speed: none, twist (TwistStamped on velocity) or odom (Odometry).',
         choices=('none', 'twist', 'odom'),
     )
     require_label_info: bool = setting(
@@ -356,9 +430,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         value = float(value)
     if type(value) is not type(default):
         wanted = type(default).__name__
-        raise ConfigError(
-            f'{field.name} must be {wanted}, got {value!r} ({type(value).__name__})'
-        )
+        raise ConfigError(f'{field.name} must be {wanted}, got {value!r} ({type(value).__name__})')
     if facts['choices'] and value not in facts['choices']:
         raise ConfigError(f'{field.name} must be one of {facts["choices"]}, got {value!r}')
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -19,11 +19,22 @@ UNKNOWN = (110, 110, 110)
 TEXT = (255, 255, 255)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
-SPELLED = str.maketrans({
-    '\u00e4': 'ae', '\u00f6': 'oe', '\u00fc': 'ue', '\u00df': 'ss',
-    '\u00c4': 'Ae', '\u00d6': 'Oe', '\u00dc': 'Ue', '\u00d8': 'O', '\u00f8': 'o',
-    '\u2013': '-', '\u2014': '-', '\u00b0': ' deg',
-})
+SPELLED = str.maketrans(
+    {
+        '\u00e4': 'ae',
+        '\u00f6': 'oe',
+        '\u00fc': 'ue',
+        '\u00df': 'ss',
+        '\u00c4': 'Ae',
+        '\u00d6': 'Oe',
+        '\u00dc': 'Ue',
+        '\u00d8': 'O',
+        '\u00f8': 'o',
+        '\u2013': '-',
+        '\u2014': '-',
+        '\u00b0': ' deg',
+    }
+)
 """What OpenCV's fonts lack and decomposition does not give."""
 
 
@@ -41,7 +52,9 @@ class _Pen:
         """Return a pen for a picture."""
         unit = max(0.5, math.sqrt(width * height / (1280 * 720)))
         return cls(
-            max(1, round(2 * unit)), max(0.48, 0.55 * unit), max(1, round(1.3 * unit)),
+            max(1, round(2 * unit)),
+            max(0.48, 0.55 * unit),
+            max(1, round(1.3 * unit)),
             max(2, round(4 * unit)),
         )
 
@@ -133,14 +146,17 @@ def _label(canvas: Image, detection: Detection, pen: _Pen, used: list[Rect]) -> 
     wide, tall = wide + 2 * pen.pad, tall + below + 2 * pen.pad
     x = max(0, min(left, width - wide))
     spots = [
-        (x, top - tall), (x, bottom), (right, top), (left - wide, top), (x, top - 2 * tall),
-        (x, bottom + tall), (x, top),
+        (x, top - tall),
+        (x, bottom),
+        (right, top),
+        (left - wide, top),
+        (x, top - 2 * tall),
+        (x, bottom + tall),
+        (x, top),
     ]
     best, least = (x, max(0, min(top, height - tall)), x + wide, top + tall), math.inf
     for spot_x, spot_y in spots:
-        place = (
-            max(0, min(spot_x, width - wide)), max(0, min(spot_y, height - tall)),
-        )
+        place = (max(0, min(spot_x, width - wide)), max(0, min(spot_y, height - tall)))
         rect = (*place, place[0] + wide, place[1] + tall)
         covered = sum(_common(rect, other) for other in used)
         moved = abs(place[0] - spot_x) + abs(place[1] - spot_y)
@@ -173,6 +189,12 @@ def _banner(canvas: Image, detection: Detection, pen: _Pen) -> None:
     strip = canvas[:depth]
     strip[:] = (strip * np.float32(0.2) + np.array(colour_of(detection)) * 0.8).astype(np.uint8)
     cv2.putText(
-        canvas, text, (2 * pen.pad, 2 * pen.pad + tall), FONT, pen.font_scale * scale, TEXT,
-        max(1, round(pen.font_line * scale)), cv2.LINE_AA,
+        canvas,
+        text,
+        (2 * pen.pad, 2 * pen.pad + tall),
+        FONT,
+        pen.font_scale * scale,
+        TEXT,
+        max(1, round(pen.font_line * scale)),
+        cv2.LINE_AA,
     )

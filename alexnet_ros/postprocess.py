@@ -43,11 +43,7 @@ def free_energies(logits: Floats) -> Floats:
 
 
 def classifications_from_logits(
-    logits: Floats,
-    labels: Labels,
-    scores: ScoreSpec,
-    top_k: int = 5,
-    score_threshold: float = 0.0,
+    logits: Floats, labels: Labels, scores: ScoreSpec, top_k: int = 5, score_threshold: float = 0.0
 ) -> tuple[list[Classification], Floats]:
     """
     Turn the logits of N regions into results.

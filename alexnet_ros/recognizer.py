@@ -44,10 +44,7 @@ class Recognizer:
     """
 
     def __init__(
-        self,
-        package: ModelPackage,
-        engine: Engine,
-        settings: RecognizerSettings | None = None,
+        self, package: ModelPackage, engine: Engine, settings: RecognizerSettings | None = None
     ) -> None:
         self.package = package
         self.engine = engine
@@ -133,9 +130,12 @@ class Recognizer:
         outputs = self._infer(batch, features=settings.features)
         ran = perf_counter()
         found, log_probs = classifications_from_logits(
-            outputs.logits, self.package.labels, self.package.scores, settings.top_k,
+            outputs.logits,
+            self.package.labels,
+            self.package.scores,
+            settings.top_k,
             settings.score_threshold,
-        )  # fmt: skip
+        )
         detections = [
             Detection(region.bbox_xywh, result, region.score)
             for (_, region), result in zip(items, found, strict=True)
@@ -170,8 +170,7 @@ class Recognizer:
         image = frame.image_rgb
         if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
             raise ImageFormatError(
-                'bad_array',
-                f'expected a frame (H, W, 3) uint8, got {image.shape} {image.dtype}',
+                'bad_array', f'expected a frame (H, W, 3) uint8, got {image.shape} {image.dtype}'
             )
         left, top, width, height = _roi(image.shape[1], image.shape[0], settings.roi_xywh)
         if given is not None:
@@ -211,9 +210,11 @@ class Recognizer:
         height, width = frame.image_rgb.shape[:2]
         if settings.regions == 'signs':
             signs = sign_results(
-                detections, log_probs, self.package.scores.unknown_class_id,
+                detections,
+                log_probs,
+                self.package.scores.unknown_class_id,
                 settings.min_sign_score,
-            )  # fmt: skip
+            )
             detections, log_probs = signs.detections, signs.log_probs
             features = None if features is None else features[signs.rows]
         final = tuple(detections)

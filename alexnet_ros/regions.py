@@ -82,15 +82,17 @@ class SignFinder:
             inside = clipped((x, y, wide, tall), (width, height))
             if min(inside[2:]) >= self.settings.min_size_px:
                 regions.append(Region(inside, float(score), 'sign'))
-        return regions[:self.settings.max_regions]
+        return regions[: self.settings.max_regions]
 
     @staticmethod
     def _candidates(maps: Mapping[str, Plane], smallest: float, largest: float) -> Candidates:
         """Return what any source takes for a sign, each sign once."""
-        together = Candidates.joined([
-            colour_candidates(maps, smallest, largest),
-            disc_candidates(maps['grey'], smallest, largest),
-        ])
+        together = Candidates.joined(
+            [
+                colour_candidates(maps, smallest, largest),
+                disc_candidates(maps['grey'], smallest, largest),
+            ]
+        )
         return merged(together.taken(together.scores >= LEAST_SOURCE))
 
 

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
-KINDS = (
-    'red disc', 'red triangle', 'red yield', 'blue disc', 'yellow diamond', 'disc',
-)
+KINDS = ('red disc', 'red triangle', 'red yield', 'blue disc', 'yellow diamond', 'disc')
 """What a candidate was taken for: the colour that showed it and its outline."""
 
 
@@ -31,9 +29,7 @@ class Candidates:
     @classmethod
     def none(cls) -> 'Candidates':
         """Return no candidates."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp)
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp))
 
     @classmethod
     def joined(cls, parts: 'list[Candidates]') -> 'Candidates':

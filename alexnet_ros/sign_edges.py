@@ -39,8 +39,13 @@ class Edges:
         )
 
     def share(
-        self, spots_x: Floats, spots_y: Floats, normals: tuple[Floats, Floats], *,
-        straight: float, least: float,
+        self,
+        spots_x: Floats,
+        spots_y: Floats,
+        normals: tuple[Floats, Floats],
+        *,
+        straight: float,
+        least: float,
     ) -> Floats:
         """
         Return which share of each outline is an edge of one direction.

@@ -48,7 +48,8 @@ def packed_masks(maps: Mapping[str, Plane]) -> NDArray[np.uint8]:
     colours = [colour for colour in COLOURS if colour in maps]
     closed_maps = {  # closing before the threshold is closing after it
         colour: cv2.morphologyEx(maps[colour], cv2.MORPH_CLOSE, _NEAR)
-        for colour in colours if any(closed for _, closed in LEVELS[colour])
+        for colour in colours
+        if any(closed for _, closed in LEVELS[colour])
     }
     packed = np.zeros((-(-len(MASKS) // 8), *maps[colours[0]].shape), np.uint8)
     for number, (colour, level, closed) in enumerate(MASKS):
@@ -82,22 +83,20 @@ def without_specks(packed: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     flat = packed.ravel()
     across, down = _runs(np.bitwise_or, flat, span, 1), _runs(np.bitwise_or, flat, span, wide)
     count = len(flat) - (span - 1) * (wide + 1)
-    ring = across[:count] | across[(span - 1) * wide:][:count]
+    ring = across[:count] | across[(span - 1) * wide :][:count]
     ring |= down[:count]
-    ring |= down[span - 1:][:count]  # of the square whose first pixel is wide + 1 further
+    ring |= down[span - 1 :][:count]  # of the square whose first pixel is wide + 1 further
     kept = _runs(np.bitwise_and, _runs(np.bitwise_and, ring, side, 1), side, wide)
     clean = flat.copy()
-    clean[side * (wide + 1):][:len(kept)] &= kept
+    clean[side * (wide + 1) :][: len(kept)] &= kept
     return np.asarray(clean.reshape(packed.shape), np.uint8)
 
 
-def _runs(
-    combine: np.ufunc, flat: NDArray[np.uint8], length: int, step: int
-) -> NDArray[np.uint8]:
+def _runs(combine: np.ufunc, flat: NDArray[np.uint8], length: int, step: int) -> NDArray[np.uint8]:
     """Return the combination of each value with the next ``length - 1``, ``step`` apart."""
     have = 1
     while have < length:
         more = min(have, length - have)
-        flat = combine(flat[:-more * step], flat[more * step:])
+        flat = combine(flat[: -more * step], flat[more * step :])
         have += more
     return flat

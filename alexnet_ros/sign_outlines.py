@@ -29,7 +29,9 @@ from alexnet_ros.sign_shapes import SHAPES, Points, shape_fit
 Outline = NDArray[Any]  # (points, 1, 2) int32
 
 ALLOWED = {
-    'red': ('disc', 'triangle', 'yield'), 'blue': ('disc',), 'yellow': ('diamond',),
+    'red': ('disc', 'triangle', 'yield'),
+    'blue': ('disc',),
+    'yellow': ('diamond',),
     'hole': ('disc', 'triangle', 'yield'),
 }
 """Outlines that signs of each colour have; ``hole``: of the face inside a red rim."""
@@ -74,14 +76,19 @@ def _growth(colour: str, shape: str, *, hole: bool) -> tuple[float, ...]:
     return GROWTH[name]
 
 
-_KINDS = np.array([  # (colours, hole, shapes)
-    [[_kind(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
-    for colour in COLOURS
-])
-_GROWTHS = np.array([  # (colours, hole, shapes, 4)
-    [[_growth(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
-    for colour in COLOURS
-], np.float32)
+_KINDS = np.array(
+    [  # (colours, hole, shapes)
+        [[_kind(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
+        for colour in COLOURS
+    ]
+)
+_GROWTHS = np.array(
+    [  # (colours, hole, shapes, 4)
+        [[_growth(colour, shape, hole=hole) for shape in SHAPES] for hole in (False, True)]
+        for colour in COLOURS
+    ],
+    np.float32,
+)
 
 
 @dataclass(frozen=True)
@@ -110,15 +117,14 @@ class _Outlines:
             return self
         boxes = np.array([cv2.boundingRect(contour) for contour in contours], np.float32)
         return _Outlines(
-            self.contours + contours, np.concatenate([self.boxes, boxes]),
+            self.contours + contours,
+            np.concatenate([self.boxes, boxes]),
             np.concatenate([self.holes, np.zeros(len(contours), np.bool_)]),
             np.concatenate([self.masks, masks]),
         )
 
 
-def colour_candidates(
-    maps: Mapping[str, Plane], smallest: float, largest: float
-) -> Candidates:
+def colour_candidates(maps: Mapping[str, Plane], smallest: float, largest: float) -> Candidates:
     """
     Return what may be signs by its colour and outline.
 
@@ -159,7 +165,8 @@ def _all_outlines(maps: Mapping[str, Plane], speck: int) -> _Outlines:
             continue
         parents = tree[0, :, 3].tolist()  # -1 but for holes
         long = [
-            index for index, contour in enumerate(found)
+            index
+            for index, contour in enumerate(found)
             if len(contour) >= LEAST_POINTS and (parents[index] < 0 or colour == 'red')
         ]
         contours += [found[index] for index in long]
@@ -179,8 +186,11 @@ def _of_size(outlines: _Outlines, least: NDArray[np.float32], largest: float) ->
     low = least * np.where(outlines.holes, np.float32(0.73), np.float32(1))
     wide = (width >= low) & (width <= largest)
     fits = (
-        wide & (height >= 0.3 * low) & (height <= largest)
-        & (height <= 2.2 * width) & (width <= 3.5 * height)
+        wide
+        & (height >= 0.3 * low)
+        & (height <= largest)
+        & (height <= 2.2 * width)
+        & (width <= 3.5 * height)
     )
     tall = np.flatnonzero(wide & ~outlines.holes & (height > 1.12 * width))
     masks = outlines.masks[tall]
@@ -208,7 +218,7 @@ def _head(contour: Outline, box: Boxes) -> Outline | None:
     if not thin[end]:
         return None
     contours, _ = cv2.findContours(
-        filled[:widest + end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
+        filled[: widest + end], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(x, y)
     )
     return max(contours, key=len)
 
@@ -223,23 +233,28 @@ def _paired(outlines: _Outlines) -> tuple[list[Outline], list[int]]:
     """
     boxes, masks = outlines.boxes, outlines.masks
     flat = np.flatnonzero(
-        ~outlines.holes & (boxes[:, 2] > 1.25 * boxes[:, 3])
+        ~outlines.holes
+        & (boxes[:, 2] > 1.25 * boxes[:, 3])
         & (_COLOUR[masks] != COLOURS.index('yellow'))
     )
     x, y, width, height = boxes[flat].T  # each (F,)
     whole = y[None] + height[None] - y[:, None]  # (F upper, F lower)
     gap = y[None] - (y + height)[:, None]
     match = (
-        (gap > -0.5 * height[:, None]) & (gap < 0.4 * whole)
+        (gap > -0.5 * height[:, None])
+        & (gap < 0.4 * whole)
         & (np.abs(x[None] - x[:, None]) < 0.2 * width[:, None])
         & (np.abs(width[None] - width[:, None]) < 0.25 * width[:, None])
-        & (whole > 0.7 * width[:, None]) & (whole < 1.4 * width[:, None])
+        & (whole > 0.7 * width[:, None])
+        & (whole < 1.4 * width[:, None])
         & (masks[flat][None] == masks[flat][:, None])
     )
     pairs = flat[np.argwhere(match)].tolist()
     return (
-        [np.concatenate([outlines.contours[upper], outlines.contours[lower]])
-         for upper, lower in pairs],
+        [
+            np.concatenate([outlines.contours[upper], outlines.contours[lower]])
+            for upper, lower in pairs
+        ],
         [int(masks[upper]) for upper, _ in pairs],
     )
 
@@ -261,6 +276,6 @@ def _rated(outlines: _Outlines, least: NDArray[np.float32]) -> Candidates:
 def _grown(boxes: Boxes, growth: NDArray[np.float32]) -> Boxes:
     """Widen boxes xywh (N, 4) by left, top, right, bottom shares (N, 4) of their own size."""
     pad = growth * boxes[:, [2, 3, 2, 3]]
-    return np.concatenate([
-        boxes[:, :2] - pad[:, :2], boxes[:, 2:] + pad[:, :2] + pad[:, 2:]
-    ], axis=1)
+    return np.concatenate(
+        [boxes[:, :2] - pad[:, :2], boxes[:, 2:] + pad[:, :2] + pad[:, 2:]], axis=1
+    )

@@ -88,8 +88,7 @@ def distinct(
 
 
 def sign_results(
-    detections: Sequence[Detection], log_probs: Floats, background: int | None,
-    least_score: float,
+    detections: Sequence[Detection], log_probs: Floats, background: int | None, least_score: float
 ) -> SignResults:
     """
     Say what is reported of the classified candidates of one frame.

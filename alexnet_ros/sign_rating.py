@@ -27,8 +27,17 @@ STRETCH = (0.78, 0.85, 0.92, 1.0, 1.08, 1.17)
 """Sizes at which an outline is looked for, relative to the candidate's."""
 
 FEATURES = (
-    'one', 'source', 'outline', 'red rim', 'red face', 'blue face', 'yellow face',
-    'face brighter', 'contrast', 'mirrored', 'size',
+    'one',
+    'source',
+    'outline',
+    'red rim',
+    'red face',
+    'blue face',
+    'yellow face',
+    'face brighter',
+    'contrast',
+    'mirrored',
+    'size',
 )
 """What a candidate is judged by, in this order."""
 
@@ -123,14 +132,22 @@ def features(maps: Mapping[str, Plane], candidates: Candidates) -> NDArray[np.fl
     mirrored = centred.reshape(-1, GRID, GRID)[:, :, ::-1].reshape(centred.shape)
     alike = _dots(centred, mirrored) / np.maximum(_dots(centred, centred), 1 / 255**2)
     source = np.clip(candidates.scores, 0.005, 0.995)
-    return np.stack([
-        np.ones(len(boxes)), np.log(source / (1 - source)) / 4,
-        outline_share(maps['grey'], boxes, kinds)[0],
-        _dots(flat['red'], rim), _dots(flat['red'], face),
-        _dots(flat['blue'], face), _dots(flat['yellow'], face),
-        bright_face - _dots(grey, rim), spread * 4, alike,
-        np.log2(np.maximum(boxes[:, 2], 1) / 16),
-    ], axis=1).astype(np.float32)
+    return np.stack(
+        [
+            np.ones(len(boxes)),
+            np.log(source / (1 - source)) / 4,
+            outline_share(maps['grey'], boxes, kinds)[0],
+            _dots(flat['red'], rim),
+            _dots(flat['red'], face),
+            _dots(flat['blue'], face),
+            _dots(flat['yellow'], face),
+            bright_face - _dots(grey, rim),
+            spread * 4,
+            alike,
+            np.log2(np.maximum(boxes[:, 2], 1) / 16),
+        ],
+        axis=1,
+    ).astype(np.float32)
 
 
 def rated(maps: Mapping[str, Plane], candidates: Candidates) -> Candidates:

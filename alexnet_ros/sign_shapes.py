@@ -36,9 +36,9 @@ def _polygon(name: str) -> NDArray[np.float64]:
     if name in {'disc', 'square'}:
         count, start = (64, 0.0) if name == 'disc' else (4, np.pi / 4)
     else:
-        count, start = {
-            'triangle': (3, -np.pi / 2), 'yield': (3, np.pi / 2), 'diamond': (4, 0.0),
-        }[name]
+        count, start = {'triangle': (3, -np.pi / 2), 'yield': (3, np.pi / 2), 'diamond': (4, 0.0)}[
+            name
+        ]
     angle = start + np.arange(count) * (2 * np.pi / count)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
@@ -49,7 +49,7 @@ NEAR_RIM = 0.72
 SHAPES = ('disc', 'triangle', 'yield', 'diamond', 'square')
 """Known shapes; ``square`` stands for everything that is no sign's outline."""
 
-_HALF = _directions()[:, :DIRECTIONS // 2].T.copy()  # (D / 2, 2); the others are their opposites
+_HALF = _directions()[:, : DIRECTIONS // 2].T.copy()  # (D / 2, 2); the others are their opposites
 
 
 class Points:

@@ -68,9 +68,10 @@ def _voters(edges: Edges) -> tuple[NDArray[np.intp], Floats, Floats]:
 
 def _octave(edges: Edges, smallest: float, largest: float) -> Floats:
     """Return discs of one octave: middle x, y, radius and votes, shape (N, 4)."""
-    radii = np.array([
-        radius for radius in RADII if smallest <= 2.2 * radius and 1.8 * radius <= largest
-    ], np.float32)
+    radii = np.array(
+        [radius for radius in RADII if smallest <= 2.2 * radius and 1.8 * radius <= largest],
+        np.float32,
+    )
     if not len(radii):
         return np.zeros((0, 4), np.float32)
     index, unit_x, unit_y = _voters(edges)
@@ -97,9 +98,9 @@ def _peaks(votes: NDArray[np.uint8], radii: Floats, wide: int) -> Floats:
     across = flat[:-2] + flat[1:-1]
     across += flat[2:]
     near = np.zeros_like(flat)  # votes of 3x3 pixels
-    inner = near[wide + 1:-wide - 1]
-    np.add(across[:-2 * wide], across[wide:-wide], out=inner)
-    inner += across[2 * wide:]
+    inner = near[wide + 1 : -wide - 1]
+    np.add(across[: -2 * wide], across[wide:-wide], out=inner)
+    inner += across[2 * wide :]
     round_px = np.repeat(2 * np.pi * radii.astype(np.float64), 2)  # (2 * radii,)
     least = np.ceil(LEAST_VOTES * round_px).astype(np.uint8)
     many = np.flatnonzero(near.reshape(votes.shape) >= least[:, None])
@@ -124,8 +125,10 @@ def _outlines(edges: Edges, voted: Floats) -> tuple[Floats, Floats]:
     tries = voted[:, 2:3] * _STRETCH  # (N, R)
     share = edges.share(
         voted[:, 0, None, None] + tries[:, :, None] * _COS,  # (N, R, A)
-        voted[:, 1, None, None] + tries[:, :, None] * _SIN, (_COS, _SIN),
-        straight=0.85, least=24,
+        voted[:, 1, None, None] + tries[:, :, None] * _SIN,
+        (_COS, _SIN),
+        straight=0.85,
+        least=24,
     )
     best = share.argmax(axis=1)
     rows = np.arange(len(best))
@@ -149,8 +152,11 @@ def discs(grey: Plane, smallest: float, largest: float) -> Floats:
             edges = Edges(grey)
             voted = _octave(edges, smallest / step, largest / step)
             radii, share = _outlines(edges, voted)
-            found.append(np.stack([
-                (voted[:, 0] + 0.5) * step, (voted[:, 1] + 0.5) * step, radii * step, share,
-            ], 1).astype(np.float32))
+            found.append(
+                np.stack(
+                    [(voted[:, 0] + 0.5) * step, (voted[:, 1] + 0.5) * step, radii * step, share],
+                    1,
+                ).astype(np.float32)
+            )
         grey, step = shrunk(grey, 1), 2 * step
     return np.concatenate(found)

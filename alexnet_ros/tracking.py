@@ -69,8 +69,10 @@ class _Track:
         middle_x = x + width / 2 + self.speed[0] * elapsed
         middle_y = y + height / 2 + self.speed[1] * elapsed
         return (
-            middle_x - width * scale / 2, middle_y - height * scale / 2,
-            width * scale, height * scale,
+            middle_x - width * scale / 2,
+            middle_y - height * scale / 2,
+            width * scale,
+            height * scale,
         )
 
     def move(self, bbox: BBoxXYWH, stamp_ns: int) -> None:
@@ -133,7 +135,10 @@ class Tracker:
         return len(self._tracks)
 
     def update(
-        self, stamp_ns: int, size_wh: tuple[int, int], detections: Sequence[Detection],
+        self,
+        stamp_ns: int,
+        size_wh: tuple[int, int],
+        detections: Sequence[Detection],
         log_probs: Floats,
     ) -> tuple[Detection, ...]:
         """
@@ -163,7 +168,10 @@ class Tracker:
             seen = detection.classification.results[0].class_id if known else None
             if track is None:
                 track = _Track(
-                    detection.bbox_xywh, stamp_ns, np.zeros(log_probs.shape[1], np.float32), 0.0,
+                    detection.bbox_xywh,
+                    stamp_ns,
+                    np.zeros(log_probs.shape[1], np.float32),
+                    0.0,
                     deque(maxlen=self.settings.confirm_window),
                 )
                 self._tracks.append(track)
@@ -222,8 +230,10 @@ class Tracker:
         fresh = False
         agreeing = sum(seen == best for seen in track.frames)
         if (
-            best != track.confirmed and best in self._names
-            and agreeing >= self.settings.confirm_hits and score >= self.settings.min_track_score
+            best != track.confirmed
+            and best in self._names
+            and agreeing >= self.settings.confirm_hits
+            and score >= self.settings.min_track_score
         ):
             self._issued += 1
             track.confirmed, track.track_id = best, str(self._issued)
@@ -232,13 +242,15 @@ class Tracker:
             return detection
         kept = len(detection.classification.results)
         order = [int(i) for i in np.argsort(-track.probabilities, kind='stable')]
-        known = [i for i in order if i in self._names][:max(kept, 1)]
+        known = [i for i in order if i in self._names][: max(kept, 1)]
         results = tuple(
             ClassScore(i, self._names[i], float(track.probabilities[i])) for i in known
         )
         classification = Classification(results, False, detection.classification.energy)
         return replace(
-            detection, classification=classification, track_id=track.track_id,
+            detection,
+            classification=classification,
+            track_id=track.track_id,
             newly_confirmed=fresh,
         )
 

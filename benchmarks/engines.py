@@ -88,8 +88,11 @@ def openvino_case(path: Path, feed: np.ndarray) -> Case:
     model = core.read_model(path)
     model.reshape(list(feed.shape))
     compiled = core.compile_model(
-        model, 'CPU', {
-            'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': CORES,
+        model,
+        'CPU',
+        {
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': CORES,
             'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the processor has it
         },
     )
@@ -146,12 +149,16 @@ def measure(folder: Path, model: str, batches: tuple[int, ...], rounds: int) -> 
             timings = alternate(made, rounds=rounds, tick=bar.update)
         for name, timing in timings.items():
             low_mid_high = ratio(timings[BASELINE], timing)
-            rows.append({
-                'engine': name, 'batch': batch, **timing.row(),
-                'faster_than_baseline': round(low_mid_high[0], 2),
-                'faster_low': round(low_mid_high[1], 2),
-                'faster_high': round(low_mid_high[2], 2),
-            })
+            rows.append(
+                {
+                    'engine': name,
+                    'batch': batch,
+                    **timing.row(),
+                    'faster_than_baseline': round(low_mid_high[0], 2),
+                    'faster_low': round(low_mid_high[1], 2),
+                    'faster_high': round(low_mid_high[2], 2),
+                }
+            )
     for row in rows:
         path = _path_of(row['engine'], folder, shipped)
         if path is not None and row['batch'] == 1:
@@ -168,7 +175,9 @@ def growth(folder: Path, rounds: int) -> list[dict]:
     first = timings[next(iter(GROWTH))]
     return [
         {
-            'engine': name, **timing.row(), 'weights_mb': round(form(name, folder).weight_mb, 2),
+            'engine': name,
+            **timing.row(),
+            'weights_mb': round(form(name, folder).weight_mb, 2),
             'faster_than_baseline': round(ratio(first, timing)[0], 3),
         }
         for name, timing in timings.items()

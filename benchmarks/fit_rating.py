@@ -74,7 +74,9 @@ def samples(
             truths.append(near[clear] >= 0.5)
             owners.append(np.full(int(clear.sum()), number))
     return (
-        np.concatenate(rows), np.concatenate(kinds), np.concatenate(truths),
+        np.concatenate(rows),
+        np.concatenate(kinds),
+        np.concatenate(truths),
         np.concatenate(owners),
     )
 
@@ -119,7 +121,7 @@ def main(shared: Path) -> None:
         weights = found[kind]
         print(f"    '{kind}': (  # {int(truth[rows].sum())} signs of {int(rows.sum())} candidates")
         for first in range(0, len(weights), 6):
-            print('        ' + ', '.join(f'{w:.3f}' for w in weights[first:first + 6]) + ',')
+            print('        ' + ', '.join(f'{w:.3f}' for w in weights[first : first + 6]) + ',')
         print('    ),')
         chance = 1 / (1 + np.exp(-inputs[rows] @ weights))
         shares = [

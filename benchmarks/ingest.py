@@ -145,12 +145,17 @@ def measure(size_px: int, rounds: int) -> list[dict[str, object]]:
         for name, timing in timings.items():
             baseline = BASELINES['jpeg' if name.startswith('jpeg') else 'bgr8']
             faster = ratio(timings[baseline], timing)
-            rows.append({
-                'size_wh': size_wh, 'case': name, **timing.row(),
-                'p50_ms': round(timing.percentile_ms(50), 4),
-                'faster_than_baseline': round(faster[0], 2),
-                'faster_low': round(faster[1], 2), 'faster_high': round(faster[2], 2),
-            })
+            rows.append(
+                {
+                    'size_wh': size_wh,
+                    'case': name,
+                    **timing.row(),
+                    'p50_ms': round(timing.percentile_ms(50), 4),
+                    'faster_than_baseline': round(faster[0], 2),
+                    'faster_low': round(faster[1], 2),
+                    'faster_high': round(faster[2], 2),
+                }
+            )
     return rows
 
 

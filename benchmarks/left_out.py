@@ -78,7 +78,8 @@ def main() -> None:
     drive = owners >= count
     alone = fitted(inputs[drive], kinds[drive], truth[drive])
     cases: dict[str, Sequence[Weights]] = {
-        'as shipped': [dict(WEIGHTS)] * count, 'without the frame': without,
+        'as shipped': [dict(WEIGHTS)] * count,
+        'without the frame': without,
         'motorway alone': [alone] * count,
     }
     settings = settings_from_mapping(RecognizerSettings, {'regions': 'signs'})

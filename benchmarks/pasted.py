@@ -86,8 +86,10 @@ class Look:
 def random_look(rng: np.random.Generator) -> Look:
     """Return light from dusk to overexposed and up to 2.5 pixels of motion."""
     return Look(
-        float(np.exp(rng.uniform(np.log(60), np.log(330)))), float(rng.uniform(0, 0.25)),
-        float(rng.uniform(0, 2.5)), float(rng.uniform(0, 180)),
+        float(np.exp(rng.uniform(np.log(60), np.log(330)))),
+        float(rng.uniform(0, 0.25)),
+        float(rng.uniform(0, 2.5)),
+        float(rng.uniform(0, 180)),
     )
 
 
@@ -97,9 +99,11 @@ def _blurred(image: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
         return image
     size = 2 * int(np.ceil(look.blur_px)) + 1
     kernel = np.zeros((size, size), np.float32)
-    reach = look.blur_px / 2 * np.array([
-        np.cos(np.deg2rad(look.blur_deg)), np.sin(np.deg2rad(look.blur_deg))
-    ])
+    reach = (
+        look.blur_px
+        / 2
+        * np.array([np.cos(np.deg2rad(look.blur_deg)), np.sin(np.deg2rad(look.blur_deg))])
+    )
     for share in np.linspace(-1, 1, 15):
         x, y = size // 2 + share * reach
         kernel[round(y), round(x)] += 1
@@ -154,8 +158,12 @@ class Truth:
 
 
 def stills(
-    tracks: list[Track], backgrounds: list[tuple[Image, list[Box]]], *, seed: int = 1,
-    sides: tuple[float, float] = (32, 160), signs: int = 3,
+    tracks: list[Track],
+    backgrounds: list[tuple[Image, list[Box]]],
+    *,
+    seed: int = 1,
+    sides: tuple[float, float] = (32, 160),
+    signs: int = 3,
     shares: Mapping[int, float] | None = None,
 ) -> Iterator[tuple[Image, list[Truth]]]:
     """
@@ -186,8 +194,11 @@ def stills(
                 x = float(rng.uniform(0, width - side))
                 y = float(rng.uniform(0, 0.75 * height - tall))
                 if all(
-                    x + side < b[0] - 4 or b[0] + b[2] + 4 < x
-                    or y + tall < b[1] - 4 or b[1] + b[3] + 4 < y for b in used
+                    x + side < b[0] - 4
+                    or b[0] + b[2] + 4 < x
+                    or y + tall < b[1] - 4
+                    or b[1] + b[3] + 4 < y
+                    for b in used
                 ):
                     box = (x, y, side, tall)
                     paste(frame, crop, class_id, box, random_look(rng))
@@ -198,7 +209,7 @@ def stills(
 
 
 def approach(
-    frames: list[Image], signs: list[Track], seed: int = 1, fps: float = 25.0,
+    frames: list[Image], signs: list[Track], seed: int = 1, fps: float = 25.0
 ) -> Iterator[tuple[int, Image, list[Truth]]]:
     """
     Yield a drive past signs: stamp in nanoseconds, frame, truth.
@@ -218,7 +229,8 @@ def approach(
     gap = max(25.0, (len(frames) / fps * speed - 10) / max(len(signs), 1))
     places = [
         (
-            float(rng.choice([1, 1, 1, -1]) * rng.uniform(2.5, 4.5)), float(rng.uniform(1.2, 2.2)),
+            float(rng.choice([1, 1, 1, -1]) * rng.uniform(2.5, 4.5)),
+            float(rng.uniform(1.2, 2.2)),
             12 + index * gap + float(rng.uniform(0, 5)),
         )
         for index in range(len(signs))

@@ -102,10 +102,7 @@ def speed(folder: Path, model: str, seconds: float, rounds: int) -> dict[str, ob
         'frames': len(frames),
         'recognizer_alone_fps': round(float(np.median(alone)), 1),
         'replay_fps': round(float(np.median(replayed)), 1),
-        'best_fps': {
-            'recognizer_alone': round(max(alone), 1),
-            'replay': round(max(replayed), 1),
-        },
+        'best_fps': {'recognizer_alone': round(max(alone), 1), 'replay': round(max(replayed), 1)},
         'ratio_of_best': round(max(replayed) / max(alone), 3),
         'ratio_median': round(float(np.median(ratios)), 3),
         'ratio_range': [round(float(v), 3) for v in (ratios.min(), ratios.max())],

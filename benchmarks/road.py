@@ -52,7 +52,11 @@ class Score:
         self.wrong: list[str] = []
 
     def add(
-        self, name: str, signs: list[Truth], ignored: list[Box], result: Recognition,
+        self,
+        name: str,
+        signs: list[Truth],
+        ignored: list[Box],
+        result: Recognition,
         candidates: list[Box],
     ) -> None:
         """
@@ -65,7 +69,8 @@ class Score:
         self.candidates += len(candidates)
         named = [
             (found.bbox_xywh, found.classification.best.class_id, found.classification.best.score)
-            for found in result.detections if found.classification.best
+            for found in result.detections
+            if found.classification.best
         ]
         for sign in signs:
             if sign.class_id < 0 or sign.bbox[2] < LEAST_PX:
@@ -94,13 +99,15 @@ class Score:
     def report(self) -> dict[str, Any]:
         """Return what was counted."""
         return {
-            'frames': self.frames, 'signs': self.wanted,
+            'frames': self.frames,
+            'signs': self.wanted,
             'found_and_right': round(self.right / max(self.wanted, 1), 4),
             'by_width_px': {k: f'{sum(v)}/{len(v)}' for k, v in sorted(self.by_size.items())},
             'candidate_recall': round(self.candidates_right / max(self.wanted, 1), 4),
             'candidates_a_frame': round(self.candidates / max(self.frames, 1), 2),
             'wrong_a_frame': round(len(self.wrong) / max(self.frames, 1), 4),
-            'misses': self.misses, 'wrong': self.wrong,
+            'misses': self.misses,
+            'wrong': self.wrong,
         }
 
 
@@ -196,16 +203,22 @@ def measure_approaches(
                     )
         confirmed += len(seen)
         missed += [
-            f'drive {drive}: class {track.class_id}' for index, track in enumerate(chosen)
+            f'drive {drive}: class {track.class_id}'
+            for index, track in enumerate(chosen)
             if index not in seen
         ]
     return {
-        'size_wh': size, 'drives': drives, 'frames': drives * len(frames), 'signs': signs,
+        'size_wh': size,
+        'drives': drives,
+        'frames': drives * len(frames),
+        'signs': signs,
         'confirmed_right': round(confirmed / max(signs, 1), 4),
-        'confirmed_twice': twice, 'confirmed_wrong': len(wrong),
+        'confirmed_twice': twice,
+        'confirmed_wrong': len(wrong),
         'confirmed_wrong_share': round(len(wrong) / max(len(wrong) + confirmed, 1), 4),
         'width_px_when_confirmed': round(float(np.median(sides)), 1) if sides else None,
-        'missed': missed, 'wrong': wrong,
+        'missed': missed,
+        'wrong': wrong,
     }
 
 
@@ -225,12 +238,15 @@ def measure_drive(recognizer: Recognizer, shared: Path) -> dict[str, Any]:
         recognizer.reset()
         result = recognizer.recognize([Frame(rgb(path), 0)])[0]
         stills_named[path.name] = [
-            'unknown' if found.classification.best is None
+            'unknown'
+            if found.classification.best is None
             else f'{found.classification.best.class_name} {found.classification.best.score:.2f}'
             for found in result.detections
         ]
     return {
-        'frames': count, 'confirmed': confirmed, 'named_a_frame': round(named / count, 4),
+        'frames': count,
+        'confirmed': confirmed,
+        'named_a_frame': round(named / count, 4),
         'stills': stills_named,
     }
 
@@ -241,7 +257,9 @@ def main() -> None:
     parser.add_argument('--model', default='signs')
     parser.add_argument('--shared', type=Path, default=Path(__file__).parents[2] / 'shared')
     parser.add_argument(
-        '--part', action='append', choices=('road', 'stills', 'pasted', 'drive'),
+        '--part',
+        action='append',
+        choices=('road', 'stills', 'pasted', 'drive'),
         help='default: all',
     )
     parser.add_argument('--rounds', type=int, default=3, help='pasted signs: times each frame')
@@ -259,9 +277,7 @@ def main() -> None:
         parts = {
             'road': lambda: measure_road(recognizer, args.shared),
             'stills': lambda: measure_stills(recognizer, args.shared, args.rounds),
-            'pasted': lambda: measure_approaches(
-                recognizer, args.shared, args.drives, args.scale
-            ),
+            'pasted': lambda: measure_approaches(recognizer, args.shared, args.drives, args.scale),
             'drive': lambda: measure_drive(recognizer, args.shared),
         }
         for name in args.part or parts:

@@ -37,10 +37,15 @@ def slow_package(folder: Path) -> Path:
     from networks import form
 
     write_package(
-        folder, name='slow', version='1', input=InputSpec(227, 227),
+        folder,
+        name='slow',
+        version='1',
+        input=InputSpec(227, 227),
         labels=Labels([Label(i, f'class {i}', 'object') for i in range(1000)]),
-        files={'fp32': form('2012-fp32', WORK).path}, scores=ScoreSpec(),
-        architecture={'variant': '2012', 'classes': 1000}, metrics={},
+        files={'fp32': form('2012-fp32', WORK).path},
+        scores=ScoreSpec(),
+        architecture={'variant': '2012', 'classes': 1000},
+        metrics={},
         origin={'weights': 'random, for benchmarks only'},
     )
     return folder
@@ -48,31 +53,54 @@ def slow_package(folder: Path) -> Path:
 
 def measure(args: argparse.Namespace) -> dict:
     """Run all parts and return one object."""
-    engines = json.loads(command([
-        sys.executable, 'benchmarks/engines.py', '--model', args.model,
-        '--rounds', str(args.rounds),
-    ]))
+    engines = json.loads(
+        command(
+            [
+                sys.executable,
+                'benchmarks/engines.py',
+                '--model',
+                args.model,
+                '--rounds',
+                str(args.rounds),
+            ]
+        )
+    )
     for row in (*engines['engines'], *engines['growth']):
         grown = 'batch' not in row
         row |= {
-            'group': 'classes' if grown else f'batch {row["batch"]}', 'name': row.pop('engine'),
+            'group': 'classes' if grown else f'batch {row["batch"]}',
+            'name': row.pop('engine'),
             'faster': row.pop('faster_than_baseline'),
             'baseline': '10 classes' if grown else 'PyTorch eager',
         }
-    ingest = json.loads(command([
-        sys.executable, 'benchmarks/ingest.py', '--rounds', str(args.rounds),
-    ]))['ingest']
+    ingest = json.loads(
+        command([sys.executable, 'benchmarks/ingest.py', '--rounds', str(args.rounds)])
+    )['ingest']
     for row in ingest:
         width, height = row['size_wh']
         row |= {
-            'group': 'ingest', 'name': f'{width}x{height} {row.pop("case")}',
-            'faster': row.pop('faster_than_baseline'), 'baseline': 'the usual way',
+            'group': 'ingest',
+            'name': f'{width}x{height} {row.pop("case")}',
+            'faster': row.pop('faster_than_baseline'),
+            'baseline': 'the usual way',
         }
-    lines = command([
-        sys.executable, '-m', 'alexnet_ros', 'bench', '--model', args.model, '--json',
-        '--rounds', str(args.rounds), '--seconds', str(args.seconds),
-        '--slow-model', str(slow_package(WORK / 'slow')),
-    ]).splitlines()
+    lines = command(
+        [
+            sys.executable,
+            '-m',
+            'alexnet_ros',
+            'bench',
+            '--model',
+            args.model,
+            '--json',
+            '--rounds',
+            str(args.rounds),
+            '--seconds',
+            str(args.seconds),
+            '--slow-model',
+            str(slow_package(WORK / 'slow')),
+        ]
+    ).splitlines()
     rows = [json.loads(line) for line in lines]
     facts = next(row['machine'] for row in rows if 'machine' in row)
     rest = [row for row in rows if 'machine' not in row]
@@ -80,7 +108,9 @@ def measure(args: argparse.Namespace) -> dict:
         'date': datetime.now(timezone.utc).date().isoformat(),
         'machine': {**facts, 'load_at_end': machine()['load_1min']},
         'rows': [
-            *engines['engines'], *engines['growth'], *ingest,
+            *engines['engines'],
+            *engines['growth'],
+            *ingest,
             *(row for row in rest if row['group'] != 'node'),
         ],
         'node': [row for row in rest if row['group'] == 'node'],
@@ -92,52 +122,96 @@ def page(result: dict) -> str:
     facts, rows = result['machine'], result['rows']
     versions = ', '.join(f'{name} {version}' for name, version in facts['versions'].items())
     text = [
-        (f'Measured on {result["date"]}: {facts["processor"]}, {facts["cores"]} cores, '
-        f'{facts["memory_gib"]} GiB, one core reads {facts["read_bandwidth_gb_s"]} GB/s, '
-        f'{facts["system"]}, Python {facts["python"]}, {versions}; load {facts["load_1min"]} '
-        f'before and {facts["load_at_end"]} after. Times are medians of alternating rounds.'),
+        (
+            f'Measured on {result["date"]}: {facts["processor"]}, {facts["cores"]} cores, '
+            f'{facts["memory_gib"]} GiB, one core reads {facts["read_bandwidth_gb_s"]} GB/s, '
+            f'{facts["system"]}, Python {facts["python"]}, {versions}; load {facts["load_1min"]} '
+            f'before and {facts["load_at_end"]} after. Times are medians of alternating rounds.'
+        ),
         '### Engines',
-        table([row for row in rows if row['group'].startswith('batch')], {
-            'group': 'batch', 'name': 'engine', 'median_ms': 'median ms',
-            'spread_low_ms': 'least', 'spread_high_ms': 'most', 'faster': 'times PyTorch eager',
-            'weights_mb': 'file MB', 'bound_ms': 'bound ms', 'peak_mb': 'peak memory MB',
-        }),
+        table(
+            [row for row in rows if row['group'].startswith('batch')],
+            {
+                'group': 'batch',
+                'name': 'engine',
+                'median_ms': 'median ms',
+                'spread_low_ms': 'least',
+                'spread_high_ms': 'most',
+                'faster': 'times PyTorch eager',
+                'weights_mb': 'file MB',
+                'bound_ms': 'bound ms',
+                'peak_mb': 'peak memory MB',
+            },
+        ),
         "The bound is the file's bytes over the speed at which one core reads memory.",
         '### Classes',
-        table([row for row in rows if row['group'] == 'classes'], {
-            'name': 'shipped shape, INT8', 'median_ms': 'median ms', 'weights_mb': 'file MB',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'classes'],
+            {'name': 'shipped shape, INT8', 'median_ms': 'median ms', 'weights_mb': 'file MB'},
+        ),
         '### Backends of this package',
-        table([row for row in rows if row['group'] == 'engine'], {
-            'name': 'backend', 'median_ms': 'median ms', 'p95_ms': 'p95 ms',
-            'faster': 'times ONNX Runtime on the CPU',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'engine'],
+            {
+                'name': 'backend',
+                'median_ms': 'median ms',
+                'p95_ms': 'p95 ms',
+                'faster': 'times ONNX Runtime on the CPU',
+            },
+        ),
         '### Cameras: one batch against one run each',
-        table([row for row in rows if row['group'] == 'cameras'], {
-            'name': '640x480 cameras', 'median_ms': 'median ms',
-            'faster': 'frames a second, ratio',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'cameras'],
+            {
+                'name': '640x480 cameras',
+                'median_ms': 'median ms',
+                'faster': 'frames a second, ratio',
+            },
+        ),
         '### Ingest: message to network input',
-        table([row for row in rows if row['group'] == 'ingest'], {
-            'name': 'frame, case', 'p50_ms': 'p50 ms', 'p95_ms': 'p95 ms',
-            'faster': 'times the usual way',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'ingest'],
+            {
+                'name': 'frame, case',
+                'p50_ms': 'p50 ms',
+                'p95_ms': 'p95 ms',
+                'faster': 'times the usual way',
+            },
+        ),
         '### Regions in a frame',
-        table([row for row in rows if row['group'] == 'regions'], {
-            'name': 'given boxes', 'median_ms': 'median ms', 'faster': 'times one region',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'regions'],
+            {'name': 'given boxes', 'median_ms': 'median ms', 'faster': 'times one region'},
+        ),
         '### Whole recognitions, stage by stage (medians, ms)',
-        table([row for row in rows if row['group'] == 'recognizer'], {
-            'name': 'mode, frame', 'median_ms': 'all', 'regions_ms': 'regions',
-            'preprocess_ms': 'preprocess', 'engine_ms': 'engine', 'postprocess_ms': 'postprocess',
-            'tracking_ms': 'tracking', 'detections': 'detections', 'frames_per_s': 'frames/s',
-        }),
+        table(
+            [row for row in rows if row['group'] == 'recognizer'],
+            {
+                'name': 'mode, frame',
+                'median_ms': 'all',
+                'regions_ms': 'regions',
+                'preprocess_ms': 'preprocess',
+                'engine_ms': 'engine',
+                'postprocess_ms': 'postprocess',
+                'tracking_ms': 'tracking',
+                'detections': 'detections',
+                'frames_per_s': 'frames/s',
+            },
+        ),
         '### The node as a process: stamp to result',
-        table(result['node'], {
-            'name': 'input', 'sent_hz': 'sent Hz', 'delivered': 'delivered',
-            'latency_p50_ms': 'p50 ms', 'latency_p95_ms': 'p95 ms', 'latency_p99_ms': 'p99 ms',
-            'cpu_ms_per_result': 'CPU ms a result', 'rss_mb': 'memory MB',
-        }),
+        table(
+            result['node'],
+            {
+                'name': 'input',
+                'sent_hz': 'sent Hz',
+                'delivered': 'delivered',
+                'latency_p50_ms': 'p50 ms',
+                'latency_p95_ms': 'p95 ms',
+                'latency_p99_ms': 'p99 ms',
+                'cpu_ms_per_result': 'CPU ms a result',
+                'rss_mb': 'memory MB',
+            },
+        ),
     ]
     return '\n\n'.join(text)
 

@@ -46,12 +46,15 @@ def least(call: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
 def frames_of(shared: Path, size_wh: tuple[int, int]) -> list[np.ndarray]:
     """Return road frames and drive frames at one size."""
     paths = [
-        *sorted((shared / 'road').glob('*.jpg')), *sorted((shared / 'drive/frames').glob('*.jpg')),
+        *sorted((shared / 'road').glob('*.jpg')),
+        *sorted((shared / 'drive/frames').glob('*.jpg')),
     ]
     images = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths]
     return [
-        image if image.shape[1::-1] == size_wh
-        else cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA) for image in images
+        image
+        if image.shape[1::-1] == size_wh
+        else cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+        for image in images
     ]
 
 
@@ -100,8 +103,10 @@ def measure(recognizer: Recognizer, shared: Path, size_wh: tuple[int, int], repe
         for name, value in best.items():
             stages.setdefault(name, []).append(value)
     return {
-        'size_wh': size_wh, 'frames': len(wall),
-        'find_ms': round(statistics.mean(wall), 2), 'find_cpu_ms': round(statistics.mean(cpu), 2),
+        'size_wh': size_wh,
+        'frames': len(wall),
+        'find_ms': round(statistics.mean(wall), 2),
+        'find_cpu_ms': round(statistics.mean(cpu), 2),
         'find_worst_frame_ms': round(max(wall), 2),
         'candidates': round(statistics.mean(candidates), 1),
         'recognize_ms': round(statistics.mean(whole), 2),

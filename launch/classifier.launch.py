@@ -24,7 +24,8 @@ ARGUMENTS = {
     'name': ('alexnet', 'Name of the node.'),
     'namespace': ('', 'Namespace of the node and of its input topics.'),
     'params_file': (
-        str(SHARE / 'config' / 'classifier.param.yaml'), 'Parameter file (see config/).'
+        str(SHARE / 'config' / 'classifier.param.yaml'),
+        'Parameter file (see config/).',
     ),
     'model': ('', 'Model package, a name or a path; empty takes that of params_file.'),
     'image_topic': ('image', 'Topic of the camera; with compressed, without /compressed.'),
@@ -33,7 +34,7 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_respawn': ('false', 'Start the node anew if it ends with an error.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
-}  # fmt: skip
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -48,9 +49,9 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[Action]:
     """Return what the values of the arguments ask for."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {
-        name: given[name] for name in ('model', 'image_transport') if given[name]
-    } | {name: truth(name, given[name]) for name in ('autostart', 'use_sim_time')}
+    overrides = {name: given[name] for name in ('model', 'image_transport') if given[name]} | {
+        name: truth(name, given[name]) for name in ('autostart', 'use_sim_time')
+    }
     node = Node(
         name=given['name'],
         namespace=given['namespace'],

@@ -25,9 +25,15 @@ def generate_launch_description() -> LaunchDescription:
         'navigator_params': str(CONFIG / 'navigation.param.yaml'),
     }
     source = PythonLaunchDescriptionSource(str(HERE / 'signs.launch.py'))
-    return LaunchDescription([
-        DeclareLaunchArgument(
-            'model', description='Model package of the whole frame, a name or a path.'),
-        *[DeclareLaunchArgument(name, default_value=value) for name, value in defaults.items()],
-        IncludeLaunchDescription(source),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'model', description='Model package of the whole frame, a name or a path.'
+            ),
+            *[
+                DeclareLaunchArgument(name, default_value=value)
+                for name, value in defaults.items()
+            ],
+            IncludeLaunchDescription(source),
+        ]
+    )

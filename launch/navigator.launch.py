@@ -22,7 +22,8 @@ ARGUMENTS = {
     'name': ('sign_navigator', 'Name of the node.'),
     'namespace': ('', 'Namespace of the node and of its topics.'),
     'params_file': (
-        str(SHARE / 'config' / 'navigator.param.yaml'), 'Parameter file (see config/).'
+        str(SHARE / 'config' / 'navigator.param.yaml'),
+        'Parameter file (see config/).',
     ),
     'actions': ('', 'Table of actions, a name or a path; empty takes that of params_file.'),
     'max_speed_mps': ('', 'Cap, metres a second; empty takes that of params_file.'),
@@ -35,7 +36,7 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_respawn': ('true', 'Start the node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
-}  # fmt: skip
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -62,18 +63,20 @@ def start(context: LaunchContext) -> list[Action]:
         name: given[f'{name}_topic']
         for name in ('velocity', 'odom', 'speed_limit', 'speed_limit_in', 'stop_lock')
     }
-    return [Node(
-        name=given['name'],
-        namespace=given['namespace'],
-        **program(),
-        parameters=[given['params_file'], overrides],
-        remappings=[(name, topic) for name, topic in topics.items() if name != topic],
-        ros_arguments=['--log-level', given['log_level']],
-        respawn=truth('use_respawn', given['use_respawn']),
-        respawn_delay=RESPAWN_DELAY_S,
-        output='screen',
-        emulate_tty=True,
-    )]
+    return [
+        Node(
+            name=given['name'],
+            namespace=given['namespace'],
+            **program(),
+            parameters=[given['params_file'], overrides],
+            remappings=[(name, topic) for name, topic in topics.items() if name != topic],
+            ros_arguments=['--log-level', given['log_level']],
+            respawn=truth('use_respawn', given['use_respawn']),
+            respawn_delay=RESPAWN_DELAY_S,
+            output='screen',
+            emulate_tty=True,
+        )
+    ]
 
 
 def truth(name: str, text: str) -> bool:

@@ -33,13 +33,12 @@ NAVIGATOR = {
     'stop_lock_topic': ('stop_lock', 'Where the lock goes.'),
 }
 PARAMETERS = {
-    'classifier_params': (
-        str(CONFIG / 'signs.param.yaml'), 'Parameter file of the classifier.'
-    ),
+    'classifier_params': (str(CONFIG / 'signs.param.yaml'), 'Parameter file of the classifier.'),
     'navigator_params': (
-        str(CONFIG / 'navigator.param.yaml'), 'Parameter file of the sign_navigator.'
+        str(CONFIG / 'navigator.param.yaml'),
+        'Parameter file of the sign_navigator.',
     ),
-}  # fmt: skip
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -48,11 +47,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in {**COMMON, **CLASSIFIER, **NAVIGATOR, **PARAMETERS}.items()
     ]
-    return LaunchDescription([
-        *declared,
-        include('classifier', {**COMMON, **CLASSIFIER}),
-        include('navigator', {**COMMON, **NAVIGATOR}),
-    ])
+    return LaunchDescription(
+        [
+            *declared,
+            include('classifier', {**COMMON, **CLASSIFIER}),
+            include('navigator', {**COMMON, **NAVIGATOR}),
+        ]
+    )
 
 
 def include(name: str, arguments: dict) -> GroupAction:

@@ -110,13 +110,14 @@ def test_python_of_the_documentation_runs(example: Example, tmp_path: Path) -> N
     script = tmp_path / 'example.py'
     script.write_text(example.text)
     done = subprocess.run(
-        [sys.executable, '-W', 'error', str(script)], cwd=tmp_path, check=False, text=True,
+        [sys.executable, '-W', 'error', str(script)],
+        cwd=tmp_path,
+        check=False,
+        text=True,
         capture_output=True,
         env={**os.environ, 'ALEXNET_ROS_MODELS': str(tmp_path / 'models')},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, f'{example.place}: {done.stderr}'
-
-
 
 
 def test_files_linked_from_the_documentation_exist() -> None:
@@ -134,12 +135,15 @@ def test_readme_names_what_the_makefile_has() -> None:
 
 def test_readme_parameters_and_their_defaults_are_the_nodes() -> None:
     fields = flat_fields(ClassifierSettings)
-    rows = re.findall(r'^\| (`\w+`(?:, `\w+`)*) \| ([^|]+) \|', (ROOT / 'README.md').read_text(),
-                      re.MULTILINE)  # fmt: skip
+    rows = re.findall(
+        r'^\| (`\w+`(?:, `\w+`)*) \| ([^|]+) \|', (ROOT / 'README.md').read_text(), re.MULTILINE
+    )
     told = [
-        pair for names, defaults in rows if '/' not in defaults
+        pair
+        for names, defaults in rows
+        if '/' not in defaults
         for pair in zip(re.findall(r'\w+', names), defaults.split(','), strict=True)
-    ]  # fmt: skip
+    ]
     assert len(told) > 5
     for name, default in told:
         field = fields[name]

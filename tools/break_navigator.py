@@ -41,8 +41,11 @@ FAULTS = (  # file, what stands there, what takes its place
     ('clocks.py', 'self.unseen_s(now) > self.settings.stale_after_s', 'False'),
     ('sign_rules.py', 'one.height_px >= self.settings.near_height_px', 'True'),
     ('sign_rules.py', 'if one.height_px >= self.settings.passed_height_px:', 'if True:'),
-    ('sign_rules.py', 'one.last_ns - slot.cause.last_ns > self.settings.same_place_s * 1e9',
-     'True'),
+    (
+        'sign_rules.py',
+        'one.last_ns - slot.cause.last_ns > self.settings.same_place_s * 1e9',
+        'True',
+    ),
     ('sign_rules.py', 'one.stopped = True', 'pass'),
     ('sign_rules.py', 'self._clock.held_s < self._no_stop_before_s', 'False'),
     ('sign_rules.py', 'slot.speed_mps == one.action.speed_mps', 'True'),
@@ -69,7 +72,8 @@ def main() -> int:
         folder = Path(name)
         for part in ('alexnet_ros', 'tests', 'config'):
             shutil.copytree(
-                ROOT / part, folder / part, ignore=shutil.ignore_patterns('__pycache__'))
+                ROOT / part, folder / part, ignore=shutil.ignore_patterns('__pycache__')
+            )
         shutil.copy(ROOT / 'pyproject.toml', folder)
         if noticed(folder):
             print('the tests fail before anything is broken', file=sys.stderr)

@@ -89,7 +89,7 @@ def first_error(log: Path) -> str:
     lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
     marked = [n for n, line in enumerate(lines) if re.search(r'\berror\b', line, re.IGNORECASE)]
     start = marked[0] if marked else max(len(lines) - 1, 0)
-    return ' '.join(' '.join(lines[start:start + 4]).split())[:300]
+    return ' '.join(' '.join(lines[start : start + 4]).split())[:300]
 
 
 def build(prefix: Path, build_folder: Path) -> None:
@@ -110,9 +110,20 @@ def build(prefix: Path, build_folder: Path) -> None:
     for package in packages():
         tree = build_folder / package.name
         steps = [
-            ['cmake', '-G', 'Ninja', '-S', package, '-B', tree,
-             f'-DPython3_EXECUTABLE={python}', f'-DCMAKE_INSTALL_PREFIX={prefix}',
-             '-DCMAKE_BUILD_TYPE=Release', '-DBUILD_TESTING=OFF', '-Wno-dev'],
+            [
+                'cmake',
+                '-G',
+                'Ninja',
+                '-S',
+                package,
+                '-B',
+                tree,
+                f'-DPython3_EXECUTABLE={python}',
+                f'-DCMAKE_INSTALL_PREFIX={prefix}',
+                '-DCMAKE_BUILD_TYPE=Release',
+                '-DBUILD_TESTING=OFF',
+                '-Wno-dev',
+            ],
             ['cmake', '--build', tree],
             ['cmake', '--install', tree],
         ]

@@ -19,9 +19,16 @@ WORKSPACE = ROOT / 'build' / 'colcon_ws'
 NAME = 'alexnet_ros'
 CONFIGURE_S = 120.0
 SOURCES = (  # what a release of the package consists of
-    'alexnet_ros', 'config', 'launch', 'models', 'resource', 'LICENSE', 'package.xml',
-    'setup.cfg', 'setup.py',
-)  # fmt: skip
+    'alexnet_ros',
+    'config',
+    'launch',
+    'models',
+    'resource',
+    'LICENSE',
+    'package.xml',
+    'setup.cfg',
+    'setup.py',
+)
 
 
 class CheckError(Exception):
@@ -59,8 +66,13 @@ def build() -> Path:
     command, env = colcon_command()
     log = WORKSPACE / 'colcon.log'
     with log.open('w', encoding='utf-8') as stream:
-        code = subprocess.call([*command, 'build', '--event-handlers', 'console_direct+'],
-                               cwd=WORKSPACE, env=env, stdout=stream, stderr=stream)
+        code = subprocess.call(
+            [*command, 'build', '--event-handlers', 'console_direct+'],
+            cwd=WORKSPACE,
+            env=env,
+            stdout=stream,
+            stderr=stream,
+        )
     if code:
         lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
         raise CheckError(f'colcon build failed with {code}: {lines[-1]} (all of it: {log})')
@@ -76,9 +88,11 @@ def check_files(prefix: Path) -> None:
         *(prefix / 'lib' / NAME / name for name in (NAME, 'classifier', 'sign_navigator')),
     ]
     for folder in ('config', 'launch', 'models'):
-        wanted += [share / NAME / path.relative_to(ROOT)
-                   for path in (ROOT / folder).rglob('*')
-                   if path.is_file() and '__pycache__' not in path.parts]
+        wanted += [
+            share / NAME / path.relative_to(ROOT)
+            for path in (ROOT / folder).rglob('*')
+            if path.is_file() and '__pycache__' not in path.parts
+        ]
     missing = [str(path.relative_to(prefix)) for path in wanted if not path.exists()]
     if missing:
         raise CheckError(f'not installed: {", ".join(missing)}')

@@ -19,9 +19,18 @@ def main() -> None:
     from tests.faults.elsewhere import FILES
 
     words = [
-        sys.executable, '-m', 'pytest', '-p', 'tests.faults.table', '-q',
-        '--faults-table', 'docs/reliability.md', 'tests/faults', *FILES, *sys.argv[1:],
-    ]  # fmt: skip
+        sys.executable,
+        '-m',
+        'pytest',
+        '-p',
+        'tests.faults.table',
+        '-q',
+        '--faults-table',
+        'docs/reliability.md',
+        'tests/faults',
+        *FILES,
+        *sys.argv[1:],
+    ]
     os.execv(sys.executable, words)  # noqa: S606 - this Python, these words
 
 

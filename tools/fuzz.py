@@ -39,8 +39,22 @@ STATUS = re.compile(r'#(\d+)\s+\w+\s+cov: (\d+) ft: (\d+)(?: corp: (\d+)/(\w+))?
 UNITS = re.compile(r'number_of_executed_units:\s*(\d+)')
 TARGETS = ('compressed', 'raw', 'model_yaml', 'onnx')
 ENCODINGS = (
-    'rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'mono16', 'bayer_rggb8', 'bayer_bggr8',
-    'bayer_gbrg8', 'bayer_grbg8', 'uyvy', 'yuv422', 'yuyv', 'yuv422_yuy2', 'nv12', '16UC1',
+    'rgb8',
+    'bgr8',
+    'rgba8',
+    'bgra8',
+    'mono8',
+    'mono16',
+    'bayer_rggb8',
+    'bayer_bggr8',
+    'bayer_gbrg8',
+    'bayer_grbg8',
+    'uyvy',
+    'yuv422',
+    'yuyv',
+    'yuv422_yuy2',
+    'nv12',
+    '16UC1',
 )
 
 
@@ -63,8 +77,12 @@ def raw(data: bytes) -> None:
     width, height = int(head[0] | head[5] << 8 >> (head[6] & 8)), int(head[1])
     encoding = ENCODINGS[head[2] % len(ENCODINGS)]
     message = SimpleNamespace(
-        width=width, height=height, encoding=encoding, is_bigendian=int(head[4] & 1),
-        step=max(0, width * (1 + int(head[7]) % 4) + step_add), data=data[8:],
+        width=width,
+        height=height,
+        encoding=encoding,
+        is_bigendian=int(head[4] & 1),
+        step=max(0, width * (1 + int(head[7]) % 4) + step_add),
+        data=data[8:],
     )
     if head[8] & 1:  # a consistent one, so that the conversions are reached as well
         message.step = width * {'rgba8': 4, 'bgra8': 4, 'mono16': 2}.get(encoding, 3)
@@ -151,8 +169,10 @@ class Outcome:
 
     def __str__(self) -> str:
         """Return the counts in one line."""
-        return (f'{self.inputs} inputs, coverage {self.coverage}, features {self.features}, '
-                f'corpus of {self.corpus} inputs in {self.corpus_size}')
+        return (
+            f'{self.inputs} inputs, coverage {self.coverage}, features {self.features}, '
+            f'corpus of {self.corpus} inputs in {self.corpus_size}'
+        )
 
 
 def run_target(target: str, seconds: int) -> Outcome:
@@ -164,16 +184,26 @@ def run_target(target: str, seconds: int) -> Outcome:
     for index, seed in enumerate(seeds(target)):
         (corpus / f'seed{index}').write_bytes(seed)
     words = [
-        sys.executable, __file__, '--child', target, str(corpus), f'-artifact_prefix={found}/',
-        f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048', '-max_len=16384',
-        '-print_final_stats=1', '-verbosity=1',
+        sys.executable,
+        __file__,
+        '--child',
+        target,
+        str(corpus),
+        f'-artifact_prefix={found}/',
+        f'-max_total_time={seconds}',
+        '-timeout=10',
+        '-rss_limit_mb=2048',
+        '-max_len=16384',
+        '-print_final_stats=1',
+        '-verbosity=1',
     ]
     outcome = Outcome()
     with (
-        subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                         errors='replace') as process,
+        subprocess.Popen(
+            words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors='replace'
+        ) as process,
         Progress(target, seconds) as progress,
-    ):  # fmt: skip
+    ):
         reader = threading.Thread(target=outcome.read, args=(process.stderr,))
         reader.start()
         end_s = time.monotonic() + seconds + LATE_S
@@ -226,8 +256,11 @@ def main() -> int:
         print(f'{args.replay}: no finding')
         return 0
     if importlib.util.find_spec('atheris') is None:
-        print('atheris is not installed; it has wheels for Linux on x86-64 only '
-              '(tools/requirements/fuzz.txt)', file=sys.stderr)  # fmt: skip
+        print(
+            'atheris is not installed; it has wheels for Linux on x86-64 only '
+            '(tools/requirements/fuzz.txt)',
+            file=sys.stderr,
+        )
         return 1
     findings = 0
     for target in targets:
@@ -235,8 +268,9 @@ def main() -> int:
         findings += outcome.finding
         if outcome.finding:
             print('\n'.join(outcome.tail), file=sys.stderr)
-        print(f'{target}: {outcome}, {"a FINDING" if outcome.finding else "no finding"}',
-              flush=True)  # fmt: skip
+        print(
+            f'{target}: {outcome}, {"a FINDING" if outcome.finding else "no finding"}', flush=True
+        )
     return 1 if findings else 0
 
 

@@ -39,7 +39,9 @@ def main() -> int:
         part = 'train' if number < TRAIN_SHARE * frames else 'test'
         for name, place in PLACES.items():
             x = round(place * (frame.shape[1] - side))
-            crop = cv2.resize(frame[-side:, x:x + side], (256, 256), interpolation=cv2.INTER_AREA)
+            crop = cv2.resize(
+                frame[-side:, x : x + side], (256, 256), interpolation=cv2.INTER_AREA
+            )
             folder = args.output / part / name
             folder.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / f'{int(number / rate):03}_{number:04}.jpg'), crop)

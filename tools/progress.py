@@ -21,15 +21,22 @@ class Progress:
     """
 
     def __init__(
-        self, what: str, length_s: float, *, every_s: float = LINE_EVERY_S,
+        self,
+        what: str,
+        length_s: float,
+        *,
+        every_s: float = LINE_EVERY_S,
         stream: TextIO | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._what, self._length_s, self._every_s = what, length_s, every_s
         self._stream = stream or sys.stderr
         self._start_s = time.monotonic()
         self._next_s = self._start_s + every_s
         self._bar = tqdm(
-            total=round(length_s), desc=what, file=self._stream, leave=False,
+            total=round(length_s),
+            desc=what,
+            file=self._stream,
+            leave=False,
             disable=not self._stream.isatty(),
             bar_format='{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}',
         )
@@ -51,8 +58,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take the bar away."""
         self._bar.close()

@@ -30,7 +30,8 @@ def source_archive() -> Path:
     name = f'alexnet_ros-{found.group(1) if found else "0"}'
     path = OUTPUT / f'{name}.tar.gz'
     subprocess.run(
-        ['git', 'archive', f'--prefix={name}/', '-o', str(path), 'HEAD'], cwd=ROOT, check=True)
+        ['git', 'archive', f'--prefix={name}/', '-o', str(path), 'HEAD'], cwd=ROOT, check=True
+    )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     path.with_suffix('.gz.sha256').write_text(f'{digest}  {path.name}\n')
     return path
@@ -44,7 +45,9 @@ def tool(name: str) -> str:
         venv.create(TOOLS, with_pip=True, clear=True)
         subprocess.run(
             [TOOLS / 'bin' / 'python', '-m', 'pip', 'install', '-q', '-r', REQUIREMENTS],
-            check=True, timeout=LIMIT_S)
+            check=True,
+            timeout=LIMIT_S,
+        )
         stamp.write_bytes(REQUIREMENTS.read_bytes())
     return str(path)
 
@@ -53,8 +56,19 @@ def bill_of_materials() -> tuple[Path, int]:
     """Write the bill; return the file and how many packages it lists."""
     path = OUTPUT / 'sbom.cdx.json'
     subprocess.run(
-        [tool('cyclonedx-py'), 'environment', '--output-format', 'JSON', '--output-reproducible',
-         '-o', str(path), sys.executable], check=True, timeout=LIMIT_S)
+        [
+            tool('cyclonedx-py'),
+            'environment',
+            '--output-format',
+            'JSON',
+            '--output-reproducible',
+            '-o',
+            str(path),
+            sys.executable,
+        ],
+        check=True,
+        timeout=LIMIT_S,
+    )
     return path, len(json.loads(path.read_text()).get('components', []))
 
 
@@ -68,9 +82,24 @@ def audit() -> tuple[int, str]:
     path.unlink(missing_ok=True)
     try:
         done = subprocess.run(
-            [tool('pip-audit'), '--path', sysconfig.get_path('purelib'), '-f', 'json', '-o',
-             str(path), '--progress-spinner', 'off', '--timeout', '20'],
-            capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            [
+                tool('pip-audit'),
+                '--path',
+                sysconfig.get_path('purelib'),
+                '-f',
+                'json',
+                '-o',
+                str(path),
+                '--progress-spinner',
+                'off',
+                '--timeout',
+                '20',
+            ],
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return 2, f'no answer within {LIMIT_S} s'
     if not path.exists():
@@ -81,7 +110,8 @@ def audit() -> tuple[int, str]:
     weak = [
         f'{one["name"]} {one["version"]}: {weakness["id"]}'
         f' (fixed in {", ".join(weakness["fix_versions"]) or "no version"})'
-        for one in report for weakness in one.get('vulns', [])
+        for one in report
+        for weakness in one.get('vulns', [])
     ]
     asked = len(report) - len(skipped)
     text = f'{asked} packages asked for, {len(skipped)} unknown to the service'

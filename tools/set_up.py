@@ -91,8 +91,9 @@ def find_place() -> Place:
     """
     distro = os.environ.get('ROS_DISTRO') or 'jazzy'
     if os.environ.get('AMENT_PREFIX_PATH') and os.environ.get('ROS_DISTRO'):
-        probe = subprocess.run([sys.executable, '-c', 'import rclpy'], check=False,
-                               capture_output=True, text=True)
+        probe = subprocess.run(
+            [sys.executable, '-c', 'import rclpy'], check=False, capture_output=True, text=True
+        )
         if probe.returncode:
             reasons = [line for line in probe.stderr.splitlines() if 'Error' in line] or ['']
             raise SetUpError(
@@ -130,8 +131,9 @@ def run(place: Place, words: list[str | Path], failed: str) -> None:
         stream.write(f'$ {" ".join(map(str, words))}\n')
         stream.flush()
         start = stream.tell()
-        code = subprocess.call(list(map(str, words)), env=place.env(), cwd=ROOT,
-                               stdout=stream, stderr=stream)
+        code = subprocess.call(
+            list(map(str, words)), env=place.env(), cwd=ROOT, stdout=stream, stderr=stream
+        )
     if code:
         with place.log.open(encoding='utf-8', errors='replace') as stream:
             stream.seek(start)
@@ -166,8 +168,11 @@ def make_environment(place: Place) -> None:
         words.append('--system-site-packages')
     if not usable(place):
         words.append('--clear')
-    run(place, [*words, place.prefix],
-        'no virtual environment could be made (Debian and Ubuntu: apt install python3-venv)')
+    run(
+        place,
+        [*words, place.prefix],
+        'no virtual environment could be made (Debian and Ubuntu: apt install python3-venv)',
+    )
 
 
 def requirements_without_versions(name: str) -> dict[str, list[str]]:
@@ -183,11 +188,18 @@ def requirements_without_versions(name: str) -> dict[str, list[str]]:
 
 def missing_names(place: Place, names: list[str]) -> list[str]:
     """Return those of the distributions whose module the environment cannot find."""
-    code = ('import importlib.util as u, sys\n'
-            'print(*[n for n, m in (w.split("=") for w in sys.argv[1:]) if not u.find_spec(m)])')
+    code = (
+        'import importlib.util as u, sys\n'
+        'print(*[n for n, m in (w.split("=") for w in sys.argv[1:]) if not u.find_spec(m)])'
+    )
     words = [f'{name}={MODULES.get(name, name)}' for name in names]
-    found = subprocess.run([str(place.python), '-c', code, *words], env=place.env(),
-                           check=True, capture_output=True, text=True)
+    found = subprocess.run(
+        [str(place.python), '-c', code, *words],
+        env=place.env(),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return found.stdout.split()
 
 
@@ -204,8 +216,13 @@ def install_requirements(place: Place, name: str) -> None:
         pip(place, '-r', REQUIREMENTS / name, '-c', constraints, failed=failed)
         return
     code = 'import numpy; print(numpy.__version__.partition(".")[0])'
-    numpy = subprocess.run([str(place.python), '-c', code], env=place.env(), text=True,
-                           capture_output=True, check=False)
+    numpy = subprocess.run(
+        [str(place.python), '-c', code],
+        env=place.env(),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     if numpy.returncode == 0:
         major = int(numpy.stdout)
         constraints = place.prefix / 'numpy.txt'
@@ -238,16 +255,29 @@ def make_messages(place: Place) -> None:
 
 def install_project(place: Place) -> None:
     """Install the project itself, editable."""
-    pip(place, '--no-deps', '--no-build-isolation', '--editable', ROOT,
-        failed='the project itself could not be installed')
+    pip(
+        place,
+        '--no-deps',
+        '--no-build-isolation',
+        '--editable',
+        ROOT,
+        failed='the project itself could not be installed',
+    )
 
 
 def install_colcon(place: Place) -> None:
     """Put colcon beside the environment, whose tests it would otherwise disturb."""
     target = place.prefix / 'colcon'
     shutil.rmtree(target, ignore_errors=True)
-    pip(place, '--no-deps', '--target', target, '-r', REQUIREMENTS / 'colcon.txt',
-        failed='colcon could not be installed')
+    pip(
+        place,
+        '--no-deps',
+        '--target',
+        target,
+        '-r',
+        REQUIREMENTS / 'colcon.txt',
+        failed='colcon could not be installed',
+    )
 
 
 @dataclass(frozen=True)
@@ -270,8 +300,12 @@ def all_steps(place: Place) -> dict[str, Step]:
     shared = REQUIREMENTS / 'constraints.txt'
 
     def requirements(name: str, text: str, *needs: str) -> Step:
-        return Step(text, lambda where: install_requirements(where, name),
-                    (REQUIREMENTS / name, shared), needs)
+        return Step(
+            text,
+            lambda where: install_requirements(where, name),
+            (REQUIREMENTS / name, shared),
+            needs,
+        )
 
     steps = {
         'environment': Step('Python environment', make_environment),
@@ -283,13 +317,20 @@ def all_steps(place: Place) -> dict[str, Step]:
         generators = (REQUIREMENTS / f'ros-{place.distro}.txt',)
         steps['ros'] = requirements(generators[0].name, f'ROS 2 {place.distro}', 'run')
     steps |= {
-        'messages': Step('message packages', make_messages,
-                         (*interfaces, ROOT / 'tools' / 'build_messages.py', *generators),
-                         ('environment',)),
-        'project': Step('alexnet_ros', install_project,
-                        tuple(ROOT / name for name in
-                              ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')),
-                        ('run',)),
+        'messages': Step(
+            'message packages',
+            make_messages,
+            (*interfaces, ROOT / 'tools' / 'build_messages.py', *generators),
+            ('environment',),
+        ),
+        'project': Step(
+            'alexnet_ros',
+            install_project,
+            tuple(
+                ROOT / name for name in ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')
+            ),
+            ('run',),
+        ),
         'train': requirements('train.txt', 'packages to train', 'run'),
         'test': requirements('test.txt', 'packages to test', 'run'),
         'fuzz': requirements('fuzz.txt', 'packages to fuzz', 'run'),
@@ -366,8 +407,12 @@ def set_up(groups: list[str]) -> None:
 def main() -> int:
     """Set up the groups that the command line names."""
     parser = argparse.ArgumentParser(description='Make the environment of the project.')
-    parser.add_argument('groups', nargs='+', choices=['run', 'test', 'train', 'fuzz', 'colcon'],
-                        help='what it is for')
+    parser.add_argument(
+        'groups',
+        nargs='+',
+        choices=['run', 'test', 'train', 'fuzz', 'colcon'],
+        help='what it is for',
+    )
     try:
         set_up(parser.parse_args().groups)
     except SetUpError as error:

@@ -47,8 +47,7 @@ class Watched:
     def sample(self, now_s: float) -> None:
         """Note memory (MiB), open files and threads."""
         folder = Path(f'/proc/{self.node.process.pid}')
-        status = dict(
-            line.split(':', 1) for line in (folder / 'status').read_text().splitlines())
+        status = dict(line.split(':', 1) for line in (folder / 'status').read_text().splitlines())
         self.times_s.append(now_s)
         for key, value in (
             ('memory (MiB)', int(status['VmRSS'].split()[0]) / 1024),
@@ -74,8 +73,10 @@ class Judgement:
 
     def __str__(self) -> str:
         """Return one line."""
-        return (f'{"ok  " if self.good else "FAIL"} {self.what}: {self.first:.1f} -> '
-                f'{self.last:.1f}, allowed {self.allowed:.1f}')
+        return (
+            f'{"ok  " if self.good else "FAIL"} {self.what}: {self.first:.1f} -> '
+            f'{self.last:.1f}, allowed {self.allowed:.1f}'
+        )
 
 
 def thirds(times_s: list[float], values: list[float]) -> tuple[float, float, float]:
@@ -123,13 +124,17 @@ class Soak:
         tiny_package(folder / 'model')
         words = ['-p', f'model:={folder / "model"}', '-p', 'autostart:=true', '-p', 'lazy:=false']
         self.raw = NodeProcess(
-            [*words, '-r', '__node:=raw', '-p', 'cameras:=["front", "left"]'], {})
+            [*words, '-r', '__node:=raw', '-p', 'cameras:=["front", "left"]'], {}
+        )
         self.packed = NodeProcess(
-            [*words, '-r', '__node:=packed', '-p', 'image_transport:=compressed'], {})
+            [*words, '-r', '__node:=packed', '-p', 'image_transport:=compressed'], {}
+        )
         self.navigator = NodeProcess(
-            ['-r', 'detections:=packed/detections'], {}, 'alexnet_ros.ros.sign_navigator_node')
+            ['-r', 'detections:=packed/detections'], {}, 'alexnet_ros.ros.sign_navigator_node'
+        )
         self.watched = [
-            Watched('classifier, raw', self.raw), Watched('classifier, compressed', self.packed),
+            Watched('classifier, raw', self.raw),
+            Watched('classifier, compressed', self.packed),
             Watched('navigator', self.navigator),
         ]
         self.results = self.bench.listen(Classification, 'raw/front/classification')
@@ -166,10 +171,17 @@ class Soak:
     def broken(self) -> Any:
         """Return an image that must be refused."""
         image = self.bench.image()
-        change = self.random.choice([
-            {'data': b'\0' * 10}, {'width': 0}, {'encoding': '32FC1'}, {'step': 1},
-            {'encoding': 'no such'}, {'height': 2**31}, {'data': b''},
-        ])
+        change = self.random.choice(
+            [
+                {'data': b'\0' * 10},
+                {'width': 0},
+                {'encoding': '32FC1'},
+                {'step': 1},
+                {'encoding': 'no such'},
+                {'height': 2**31},
+                {'data': b''},
+            ]
+        )
         for name, value in change.items():
             setattr(image, name, value)
         return image
@@ -191,7 +203,7 @@ class Soak:
                 data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
             self.counts['bad'] += 1
             if self.random.random() < 0.3:
-                del data[self.random.randrange(len(data)):]
+                del data[self.random.randrange(len(data)) :]
         else:
             self.counts['good'] += 1
         packed = self.compressed(format='jpeg', data=bytes(data))
@@ -231,7 +243,8 @@ class Soak:
 
         value = self.random.choice([0.0, 0.1, 0.2, 7.0])
         request = SetParameters.Request(
-            parameters=[Parameter('score_threshold', value=value).to_parameter_msg()])
+            parameters=[Parameter('score_threshold', value=value).to_parameter_msg()]
+        )
         (result,) = self.bench.call(SetParameters, 'raw/set_parameters', request).results
         if result.successful == (value > 1.0):
             raise RuntimeError(f'score_threshold {value}: {result}')
@@ -250,7 +263,8 @@ class Soak:
         """Return how it stands: what was done, memory of each process, the last answer."""
         done = ', '.join(f'{count} {name}' for name, count in self.counts.items())
         memory = '/'.join(
-            f'{one.values["memory (MiB)"][-1]:.0f}' for one in self.watched if one.values)
+            f'{one.values["memory (MiB)"][-1]:.0f}' for one in self.watched if one.values
+        )
         last = next((f'{ms:.0f} ms' for ms in answers[-1:] if ms == ms), 'none')  # noqa: PLR0124
         return f'{done}, memory {memory or "?"} MiB, last answer {last}'
 
@@ -272,16 +286,23 @@ def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
     from tools.progress import Progress
 
     for name in ('raw', 'packed'):
-        soak.bench.until(f'{name} is active', lambda name=name: soak.bench.call(
-            GetState, f'{name}/get_state').current_state.label == 'active')
+        soak.bench.until(
+            f'{name} is active',
+            lambda name=name: (
+                soak.bench.call(GetState, f'{name}/get_state').current_state.label == 'active'
+            ),
+        )
     soak.warm_up()
     start_s = time.monotonic()
     length_s = minutes * 60
     next_s = dict.fromkeys(('cycle', 'parameter', 'camera', 'neighbour', 'sample'), start_s)
     every_s = {
-        'cycle': length_s / cycles, 'parameter': 1.5, 'camera': 4.0,
-        'neighbour': min(60.0, length_s / 4), 'sample': max(1.0, length_s / 600),
-    }  # fmt: skip
+        'cycle': length_s / cycles,
+        'parameter': 1.5,
+        'camera': 4.0,
+        'neighbour': min(60.0, length_s / 4),
+        'sample': max(1.0, length_s / 600),
+    }
     neighbour: subprocess.Popen[bytes] | None = None
     answers: list[float] = []
     with Progress('soak', length_s) as progress:
@@ -319,8 +340,7 @@ def verdict(soak: Soak, answers: list[float]) -> list[Judgement]:
     times_s = soak.watched[0].times_s
     pairs = [(t, v) for t, v in zip(times_s, answers, strict=False) if v == v]  # noqa: PLR0124
     first, last, _ = thirds([t for t, _ in pairs], [v for _, v in pairs])
-    found.append(Judgement(
-        'image to result, median (ms)', first, last, SLOWER * first + SLACK_MS))
+    found.append(Judgement('image to result, median (ms)', first, last, SLOWER * first + SLACK_MS))
     lost = len(answers) - len(pairs)
     found.append(Judgement('images of the samples without a result', 0, lost, len(answers) / 10))
     return found + [

@@ -19,8 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs' / 'benchmarks.md'
 BEGIN, END = '<!-- gpu: written by tools/test_gpu.py -->', '<!-- gpu: end -->'
 RESULTS_VARIABLE = 'ALEXNET_ROS_GPU_RESULTS'
-HEAD = ('network', 'runner', 'precision', 'batch', 'p50 ms', 'p99 ms', 'GPU ms', 'weights MB',
-        'bound ms', 'p50 / bound')
+HEAD = (
+    'network',
+    'runner',
+    'precision',
+    'batch',
+    'p50 ms',
+    'p99 ms',
+    'GPU ms',
+    'weights MB',
+    'bound ms',
+    'p50 / bound',
+)
 
 
 def number(row: dict[str, Any], name: str, digits: int = 3) -> str:
@@ -38,18 +48,20 @@ def table(rows: list[dict[str, Any]]) -> str:
         'weight bytes over that bandwidth. Times are of one call of `infer`, host to host; '
         'PyTorch gets its input on the GPU already.'
     )
-    lines = [
-        intro,
-        '',
-        '| ' + ' | '.join(HEAD) + ' |',
-        '|' + '---|' * len(HEAD),
-    ]
+    lines = [intro, '', '| ' + ' | '.join(HEAD) + ' |', '|' + '---|' * len(HEAD)]
     for row in rows:
         share = f'{row["p50_ms"] / row["bound_ms"]:.1f}' if row.get('bound_ms') else '-'
         cells = (
-            str(row['network']), str(row['runner']), str(row['precision']), str(row['batch']),
-            number(row, 'p50_ms'), number(row, 'p99_ms'), number(row, 'gpu_run_ms'),
-            number(row, 'weight_mb', 1), number(row, 'bound_ms'), share,
+            str(row['network']),
+            str(row['runner']),
+            str(row['precision']),
+            str(row['batch']),
+            number(row, 'p50_ms'),
+            number(row, 'p99_ms'),
+            number(row, 'gpu_run_ms'),
+            number(row, 'weight_mb', 1),
+            number(row, 'bound_ms'),
+            share,
         )
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)

@@ -12,7 +12,8 @@ TOLERANCE = 0.25  # a ratio may move so far by noise on a shared machine
 
 
 def moved(
-    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]],
+    old: Sequence[Mapping[str, Any]],
+    new: Sequence[Mapping[str, Any]],
     tolerance: float = TOLERANCE,
 ) -> list[str]:
     """
@@ -47,9 +48,7 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
         key leave the cell empty.
     """
     lines = [f'| {" | ".join(columns.values())} |', '|' + '---|' * len(columns)]
-    lines += [
-        f'| {" | ".join(_cell(row.get(key)) for key in columns)} |' for row in rows
-    ]
+    lines += [f'| {" | ".join(_cell(row.get(key)) for key in columns)} |' for row in rows]
     return '\n'.join(lines)
 
 

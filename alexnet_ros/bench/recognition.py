@@ -36,11 +36,17 @@ def rows_from(
     for name, timing in timings.items():
         share = (work or {}).get(name, 1) / (work or {}).get(baseline, 1)
         middle, low, high = (share * value for value in ratio(timings[baseline], timing))
-        rows.append({
-            'group': group, 'name': name, **timing.row(),
-            'baseline': baseline, 'faster': round(middle, 3),
-            'faster_low': round(low, 3), 'faster_high': round(high, 3),
-        })
+        rows.append(
+            {
+                'group': group,
+                'name': name,
+                **timing.row(),
+                'baseline': baseline,
+                'faster': round(middle, 3),
+                'faster_low': round(low, 3),
+                'faster_high': round(high, 3),
+            }
+        )
     return rows
 
 
@@ -85,7 +91,9 @@ class _Clock:
 
 
 def _together(
-    recognizer: Recognizer, clock: _Clock, images: Sequence[Image],
+    recognizer: Recognizer,
+    clock: _Clock,
+    images: Sequence[Image],
     boxes: Sequence[Sequence[Region]] | None = None,
 ) -> object:
     return recognizer.recognize(clock.frames(images), boxes)
@@ -117,7 +125,10 @@ def camera_rows(
 
 
 def stage_rows(
-    package: ModelPackage, images_rgb: Mapping[str, Sequence[Image]], *, rounds: int,
+    package: ModelPackage,
+    images_rgb: Mapping[str, Sequence[Image]],
+    *,
+    rounds: int,
     tick: Tick = None,
 ) -> list[Row]:
     """
@@ -150,7 +161,9 @@ def stage_rows(
 
 
 def _turns(
-    recognizer: Recognizer, images: Sequence[Image], stages: list[Mapping[str, float]],
+    recognizer: Recognizer,
+    images: Sequence[Image],
+    stages: list[Mapping[str, float]],
     counts: list[int],
 ) -> Callable[[], object]:
     """Return a call that recognises the next of the images, and notes its stages."""
@@ -179,12 +192,11 @@ def region_rows(
             boxes = [
                 Region((float(x), float(y), 64.0, 64.0), 1.0, 'detection')
                 for x, y in zip(
-                    rng.integers(0, width - 64, count), rng.integers(0, height - 64, count),
+                    rng.integers(0, width - 64, count),
+                    rng.integers(0, height - 64, count),
                     strict=True,
                 )
             ]
-            cases[f'{count} regions'] = partial(
-                _together, recognizer, clock, [image_rgb], [boxes]
-            )
+            cases[f'{count} regions'] = partial(_together, recognizer, clock, [image_rgb], [boxes])
         timings = alternate(cases, rounds=rounds, tick=tick)
     return rows_from('regions', timings, '1 regions')

@@ -37,22 +37,20 @@ def scenarios(model: str, slow_model: str | None, seconds: float) -> Iterator[No
     for width, height in SIZES:
         for compressed in (False, True):
             kind = 'jpeg' if compressed else 'raw'
-            yield NodeScenario(f'{width}x{height} {kind}', values={
-                **common, 'width': width, 'height': height, 'compressed': compressed,
-            })
+            yield NodeScenario(
+                f'{width}x{height} {kind}',
+                values={**common, 'width': width, 'height': height, 'compressed': compressed},
+            )
     yield NodeScenario('640x480 raw, default DDS profile', profile=False, values=common)
     yield NodeScenario(
         '640x480 raw, single-threaded executor',
         values={**common, 'parameters': {'executor': 'single'}},
     )
     for cameras in (2, 4):
-        yield NodeScenario(
-            f'{cameras} cameras 640x480 raw', values={**common, 'cameras': cameras}
-        )
-    yield NodeScenario(
-        '640x480 raw, two busy processes beside it', values={**common, 'hogs': 2}
-    )
+        yield NodeScenario(f'{cameras} cameras 640x480 raw', values={**common, 'cameras': cameras})
+    yield NodeScenario('640x480 raw, two busy processes beside it', values={**common, 'hogs': 2})
     if slow_model is not None:
-        yield NodeScenario('320x240 raw at 400 Hz into a slow network', values={
-            **common, 'model': slow_model, 'width': 320, 'height': 240, 'rate_hz': 400.0,
-        })
+        yield NodeScenario(
+            '320x240 raw at 400 Hz into a slow network',
+            values={**common, 'model': slow_model, 'width': 320, 'height': 240, 'rate_hz': 400.0},
+        )

@@ -116,7 +116,5 @@ def ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
 
     :returns: median, least and greatest ratio over the rounds.
     """
-    pairs: Sequence[float] = [
-        a / b for a, b in zip(slow.round_ms, fast.round_ms, strict=True)
-    ]
+    pairs: Sequence[float] = [a / b for a, b in zip(slow.round_ms, fast.round_ms, strict=True)]
     return statistics.median(pairs), min(pairs), max(pairs)

@@ -28,13 +28,22 @@ if TYPE_CHECKING:
 
 PARTS = ('engine', 'cameras', 'regions', 'recognizer', 'node')
 COLUMNS = {
-    'group': 'group', 'name': 'case', 'median_ms': 'median ms', 'p95_ms': 'p95 ms',
-    'faster': 'times faster than', 'baseline': 'the baseline',
+    'group': 'group',
+    'name': 'case',
+    'median_ms': 'median ms',
+    'p95_ms': 'p95 ms',
+    'faster': 'times faster than',
+    'baseline': 'the baseline',
 }
 NODE_COLUMNS = {
-    'name': 'node', 'delivered': 'delivered', 'latency_p50_ms': 'p50 ms',
-    'latency_p95_ms': 'p95 ms', 'latency_p99_ms': 'p99 ms', 'results_hz': 'results/s',
-    'cpu_ms_per_result': 'CPU ms a result', 'rss_mb': 'memory MB',
+    'name': 'node',
+    'delivered': 'delivered',
+    'latency_p50_ms': 'p50 ms',
+    'latency_p95_ms': 'p95 ms',
+    'latency_p99_ms': 'p99 ms',
+    'results_hz': 'results/s',
+    'cpu_ms_per_result': 'CPU ms a result',
+    'rss_mb': 'memory MB',
 }
 
 

@@ -16,22 +16,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument('--model', required=True, metavar='M', help='model name or folder')
     parser.add_argument(
-        '--backend', choices=('tensorrt', 'tensorrt_rtx'), default='tensorrt',
+        '--backend',
+        choices=('tensorrt', 'tensorrt_rtx'),
+        default='tensorrt',
         help='which TensorRT (default: tensorrt)',
     )
     parser.add_argument(
-        '--compute-capability', action='append', metavar='X.Y',
+        '--compute-capability',
+        action='append',
+        metavar='X.Y',
         help='build for such GPUs rather than for the one in this machine; may be given more '
         'than once; tensorrt_rtx only',
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        '--precision', action='append', choices=('int8', 'fp16', 'fp32'),
+        '--precision',
+        action='append',
+        choices=('int8', 'fp16', 'fp32'),
         help="may be given more than once (default: the model's own choice)",
     )
     which.add_argument('--all', action='store_true', help='build every precision of the model')
     parser.add_argument(
-        '--max-batch', type=_batch, default=16, metavar='N',
+        '--max-batch',
+        type=_batch,
+        default=16,
+        metavar='N',
         help='largest batch, 1 to 256 (default: 16); the node must ask for the same',
     )
     parser.add_argument(
@@ -66,9 +75,15 @@ def run(args: argparse.Namespace) -> int:
             printer = ProgressPrinter()
             try:
                 plan = prepare(
-                    package, args.backend, precision=precision, max_batch=args.max_batch,
-                    cache_dir=args.cache_dir, progress=printer, settings=settings,
-                    compute_capability=capability, rebuild=args.rebuild,
+                    package,
+                    args.backend,
+                    precision=precision,
+                    max_batch=args.max_batch,
+                    cache_dir=args.cache_dir,
+                    progress=printer,
+                    settings=settings,
+                    compute_capability=capability,
+                    rebuild=args.rebuild,
                 )
             finally:
                 printer.close()
@@ -84,12 +99,17 @@ def run(args: argparse.Namespace) -> int:
 def _print(plan: Plan, *, as_json: bool) -> None:
     """Say what is there now."""
     if as_json:
-        print(json.dumps({
-            'engine': str(plan.path),
-            'cached': plan.cached,
-            'seconds': round(plan.seconds, 3),
-            'bytes': len(plan.data),
-        }), flush=True)
+        print(
+            json.dumps(
+                {
+                    'engine': str(plan.path),
+                    'cached': plan.cached,
+                    'seconds': round(plan.seconds, 3),
+                    'bytes': len(plan.data),
+                }
+            ),
+            flush=True,
+        )
         return
     done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
     print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)

@@ -73,9 +73,8 @@ def check_python() -> list[Check]:
     """Look at Python and the packages that every command needs."""
     version = platform.python_version()
     found = [
-        Check('python', sys.version_info >= (3, 10), f'{version} at {sys.executable}',
-              needed=True)
-    ]  # fmt: skip
+        Check('python', sys.version_info >= (3, 10), f'{version} at {sys.executable}', needed=True)
+    ]
     for name, module, package in (
         ('numpy', 'numpy', 'numpy'),
         ('opencv', 'cv2', 'opencv-python-headless'),
@@ -92,9 +91,14 @@ def check_ros() -> list[Check]:
     sourced = 'sourced' if os.environ.get('AMENT_PREFIX_PATH') else 'wheels or none'
     ok, detail = probe('import rclpy; print(rclpy.get_rmw_implementation_identifier())')
     found = [
-        Check('ros', ok, f'{detail}; ROS_DISTRO {distro} ({sourced})',
-              '' if ok else 'source the setup.bash of ROS 2, or run make set-up', needed=True)
-    ]  # fmt: skip
+        Check(
+            'ros',
+            ok,
+            f'{detail}; ROS_DISTRO {distro} ({sourced})',
+            '' if ok else 'source the setup.bash of ROS 2, or run make set-up',
+            needed=True,
+        )
+    ]
     missing = []
     for package, types in TYPES.items():
         names = ', '.join(types.split())
@@ -103,41 +107,64 @@ def check_ros() -> list[Check]:
             missing.append(package)
     apt = ' '.join(f'ros-$ROS_DISTRO-{name.replace("_", "-")}' for name in missing)
     found.append(
-        Check('messages', not missing,
-              f'missing: {", ".join(missing)}' if missing else ', '.join(TYPES),
-              f'apt install {apt}, or make set-up' if missing else '', needed=True)
-    )  # fmt: skip
+        Check(
+            'messages',
+            not missing,
+            f'missing: {", ".join(missing)}' if missing else ', '.join(TYPES),
+            f'apt install {apt}, or make set-up' if missing else '',
+            needed=True,
+        )
+    )
     return found
 
 
 def check_shared_memory() -> list[Check]:
     """Look for room for images in the shared memory."""
     if not SHARED_MEMORY.is_dir():
-        return [Check('shared memory', False, f'{SHARED_MEMORY} is missing',
-                      f'mount a tmpfs on {SHARED_MEMORY}')]  # fmt: skip
+        return [
+            Check(
+                'shared memory',
+                False,
+                f'{SHARED_MEMORY} is missing',
+                f'mount a tmpfs on {SHARED_MEMORY}',
+            )
+        ]
     usage = shutil.disk_usage(SHARED_MEMORY)
     stale = len(list(SHARED_MEMORY.glob('fast*_*')))
     ok = usage.free >= LEAST_SHARED_BYTES
-    detail = (f'{usage.free >> 20} MiB of {usage.total >> 20} MiB free in {SHARED_MEMORY}, '
-              f'{stale} segments of Fast DDS')  # fmt: skip
-    remedy = (f'give {SHARED_MEMORY} at least {LEAST_SHARED_BYTES >> 20} MiB (docker run '
-              '--shm-size=1g), or remove segments of nodes that are gone: fastdds shm clean')
+    detail = (
+        f'{usage.free >> 20} MiB of {usage.total >> 20} MiB free in {SHARED_MEMORY}, '
+        f'{stale} segments of Fast DDS'
+    )
+    remedy = (
+        f'give {SHARED_MEMORY} at least {LEAST_SHARED_BYTES >> 20} MiB (docker run '
+        '--shm-size=1g), or remove segments of nodes that are gone: fastdds shm clean'
+    )
     return [Check('shared memory', ok, detail, '' if ok else remedy)]
 
 
 def check_dds_profile() -> list[Check]:
     """Look at the Fast DDS profile: named, readable, with room for images."""
     if not probe('import rclpy')[0]:
-        return [Check('dds profile', ok=False, detail='not looked at: ROS is missing',
-                      remedy='see ros')]  # fmt: skip
+        return [
+            Check(
+                'dds profile', ok=False, detail='not looked at: ROS is missing', remedy='see ros'
+            )
+        ]
     from alexnet_ros.ros import dds_check
 
     shipped = dds_check.profile_path()
     remedy = f'export {dds_check.VARIABLES[0]}={shipped} {dds_check.VARIABLES[1]}={shipped}'
     named = dds_check.active_profile(os.environ)
     if named is None:
-        return [Check('dds profile', ok=False, remedy=remedy,
-                      detail='none is named; images of 640x480 will hardly get through')]
+        return [
+            Check(
+                'dds profile',
+                ok=False,
+                remedy=remedy,
+                detail='none is named; images of 640x480 will hardly get through',
+            )
+        ]
     fault = dds_check.profile_fault(named)
     return [Check('dds profile', not fault, fault or str(named), remedy if fault else '')]
 
@@ -152,48 +179,80 @@ def check_graph() -> list[Check]:
     try:
         lines, faults, others, large = survey_graph()
     except Exception as error:  # noqa: BLE001 - whatever the middleware raises is the finding
-        return [Check('ros graph', ok=False, detail=f'a node cannot be made: {error}',
-                      remedy='look at RMW_IMPLEMENTATION and ROS_DOMAIN_ID', needed=True)]
+        return [
+            Check(
+                'ros graph',
+                ok=False,
+                detail=f'a node cannot be made: {error}',
+                remedy='look at RMW_IMPLEMENTATION and ROS_DOMAIN_ID',
+                needed=True,
+            )
+        ]
     return [
-        Check('dds segment', large,
-              'a shared-memory segment for images is made' if large else
-              'the shared-memory segment made is too small for images, or there is none',
-              '' if large else 'see dds profile'),
-        Check('image topics', not faults,
-              '; '.join(faults or lines or [f'none among {others} other nodes, domain {domain}']),
-              'match the reliability, for the classifier with image_reliability'
-              if faults else ''),
-    ]  # fmt: skip
+        Check(
+            'dds segment',
+            large,
+            'a shared-memory segment for images is made'
+            if large
+            else 'the shared-memory segment made is too small for images, or there is none',
+            '' if large else 'see dds profile',
+        ),
+        Check(
+            'image topics',
+            not faults,
+            '; '.join(faults or lines or [f'none among {others} other nodes, domain {domain}']),
+            'match the reliability, for the classifier with image_reliability' if faults else '',
+        ),
+    ]
 
 
 def check_engines() -> list[Check]:
     """Look for a GPU, TensorRT of any flavour and ONNX Runtime; one way to run is needed."""
-    gpu, gpu_text = probe('from alexnet_ros.engine.cuda import load_cuda; '
-                          'print(load_cuda().device())')
+    gpu, gpu_text = probe(
+        'from alexnet_ros.engine.cuda import load_cuda; print(load_cuda().device())'
+    )
     device = has_nvidia_gpu()
     found = [
-        Check('gpu', gpu or not device,
-              gpu_text if gpu else f'none in use: {gpu_text.partition("Error: ")[2] or gpu_text}',
-              'install the NVIDIA driver and cuda-python (docs/jetson.md)'
-              if device and not gpu else '')
-    ]  # fmt: skip
+        Check(
+            'gpu',
+            gpu or not device,
+            gpu_text if gpu else f'none in use: {gpu_text.partition("Error: ")[2] or gpu_text}',
+            'install the NVIDIA driver and cuda-python (docs/jetson.md)'
+            if device and not gpu
+            else '',
+        )
+    ]
     versions = {}
     for flavour in ('tensorrt', 'tensorrt_rtx'):
-        ok, text = probe('from alexnet_ros.engine.trt_api import load_tensorrt; '
-                         f'print(load_tensorrt({flavour!r}).version)')
+        ok, text = probe(
+            'from alexnet_ros.engine.trt_api import load_tensorrt; '
+            f'print(load_tensorrt({flavour!r}).version)'
+        )
         if ok:
             versions[flavour] = text
     usable = bool(versions) or not device
     detail = ', '.join(f'{name} {text}' for name, text in versions.items())
     found.append(
-        Check('tensorrt', usable, detail or 'none; ONNX Runtime is used',
-              '' if usable else 'install python3-libnvinfer (JetPack), environment with '
-              '--system-site-packages (docs/jetson.md)')
-    )  # fmt: skip
-    ok, text = probe('import onnxruntime as o; '
-                     'print(o.__version__, *o.get_available_providers())')
-    found.append(Check('onnxruntime', ok, text, '' if ok else 'pip install onnxruntime',
-                       needed=not (gpu and versions)))
+        Check(
+            'tensorrt',
+            usable,
+            detail or 'none; ONNX Runtime is used',
+            ''
+            if usable
+            else 'install python3-libnvinfer (JetPack), environment with '
+            '--system-site-packages (docs/jetson.md)',
+        )
+    )
+    ok, text = probe('import onnxruntime as o; print(o.__version__, *o.get_available_providers())')
+    found.append(
+        Check(
+            'onnxruntime',
+            ok,
+            text,
+            '' if ok else 'pip install onnxruntime',
+            needed=not (gpu and versions),
+        )
+    )
     return found
 
 
@@ -203,8 +262,9 @@ def check_models(names: Sequence[str] = ()) -> list[Check]:
 
     :param names: names or folders; empty for all that are found.
     """
-    folders = [str(file.parent) for place in model_places()
-               for file in sorted(place.glob('*/model.yaml'))]
+    folders = [
+        str(file.parent) for place in model_places() for file in sorted(place.glob('*/model.yaml'))
+    ]
     found = []
     for name in names or dict.fromkeys(folders):
         try:
@@ -217,11 +277,24 @@ def check_models(names: Sequence[str] = ()) -> list[Check]:
             detail = f'{package.name} {package.version}: {files}, sha256 {short}'
             found.append(Check(f'model {Path(name).name}', ok=True, detail=detail, needed=True))
         except AlexnetRosError as error:
-            found.append(Check(f'model {Path(name).name}', ok=False, detail=str(error),
-                               remedy='restore the model folder from where it came', needed=True))
+            found.append(
+                Check(
+                    f'model {Path(name).name}',
+                    ok=False,
+                    detail=str(error),
+                    remedy='restore the model folder from where it came',
+                    needed=True,
+                )
+            )
     if not found:
-        found.append(Check('models', ok=False, detail='there is no model package',
-                           remedy='make one with alexnet_ros export (docs/training.md)'))
+        found.append(
+            Check(
+                'models',
+                ok=False,
+                detail='there is no model package',
+                remedy='make one with alexnet_ros export (docs/training.md)',
+            )
+        )
     return found
 
 

@@ -26,13 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model_options(parser)
     parser.add_argument(
-        '--top-k', type=whole(1, 100), default=5, metavar='K',
+        '--top-k',
+        type=whole(1, 100),
+        default=5,
+        metavar='K',
         help='hypotheses for each image (default: 5)',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--score-threshold', type=share, default=0.0, metavar='P',
+        '--score-threshold',
+        type=share,
+        default=0.0,
+        metavar='P',
         help="below this probability an image is unknown, beside the model's own rule",
-    )  # fmt: skip
+    )
     parser.add_argument('--json', action='store_true', help='print one JSON object an image')
     parser.add_argument(
         'images', nargs='+', type=Path, metavar='IMAGE', help='JPEG, PNG, PPM, PGM or BMP'

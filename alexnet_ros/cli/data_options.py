@@ -22,18 +22,25 @@ labels.csv is taken by itself.
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add --data, --images, --labels and --group."""
     parser.add_argument(
-        '--data', type=Path, required=required, metavar='PATH',
+        '--data',
+        type=Path,
+        required=required,
+        metavar='PATH',
         help='CSV manifest, folder of classes, tar, or GTSRB folder',
     )
     parser.add_argument(
-        '--images', type=Path, nargs='+', default=[], metavar='DIR|TAR',
+        '--images',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='DIR|TAR',
         help="where a manifest's files lie",
     )
+    parser.add_argument('--labels', type=Path, metavar='CSV', help='class names: class_id, name')
     parser.add_argument(
-        '--labels', type=Path, metavar='CSV', help='class names: class_id, name'
-    )
-    parser.add_argument(
-        '--group', default='', metavar='REGEX',
+        '--group',
+        default='',
+        metavar='REGEX',
         help='part of a file path that names one physical thing, such as "(.*)_[0-9]+"',
     )
 

@@ -44,9 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
     parser.add_argument('--model', default='signs', metavar='M', help='model name or folder')
     parser.add_argument(
-        '--regions', choices=('signs', 'frame'), default='signs',
+        '--regions',
+        choices=('signs', 'frame'),
+        default='signs',
         help='look for signs, or classify whole frames',
-    )  # fmt: skip
+    )
     parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
     parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
 
@@ -94,22 +96,37 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
     compressed = source.topic.endswith('/compressed')
     image = source.topic.removesuffix('/compressed')
     classifier = {
-        'model': str(package.folder), 'regions': args.regions, 'use_sim_time': True,
+        'model': str(package.folder),
+        'regions': args.regions,
+        'use_sim_time': True,
         'image_transport': 'compressed' if compressed else 'raw',
-    }  # fmt: skip
+    }
     with ExitStack() as stack:
         nodes = [
-            stack.enter_context(NodeProcess(
-                f'alexnet_ros.ros.{module}', name, parameters=parameters, remappings=remappings,
-                log=args.output / f'{name}.log',
-            ))
-            for module, name, parameters, remappings in (
-                ('classifier_node', CLASSIFIER, classifier,
-                 {'image': image, 'image/compressed': f'{image}/compressed'}),
-                ('sign_navigator_node', NAVIGATOR, {'use_sim_time': True},
-                 {name: f'/{CLASSIFIER}/{name}' for name in ('detections', 'label_info')}),
+            stack.enter_context(
+                NodeProcess(
+                    f'alexnet_ros.ros.{module}',
+                    name,
+                    parameters=parameters,
+                    remappings=remappings,
+                    log=args.output / f'{name}.log',
+                )
             )
-        ]  # fmt: skip
+            for module, name, parameters, remappings in (
+                (
+                    'classifier_node',
+                    CLASSIFIER,
+                    classifier,
+                    {'image': image, 'image/compressed': f'{image}/compressed'},
+                ),
+                (
+                    'sign_navigator_node',
+                    NAVIGATOR,
+                    {'use_sim_time': True},
+                    {name: f'/{CLASSIFIER}/{name}' for name in ('detections', 'label_info')},
+                ),
+            )
+        ]
         session = stack.enter_context(Session('alexnet_ros_demo'))
         printer = Printer(first_ns, dict(enumerate(package.labels.names)))
         recorder = Recorder(
@@ -126,8 +143,10 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         printer.heading()
         report = player.play(
             (Outgoing(source.topic, source.kind, p.at_ns, p.data) for p in source.pictures()),
-            rate=args.rate, tail_s=TAIL_S, on_sent=lambda _sent: [n.check() for n in nodes],
-        )  # fmt: skip
+            rate=args.rate,
+            tail_s=TAIL_S,
+            on_sent=lambda _sent: [n.check() for n in nodes],
+        )
         for node in nodes:
             node.check()
     return report.stamps_ns[source.topic], recorder
@@ -151,16 +170,21 @@ def conclude(
     strange = len(answered - sent)
     print(
         f'\n{len(answered & sent)} of {len(sent)} frames were classified ({share:.1%}); '
-        + ("all stamps equal the input's" if not strange
-           else f'{strange} results have stamps that no input has')
-    )  # fmt: skip
+        + (
+            "all stamps equal the input's"
+            if not strange
+            else f'{strange} results have stamps that no input has'
+        )
+    )
     if not sent:
         raise AlexnetRosError(f'{source.path} has no frames')
     if not answered & sent:
         raise AlexnetRosError(f'no frame was classified, see {args.output / CLASSIFIER}.log')
     if share < LEAST_ANSWERED:
-        print('the rest was dropped: this machine is too slow or too busy for every frame',
-              file=sys.stderr)
+        print(
+            'the rest was dropped: this machine is too slow or too busy for every frame',
+            file=sys.stderr,
+        )
     for line in write_results(args.output, source, package, recorder.received):
         print(line)
     return 1 if strange else 0

@@ -155,9 +155,14 @@ def _video_pictures(path: Path) -> Iterator[Picture]:
             height, width = image_rgb.shape[:2]
             stamp_ns = VIDEO_START_NS + round(index * 1e9 / rate)
             message = kind(
-                header=header(stamp_ns, 'camera'), height=height, width=width, encoding='rgb8',
-                is_bigendian=0, step=3 * width, data=image_rgb.reshape(-1),
-            )  # fmt: skip
+                header=header(stamp_ns, 'camera'),
+                height=height,
+                width=width,
+                encoding='rgb8',
+                is_bigendian=0,
+                step=3 * width,
+                data=image_rgb.reshape(-1),
+            )
             yield Picture(stamp_ns, bytes(store.serialize_cdr(message, IMAGE)))
             index += 1
     finally:

@@ -31,9 +31,12 @@ def write_results(
     bag = write_bag(folder, received)
     recorded = Recorded(bag)
     run = Run(
-        source.text, recorded.names, identity(package, received), navigation=recorded.navigation,
+        source.text,
+        recorded.names,
+        identity(package, received),
+        navigation=recorded.navigation,
         truth=None if source.truth is None else read_truth(source.truth, recorded.names, 0),
-    )  # fmt: skip
+    )
     run.topics = [source.topic]
     count = run.camera('')
     for picture in source.pictures():
@@ -81,9 +84,12 @@ def identity(package: ModelPackage, received: Sequence[Any]) -> dict[str, Any]:
                 values |= {pair.key.lower(): pair.value for pair in status.values}
     return {
         'model': {
-            'name': package.name, 'version': package.version, 'sha256': package.sha256(),
-            'precision': package.default_precision, 'classes': len(package.labels),
+            'name': package.name,
+            'version': package.version,
+            'sha256': package.sha256(),
+            'precision': package.default_precision,
+            'classes': len(package.labels),
         },
         'engine': {key: values.get(key, '') for key in ENGINE_KEYS},
         'settings': {},
-    }  # fmt: skip
+    }

@@ -13,9 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     parser.add_argument(
-        '--model', action='append', default=[], metavar='M',
+        '--model',
+        action='append',
+        default=[],
+        metavar='M',
         help='check this model alone; may be given again (default: all that are found)',
-    )  # fmt: skip
+    )
 
 
 def gather(models: list[str]) -> list[Check]:
@@ -25,10 +28,15 @@ def gather(models: list[str]) -> list[Check]:
     :param models: model names or folders, empty for all that are found.
     """
     jobs = [
-        checks.check_python, checks.check_ros, checks.check_dds_profile,
-        checks.check_shared_memory, checks.check_graph, checks.check_engines,
-        lambda: checks.check_models(models), checks.check_engine_cache,
-    ]  # fmt: skip
+        checks.check_python,
+        checks.check_ros,
+        checks.check_dds_profile,
+        checks.check_shared_memory,
+        checks.check_graph,
+        checks.check_engines,
+        lambda: checks.check_models(models),
+        checks.check_engine_cache,
+    ]
     with ThreadPoolExecutor(max_workers=4) as pool:
         return [found for job in [pool.submit(job) for job in jobs] for found in job.result()]
 

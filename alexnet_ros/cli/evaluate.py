@@ -8,7 +8,9 @@ from typing import Any
 
 from alexnet_ros.cli.data_options import DATA_HELP
 
-EPILOG = DATA_HELP + """
+EPILOG = (
+    DATA_HELP
+    + """
 The images are whole crops, with the border that training saw (about a tenth of
 the sign's size on each side). Figures are shares from 0 to 1: top1 counts the
 best known class, rejected or not; unknown_rate is the share told as unknown.
@@ -16,6 +18,7 @@ best known class, rejected or not; unknown_rate is the share told as unknown.
 Example
   alexnet_ros evaluate --model signs --manifest test.csv --images test/ --report out/
 """
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,11 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
     )
     parser.add_argument(
-        '--images', type=Path, nargs='+', default=[], metavar='DIR|TAR',
+        '--images',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='DIR|TAR',
         help='where the files lie; without --manifest a folder or tar of classes',
     )
     parser.add_argument(
-        '--hold-out-every', type=int, default=0, metavar='N',
+        '--hold-out-every',
+        type=int,
+        default=0,
+        metavar='N',
         help='only the groups that train holds out with this setting; 0 = all images',
     )
     parser.add_argument(
@@ -43,18 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', help='int8, fp16 or fp32, where the package has it')
     parser.add_argument('--backend', default='auto', help='engine: auto, tensorrt, cpu, ...')
     parser.add_argument(
-        '--background', type=Path, metavar='VIDEO|DIR',
+        '--background',
+        type=Path,
+        metavar='VIDEO|DIR',
         help='also count how often crops of this are taken for a class',
     )
     parser.add_argument(
-        '--background-from', type=float, default=0.0, metavar='SHARE',
+        '--background-from',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
         help='use the video from this share of its length on',
     )
     parser.add_argument(
         '--background-crops', type=int, default=2000, metavar='N', help='crops cut from it'
     )
     parser.add_argument(
-        '--report', type=Path, metavar='DIR',
+        '--report',
+        type=Path,
+        metavar='DIR',
         help='write per_class.csv, confusion.png and errors.png there',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object')
@@ -74,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.training.split import held_out
 
     if args.manifest is None and not args.images:
-        print('evaluate needs --manifest CSV, or --images with a folder of classes',
-              file=sys.stderr)
+        print(
+            'evaluate needs --manifest CSV, or --images with a folder of classes', file=sys.stderr
+        )
         return 2
     package = ModelPackage.load(args.model)
     records = _records(args, package)
@@ -87,8 +105,13 @@ def run(args: argparse.Namespace) -> int:
     bank = ImageBank(records, memory_mb=512)
     with open_engine(package, args.backend, precision=args.precision) as engine:
         figures, answers = evaluate(
-            package, engine, bank, [record.class_id for record in records], views=args.views,
-            mirror=args.mirror, progress=None if args.json else _progress,
+            package,
+            engine,
+            bank,
+            [record.class_id for record in records],
+            views=args.views,
+            mirror=args.mirror,
+            progress=None if args.json else _progress,
         )
         found: dict[str, Any] = figures_mapping(figures)
         if args.background is not None:
@@ -96,9 +119,7 @@ def run(args: argparse.Namespace) -> int:
                 package, engine, args.background, args.background_from, args.background_crops
             )
     if args.report is not None:
-        write_report(
-            args.report, figures, answers, records=records, images=bank, package=package
-        )
+        write_report(args.report, figures, answers, records=records, images=bank, package=package)
     if args.json:
         print(json.dumps(found))
         return 0
@@ -106,8 +127,9 @@ def run(args: argparse.Namespace) -> int:
         if key != 'confusion':
             print(f'{key}: {value:.5f}' if isinstance(value, float) else f'{key}: {value}')
     worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]
-    names = [label.name for label in package.labels
-             if label.class_id != package.scores.unknown_class_id]
+    names = [
+        label.name for label in package.labels if label.class_id != package.scores.unknown_class_id
+    ]
     for index in worst.tolist():
         if figures.recalls[index] < 1:
             print(f'  {names[index]}: recall {figures.recalls[index]:.4f}')
@@ -120,8 +142,9 @@ def _records(args: argparse.Namespace, package: Any) -> list[Any]:
 
     if args.manifest is not None and args.manifest.suffix == '.csv':
         return records_from_manifest(args.manifest, args.images, len(package.labels))
-    known = [label.name for label in package.labels
-             if label.class_id != package.scores.unknown_class_id]
+    known = [
+        label.name for label in package.labels if label.class_id != package.scores.unknown_class_id
+    ]
     place = args.manifest or args.images[0]
     records, names = read_data(place)
     if sorted(names) == sorted(known) and names != known:  # sorted folders, other ids
@@ -134,5 +157,6 @@ def _records(args: argparse.Namespace, package: Any) -> list[Any]:
 
 def _progress(done: int, count: int) -> None:
     if done % 512 < 16 or done == count:
-        print(f'\r{done} of {count}', end='\n' if done == count else '', file=sys.stderr,
-              flush=True)
+        print(
+            f'\r{done} of {count}', end='\n' if done == count else '', file=sys.stderr, flush=True
+        )

@@ -11,7 +11,9 @@ from alexnet_ros.errors import ConfigError
 if TYPE_CHECKING:
     from alexnet_ros.model_package import ModelPackage
 
-EPILOG = DATA_HELP + """
+EPILOG = (
+    DATA_HELP
+    + """
 Examples
   A checkpoint, with INT8 calibrated and everything measured on its held-out images:
     alexnet_ros export run/best.safetensors --data crops/ --output models/mine
@@ -21,6 +23,7 @@ Examples
     alexnet_ros export --onnx model.onnx --mean 104,117,123 --scale 1 --colour bgr \\
       --labels classes.csv --output models/foreign
 """
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_data_arguments(parser, required=False)
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='DIR',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='DIR',
         help="folder of the package; its name is the model's",
     )
     parser.add_argument('--name', help="model name; by default the folder's")
     parser.add_argument('--version', default='1.0.0', help='of the model')
     parser.add_argument(
-        '--precision', default='', metavar='LIST',
+        '--precision',
+        default='',
+        metavar='LIST',
         help='files to keep, such as int8,fp32; by default int8 with --data, else fp32',
     )
     parser.add_argument('--role', default='sign', help='role of the classes in labels.csv')
@@ -47,21 +55,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     foreign = parser.add_argument_group('a foreign ONNX classifier')
     foreign.add_argument('--onnx', type=Path, metavar='FILE', help='takes float NCHW')
     foreign.add_argument(
-        '--mean', default='0', metavar='V[,V,V]',
+        '--mean',
+        default='0',
+        metavar='V[,V,V]',
         help="subtracted from the 0-255 values, in the file's colour order",
     )
-    foreign.add_argument(
-        '--scale', default='1', metavar='V[,V,V]', help='multiplied after that'
-    )
+    foreign.add_argument('--scale', default='1', metavar='V[,V,V]', help='multiplied after that')
     foreign.add_argument(
         '--colour', default='rgb', choices=('rgb', 'bgr'), help="the file's colour order"
     )
     foreign.add_argument(
-        '--size', type=int, default=0, metavar='PX',
+        '--size',
+        type=int,
+        default=0,
+        metavar='PX',
         help='input side where the file leaves it open',
     )
     foreign.add_argument(
-        '--resize', default='centre_crop', choices=('stretch', 'centre_crop'),
+        '--resize',
+        default='centre_crop',
+        choices=('stretch', 'centre_crop'),
         help='how an image becomes the input',
     )
 
@@ -87,18 +100,30 @@ def run(args: argparse.Namespace) -> int:
         from alexnet_ros.training.foreign import Preprocessing, wrap_package
 
         package = wrap_package(
-            args.onnx, args.output, name=name, version=args.version, labels=args.labels,
-            role=args.role, licence=args.licence,
+            args.onnx,
+            args.output,
+            name=name,
+            version=args.version,
+            labels=args.labels,
+            role=args.role,
+            licence=args.licence,
             preprocessing=Preprocessing(
-                numbers(args.mean, '--mean'), numbers(args.scale, '--scale'), args.colour,
-                args.size, args.resize,
+                numbers(args.mean, '--mean'),
+                numbers(args.scale, '--scale'),
+                args.colour,
+                args.size,
+                args.resize,
             ),
         )
     elif args.checkpoint.suffix in ('.pth', '.pt'):
         from alexnet_ros.training.imagenet import export_torchvision
 
         package = export_torchvision(
-            args.checkpoint, args.output, labels=args.labels, name=name, version=args.version,
+            args.checkpoint,
+            args.output,
+            labels=args.labels,
+            name=name,
+            version=args.version,
             precision=args.precision or 'fp16',
         )
     else:
@@ -119,8 +144,15 @@ def _from_checkpoint(args: argparse.Namespace, name: str) -> 'ModelPackage':
         measured = measured_from(Data(records, classes, args.data.name), args.checkpoint)
     precisions = args.precision or ('int8' if measured else 'fp32')
     return export_package(
-        args.checkpoint, args.output, name=name, version=args.version, measured=measured,
-        precisions=precisions.split(','), role=args.role, licence=args.licence, note=args.note,
+        args.checkpoint,
+        args.output,
+        name=name,
+        version=args.version,
+        measured=measured,
+        precisions=precisions.split(','),
+        role=args.role,
+        licence=args.licence,
+        note=args.note,
         command='alexnet_ros ' + ' '.join(Path(w).name if '/' in w else w for w in sys.argv[1:]),
         report=lambda text: print(text, file=sys.stderr, flush=True),
     )

@@ -18,16 +18,21 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Declare which model runs and on what."""
     parser.add_argument('--model', required=True, metavar='M', help='model name or folder')
     parser.add_argument(
-        '--backend', choices=tuple(CANDIDATES), default='auto',
+        '--backend',
+        choices=tuple(CANDIDATES),
+        default='auto',
         help='what runs the network (default: auto, TensorRT where it works)',
-    )  # fmt: skip
+    )
     parser.add_argument(
         '--precision', choices=('int8', 'fp16', 'fp32'), help="default: the model's smallest"
     )
     parser.add_argument(
-        '--threads', type=whole(0, 256), default=0, metavar='N',
+        '--threads',
+        type=whole(0, 256),
+        default=0,
+        metavar='N',
         help='CPU threads of the network (default: 0, chosen by the engine)',
-    )  # fmt: skip
+    )
 
 
 def open_recognizer(args: argparse.Namespace, settings: RecognizerSettings) -> Recognizer:
@@ -39,9 +44,13 @@ def open_recognizer(args: argparse.Namespace, settings: RecognizerSettings) -> R
     printer = ProgressPrinter()
     try:
         return Recognizer.open(
-            args.model, backend=args.backend, settings=settings, precision=args.precision,
-            threads=args.threads, progress=printer,
-        )  # fmt: skip
+            args.model,
+            backend=args.backend,
+            settings=settings,
+            precision=args.precision,
+            threads=args.threads,
+            progress=printer,
+        )
     finally:
         printer.close()
 

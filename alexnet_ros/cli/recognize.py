@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument('files', nargs='+', type=Path, metavar='IMAGE|VIDEO')
     parser.add_argument(
-        '--regions', choices=('signs', 'frame'), default='signs',
+        '--regions',
+        choices=('signs', 'frame'),
+        default='signs',
         help='find signs, or classify whole frames (default: signs)',
     )
     parser.add_argument(
@@ -35,25 +37,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
     parser.add_argument(
-        '--every', type=whole(1, 10_000), default=1, metavar='N',
+        '--every',
+        type=whole(1, 10_000),
+        default=1,
+        metavar='N',
         help='look at every N-th frame of a video (default: 1)',
     )
     parser.add_argument(
-        '--score-threshold', type=share, default=0.0, metavar='P',
+        '--score-threshold',
+        type=share,
+        default=0.0,
+        metavar='P',
         help="below this probability a sign is unknown, beside the model's own rule",
     )
     parser.add_argument(
-        '--max-regions', type=whole(1, 64), default=FinderSettings().max_regions, metavar='N',
+        '--max-regions',
+        type=whole(1, 64),
+        default=FinderSettings().max_regions,
+        metavar='N',
         help='most candidates classified in a frame (default: %(default)s)',
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Recognise file after file; 1 if one of them could not be read."""
-    settings = settings_from_mapping(RecognizerSettings, {
-        'regions': args.regions, 'score_threshold': args.score_threshold,
-        'max_regions': args.max_regions,
-    })
+    settings = settings_from_mapping(
+        RecognizerSettings,
+        {
+            'regions': args.regions,
+            'score_threshold': args.score_threshold,
+            'max_regions': args.max_regions,
+        },
+    )
     failed = False
     with open_recognizer(args, settings) as recognizer:
         writer = MediaWriter(args.output) if args.output else None

@@ -139,10 +139,13 @@ def _truth_of(args: argparse.Namespace, bag: Path) -> Path | None:
 
 def _options(args: argparse.Namespace, bag: Path) -> ReplayOptions:
     return ReplayOptions(
-        topics=tuple(args.topic), realtime=args.realtime, video=args.video,
-        truth=_truth_of(args, bag), compare=args.compare,
+        topics=tuple(args.topic),
+        realtime=args.realtime,
+        video=args.video,
+        truth=_truth_of(args, bag),
+        compare=args.compare,
         actions='' if args.actions == 'none' else args.actions,
-    )  # fmt: skip
+    )
 
 
 def run(args: argparse.Namespace) -> int:

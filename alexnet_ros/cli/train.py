@@ -18,7 +18,9 @@ MALLOC = {  # with glibc's defaults page faults make training three times as slo
     'MALLOC_ARENA_MAX': '2',
 }
 
-EPILOG = DATA_HELP + """
+EPILOG = (
+    DATA_HELP
+    + """
 Examples
   AlexNet on a folder of classes, from known features, 20 minutes:
     alexnet_ros train --data crops/ --initial features.npz --minutes 20 --output run/
@@ -30,6 +32,7 @@ The folder gets checkpoint.safetensors (a killed run goes on from it when the
 same command is given again), best.safetensors, metrics.csv and metrics.png.
 Then: alexnet_ros export run/best.safetensors --data ... --output models/NAME
 """
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +70,12 @@ def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
         group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     group.add_argument(
-        option, type=type(field.default), default=None, help=text,
-        choices=field.metadata['choices'] or None, metavar=None if field.metadata['choices']
-        else type(field.default).__name__.upper(),
+        option,
+        type=type(field.default),
+        default=None,
+        help=text,
+        choices=field.metadata['choices'] or None,
+        metavar=None if field.metadata['choices'] else type(field.default).__name__.upper(),
     )
 
 
@@ -94,8 +100,13 @@ class Bar:
         done = progress - self._first
         left_s = (now - self._start) * (1 - progress) / done if done > 0 else 0.0
         bar = '#' * filled + '-' * (self.WIDTH - filled)
-        print(f'\r[{bar}] {100 * progress:5.1f} %  step {step}  loss {loss:.3f}  '
-              f'{left_s / 60:.1f} min left ', end='', file=sys.stderr, flush=True)
+        print(
+            f'\r[{bar}] {100 * progress:5.1f} %  step {step}  loss {loss:.3f}  '
+            f'{left_s / 60:.1f} min left ',
+            end='',
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def tune_malloc() -> None:
@@ -123,11 +134,15 @@ def run(args: argparse.Namespace) -> int:
     workers = join_workers(args.device, args.cores)
     try:
         figures = train(
-            settings, Data(records, classes, args.data.name), args.output,
-            resume=not args.restart, workers=workers,
+            settings,
+            Data(records, classes, args.data.name),
+            args.output,
+            resume=not args.restart,
+            workers=workers,
             on_step=Bar() if workers.first and sys.stderr.isatty() else None,
-            report=lambda text: print(f'\r{text}', file=sys.stderr, flush=True) if workers.first
-            else None,
+            report=lambda text: (
+                print(f'\r{text}', file=sys.stderr, flush=True) if workers.first else None
+            ),
         )
     finally:
         workers.close()

@@ -65,7 +65,8 @@ def rgb_from_compressed(
     kind = kind_of(data.data)
     if kind != wanted:
         raise ImageFormatError(
-            'format_lies', f'format {message.format!r:.60} says {wanted}, '
+            'format_lies',
+            f'format {message.format!r:.60} says {wanted}, '
             f'the data is {kind or "none of the known kinds"}',
         )
     return _decoded(data, kind, min_size_wh, max_pixels, turn=False)

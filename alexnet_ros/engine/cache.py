@@ -138,7 +138,9 @@ class EngineCache:
         """Rename a file that must not be loaded, and its sidecar."""
         log.warning(
             'engine %s is not loaded: %s; set aside as %s and rebuilt',
-            path, problem, f'{path.name}.refused',
+            path,
+            problem,
+            f'{path.name}.refused',
         )
         for file in (path, sidecar(path)):
             with contextlib.suppress(FileNotFoundError):

@@ -20,14 +20,26 @@ from alexnet_ros.errors import EngineFatalError, EngineRunError, EngineUnavailab
 
 # Errors after which every further call in the process fails too ("must be
 # terminated and relaunched" in the CUDA Runtime API's list of error codes).
-STICKY = frozenset({
-    'cudaErrorECCUncorrectable', 'cudaErrorHardwareStackError', 'cudaErrorIllegalAddress',
-    'cudaErrorIllegalInstruction', 'cudaErrorInvalidAddressSpace', 'cudaErrorInvalidPc',
-    'cudaErrorLaunchFailure', 'cudaErrorLaunchTimeout', 'cudaErrorMisalignedAddress',
-    'cudaErrorNvlinkUncorrectable', 'cudaErrorAssert', 'cudaErrorContextIsDestroyed',
-    'cudaErrorExternalDevice', 'cudaErrorContained', 'cudaErrorTensorMemoryLeak',
-    'cudaErrorUnknown',
-})
+STICKY = frozenset(
+    {
+        'cudaErrorECCUncorrectable',
+        'cudaErrorHardwareStackError',
+        'cudaErrorIllegalAddress',
+        'cudaErrorIllegalInstruction',
+        'cudaErrorInvalidAddressSpace',
+        'cudaErrorInvalidPc',
+        'cudaErrorLaunchFailure',
+        'cudaErrorLaunchTimeout',
+        'cudaErrorMisalignedAddress',
+        'cudaErrorNvlinkUncorrectable',
+        'cudaErrorAssert',
+        'cudaErrorContextIsDestroyed',
+        'cudaErrorExternalDevice',
+        'cudaErrorContained',
+        'cudaErrorTensorMemoryLeak',
+        'cudaErrorUnknown',
+    }
+)
 NO_DRIVER = {
     'cudaErrorInsufficientDriver': 'no NVIDIA driver, or one older than the CUDA library needs',
     'cudaErrorNoDevice': 'the NVIDIA driver is there but no GPU is visible',

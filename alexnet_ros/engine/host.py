@@ -5,9 +5,7 @@ from pathlib import Path
 
 # What the kernel drivers make for a GPU: PCs and servers; Jetson, older and newer; and
 # the driver's library that Windows lends to WSL.
-GPU_FILES = (
-    'dev/nvidia[0-9]*', 'dev/nvhost-gpu', 'dev/nvgpu', 'usr/lib/wsl/lib/libcuda.so.1',
-)  # fmt: skip
+GPU_FILES = ('dev/nvidia[0-9]*', 'dev/nvhost-gpu', 'dev/nvgpu', 'usr/lib/wsl/lib/libcuda.so.1')
 
 
 def has_nvidia_gpu(root: Path = Path('/')) -> bool:

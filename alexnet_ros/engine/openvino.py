@@ -52,7 +52,8 @@ class OpenVinoEngine:
         height, width = package.input.height, package.input.width
         sizes = [1 << power for power in range(max_batch.bit_length()) if 1 << power <= max_batch]
         hints = {
-            'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': count,
+            'PERFORMANCE_HINT': 'LATENCY',
+            'INFERENCE_NUM_THREADS': count,
             'ENABLE_CPU_PINNING': False,  # the robot's other processes have a say
             'INFERENCE_PRECISION_HINT': 'f32',  # else bfloat16 where the processor has it
         }

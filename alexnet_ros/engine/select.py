@@ -82,8 +82,13 @@ def open_engine(
                 from alexnet_ros.engine.trt import open_tensorrt
 
                 engine: Engine = open_tensorrt(
-                    package, name, precision=precision, max_batch=max_batch,
-                    cache_dir=cache_dir, progress=progress, settings=settings,
+                    package,
+                    name,
+                    precision=precision,
+                    max_batch=max_batch,
+                    cache_dir=cache_dir,
+                    progress=progress,
+                    settings=settings,
                 )
             elif name == 'openvino':
                 from alexnet_ros.engine.openvino import OpenVinoEngine
@@ -95,8 +100,12 @@ def open_engine(
                 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 
                 engine = OnnxRuntimeEngine(
-                    package, precision=precision, threads=threads, provider=name,
-                    max_batch=max_batch, spinning=spinning,
+                    package,
+                    precision=precision,
+                    threads=threads,
+                    provider=name,
+                    max_batch=max_batch,
+                    spinning=spinning,
                 )
         except EngineUnavailableError as error:
             missing[name] = error
@@ -123,7 +132,8 @@ def _with_reason(
     if backend == 'auto' and _is_trouble(name, missing):
         log.warning(
             '%s, although an NVIDIA GPU is there; `alexnet_ros doctor` says what to do: %s',
-            chosen, reason,
+            chosen,
+            reason,
         )
     else:
         log.info('%s: %s', chosen, reason)

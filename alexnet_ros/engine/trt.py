@@ -176,8 +176,12 @@ def _built(request: PlanRequest, key: EngineKey, onnx: bytes, progress: Report |
     if request.device is not None and capability not in known_capabilities(api):
         capability = None  # for this machine's GPU, whatever it is
     built = build_engine(
-        api, onnx, request.shapes, request.settings,
-        compute_capability=capability, report=progress,
+        api,
+        onnx,
+        request.shapes,
+        request.settings,
+        compute_capability=capability,
+        report=progress,
         timing=(_locked_load(cache, timing_key) or b'') if times else b'',
     )
     seconds = time.monotonic() - began
@@ -232,9 +236,7 @@ def open_tensorrt(
             raise EngineUnavailableError(f'{error}; close other GPU programs') from error
         smaller = max(max_batch // 2, 1)
         log.warning('%s; trying again with max_batch %d', error, smaller)
-        return _opened(
-            dataclasses.replace(request, max_batch=smaller), cuda, device, progress
-        )
+        return _opened(dataclasses.replace(request, max_batch=smaller), cuda, device, progress)
 
 
 def prepare(
@@ -312,9 +314,7 @@ def _opened(
         return _started(request, plan_for(request, progress), cuda, device)
 
 
-def _started(
-    request: PlanRequest, plan: Plan, cuda: Cuda, device: Device
-) -> TensorRtEngine:
+def _started(request: PlanRequest, plan: Plan, cuda: Cuda, device: Device) -> TensorRtEngine:
     """Load a plan onto the GPU and warm it up."""
     package, cache = request.package, request.cache
     kernels_key = request.key('kernels')
@@ -324,8 +324,7 @@ def _started(
         nonlocal kept
         kept = _locked_load(cache, kernels_key) or b''
         return DeviceSession(
-            request.api, cuda, device, plan.data,
-            settings=request.settings, kernels=kept,
+            request.api, cuda, device, plan.data, settings=request.settings, kernels=kept
         )
 
     def keep(kernels: bytes) -> None:

@@ -86,8 +86,13 @@ def build_engine(
 
     def job() -> BuiltEngine:
         return _build(
-            api, onnx, shapes, settings,
-            watch=watch, compute_capability=compute_capability, timing=timing,
+            api,
+            onnx,
+            shapes,
+            settings,
+            watch=watch,
+            compute_capability=compute_capability,
+            timing=timing,
         )
 
     return guarded(job, watch, settings.build_limit_s, report)
@@ -203,9 +208,7 @@ def _set_precision(trt: Any, network: Any, config: Any, *, strongly_typed: bool)
         config.set_flag(trt.BuilderFlag.INT8)
 
 
-def _set_options(
-    api: TensorRtApi, builder: Any, config: Any, settings: TensorRtSettings
-) -> None:
+def _set_options(api: TensorRtApi, builder: Any, config: Any, settings: TensorRtSettings) -> None:
     trt = api.module
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
     if hasattr(config, 'builder_optimization_level'):  # since 8.6
@@ -239,9 +242,7 @@ def _set_profile(builder: Any, network: Any, config: Any, shapes: Shapes) -> Non
         )
     tensor = tensors[0]
     profile = builder.create_optimization_profile()
-    profile.set_shape(
-        tensor.name, *((n, shapes.height, shapes.width, 3) for n in shapes.batches)
-    )
+    profile.set_shape(tensor.name, *((n, shapes.height, shapes.width, 3) for n in shapes.batches))
     config.add_optimization_profile(profile)
 
 

@@ -115,13 +115,10 @@ class DeviceSession:
             if kind not in DTYPES or (kind == 'UINT8') != (name == INPUT) or min(shape[1:]) < 1:
                 raise EngineMismatchError(f"the engine's {name} is {kind} of shape {shape}")
             self._buffers[name] = DeviceBuffer(
-                self._cuda, (largest[0], *shape[1:]), DTYPES[kind],
-                mapped=self._device.integrated,
+                self._cuda, (largest[0], *shape[1:]), DTYPES[kind], mapped=self._device.integrated
             )
 
-    def run(
-        self, rows: NDArray[np.uint8], *, features: bool, check: bool = True
-    ) -> Outputs:
+    def run(self, rows: NDArray[np.uint8], *, features: bool, check: bool = True) -> Outputs:
         """
         Run one batch that fits.
 
@@ -149,9 +146,9 @@ class DeviceSession:
         cuda.call('cudaEventRecord', end, stream)
         cuda.call('cudaStreamSynchronize', stream)
         marks = (start, uploaded, ran, end)
-        self.gpu_ms = MappingProxyType({
-            stage: cuda.elapsed_ms(marks[i], marks[i + 1]) for i, stage in enumerate(STAGES)
-        })
+        self.gpu_ms = MappingProxyType(
+            {stage: cuda.elapsed_ms(marks[i], marks[i + 1]) for i, stage in enumerate(STAGES)}
+        )
         self._contexts.after_run(slot)
         values = [buffer.array[:count].astype(np.float32) for buffer in wanted]  # copies
         if check:

@@ -53,9 +53,7 @@ def mapping_from_yaml(data: bytes, source: str) -> 'Fields':
     except RecursionError as error:
         raise ModelPackageError(f'{source}: is nested too deeply') from error
     if not isinstance(found, dict):
-        raise ModelPackageError(
-            f'{source}: expected a mapping of fields, got {shown(found)}'
-        )
+        raise ModelPackageError(f'{source}: expected a mapping of fields, got {shown(found)}')
     return Fields(found, source)
 
 
@@ -115,8 +113,7 @@ class Fields:
         for name in self._values:
             if name not in known:
                 raise ModelPackageError(
-                    f'{self.source}: unknown field {shown(name)}; '
-                    f'known are {", ".join(known)}'
+                    f'{self.source}: unknown field {shown(name)}; known are {", ".join(known)}'
                 )
 
     def __contains__(self, name: str) -> bool:

@@ -65,9 +65,17 @@ class ModelPackage:
         source = folder / 'model.yaml'
         fields = mapping_from_yaml(_content(source, MAX_YAML_BYTES), str(source))
         fields.only(
-            'name', 'version', 'architecture', 'input', 'files', 'labels', 'labels_sha256',
-            'scores', 'metrics', 'origin',
-        )  # fmt: skip
+            'name',
+            'version',
+            'architecture',
+            'input',
+            'files',
+            'labels',
+            'labels_sha256',
+            'scores',
+            'metrics',
+            'origin',
+        )
         package = cls(
             name=bare_name(fields, 'name'),
             version=fields.text('version'),

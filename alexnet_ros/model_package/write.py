@@ -60,8 +60,10 @@ def write_package(
         text = labels.csv_bytes()
         _write(made / 'labels.csv', text)
         unknown = {
-            'class_id': scores.unknown_class_id, 'energy': scores.energy, 'score': scores.score,
-        }  # fmt: skip
+            'class_id': scores.unknown_class_id,
+            'energy': scores.energy,
+            'score': scores.score,
+        }
         document = {
             'name': name,
             'version': version,

@@ -14,6 +14,17 @@ from alexnet_ros.navigation.events import Command, Event, Moment, event_json
 from alexnet_ros.navigation.machine import Navigator
 
 __all__ = [
-    'Action', 'ActionTable', 'ClassFrame', 'Command', 'Event', 'Moment', 'Navigator', 'Score',
-    'SignFrame', 'SignSeen', 'event_json', 'find_table', 'read_table',
+    'Action',
+    'ActionTable',
+    'ClassFrame',
+    'Command',
+    'Event',
+    'Moment',
+    'Navigator',
+    'Score',
+    'SignFrame',
+    'SignSeen',
+    'event_json',
+    'find_table',
+    'read_table',
 ]

@@ -169,14 +169,17 @@ def _table(content: Any, path: Path) -> ActionTable:
         raise ConfigError(f'{path}: input must be one of {sorted(ACTIONS)}, got {reads!r}')
     if not isinstance(classes, dict) or not classes:
         raise ConfigError(f'{path}: classes must map class ids to actions')
-    return ActionTable(reads, {
-        class_id: _action(class_id, entry, ACTIONS[reads], f'{path}: class {class_id!r}')
-        for class_id, entry in classes.items()
-    })
+    return ActionTable(
+        reads,
+        {
+            class_id: _action(class_id, entry, ACTIONS[reads], f'{path}: class {class_id!r}')
+            for class_id, entry in classes.items()
+        },
+    )
 
 
 def _action(
-    class_id: Any, entry: Any, kinds: Mapping[str, tuple[set[str], set[str]]], place: str,
+    class_id: Any, entry: Any, kinds: Mapping[str, tuple[set[str], set[str]]], place: str
 ) -> Action:
     """Check one entry and return it as an action."""
     if type(class_id) is not int or not 0 <= class_id <= LARGEST_CLASS_ID:

@@ -59,23 +59,34 @@ def event_of_sign(kind: str, did: str, sign: Sighting | None) -> Event:
     """Return an event about a sign, if there is one."""
     if sign is None:
         return Event(kind, did)
-    return Event(kind, did, sign.last_ns, sign.camera, sign.track_id, sign.action.class_id,
-                 sign.action.class_name, sign.score)
+    return Event(
+        kind,
+        did,
+        sign.last_ns,
+        sign.camera,
+        sign.track_id,
+        sign.action.class_id,
+        sign.action.class_name,
+        sign.score,
+    )
 
 
 def event_json(event: Event, command: Command, now: Moment) -> str:
     """Return an event and the state after it as one JSON object."""
     limit = command.speed_limit_mps
-    return json.dumps({
-        'event': event.kind,
-        'time_s': round(now.ros_ns / 1e9, 6),
-        'stamp_s': round(event.stamp_ns / 1e9, 6) if event.stamp_ns else None,
-        'camera': event.camera,
-        'track_id': event.track_id or None,
-        'class_id': event.class_id,
-        'class_name': event.class_name,
-        'score': round(event.score, 4),
-        'did': event.did,
-        'speed_limit_mps': None if limit is None else round(limit, 4),
-        'stop_lock': command.stop_lock,
-    }, allow_nan=False)
+    return json.dumps(
+        {
+            'event': event.kind,
+            'time_s': round(now.ros_ns / 1e9, 6),
+            'stamp_s': round(event.stamp_ns / 1e9, 6) if event.stamp_ns else None,
+            'camera': event.camera,
+            'track_id': event.track_id or None,
+            'class_id': event.class_id,
+            'class_name': event.class_name,
+            'score': round(event.score, 4),
+            'did': event.did,
+            'speed_limit_mps': None if limit is None else round(limit, 4),
+            'stop_lock': command.stop_lock,
+        },
+        allow_nan=False,
+    )

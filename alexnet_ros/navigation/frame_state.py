@@ -67,8 +67,9 @@ class FrameState:
         :param weighted: classes of one frame with their scores, 0 to 1.
         :param smoothing: share of the last heading that is kept.
         """
-        pairs = [(action.heading, score) for action, score in weighted
-                 if action.heading is not None]
+        pairs = [
+            (action.heading, score) for action, score in weighted if action.heading is not None
+        ]
         total = sum(score for _, score in pairs)
         if total <= 0:
             return None

@@ -106,12 +106,16 @@ class Navigator:
         fault = self._begin(frame.camera, frame.stamp_ns, now, fault)
         if fault or best is None:
             return fault
-        known = [(self.table[one.class_id], one.score)
-                 for one in frame.scores if not self._unfit(one, scored=False)]
+        known = [
+            (self.table[one.class_id], one.score)
+            for one in frame.scores
+            if not self._unfit(one, scored=False)
+        ]
         self._heading = self._frame.steer(known, self.settings.heading_smoothing)
         locked = self._frame.locks
         action = self._frame.see(
-            self.table[best.class_id], self.settings.engage_frames, self.settings.release_frames)
+            self.table[best.class_id], self.settings.engage_frames, self.settings.release_frames
+        )
         if action is None:
             return ''
         if action.percent is None:
@@ -121,9 +125,18 @@ class Navigator:
         kind = 'seen'
         if locked != self._frame.locks:
             kind = 'unlock' if locked else 'lock'
-        self._events.append(Event(
-            kind, action.kind, frame.stamp_ns, frame.camera, '', action.class_id,
-            action.class_name, best.score))
+        self._events.append(
+            Event(
+                kind,
+                action.kind,
+                frame.stamp_ns,
+                frame.camera,
+                '',
+                action.class_id,
+                action.class_name,
+                best.score,
+            )
+        )
         return ''
 
     def observe_limit(self, value: float, now: Moment, *, percentage: bool) -> str:
@@ -184,7 +197,8 @@ class Navigator:
         changed = limit != self._limit_mps
         if found is not None and changed:
             self._events.append(
-                event_of_sign('limit', f'{found[1].name}: {found[0]:.2f} m/s', found[1].cause))
+                event_of_sign('limit', f'{found[1].name}: {found[0]:.2f} m/s', found[1].cause)
+            )
         elif changed:
             self._events.append(Event('release', 'no limit is in force any more'))
         self._limit_mps = limit
@@ -192,7 +206,8 @@ class Navigator:
         events = tuple(self._events)
         self._events.clear()
         return Command(
-            limit, changed and limit is None, changed, bool(self.locked_by), heading, events)
+            limit, changed and limit is None, changed, bool(self.locked_by), heading, events
+        )
 
     @property
     def locked_by(self) -> list[str]:
@@ -237,8 +252,9 @@ class Navigator:
             self._stamps.clear()
             self._noted.clear()
             self._frame.reset_streak()
-            self._events.append(Event(
-                'clock_jump', f'by {jumped_s:.3f} s: signs in view forgotten, limits hold'))
+            self._events.append(
+                Event('clock_jump', f'by {jumped_s:.3f} s: signs in view forgotten, limits hold')
+            )
         self._tell_stale()
 
     def _tell_stale(self) -> None:
@@ -250,8 +266,9 @@ class Navigator:
             return
         self._frame.reset_streak()
         then = 'stopping' if self.settings.on_stale == 'stop' else 'everything holds'
-        self._events.append(Event(
-            'stale', f'no good result for {self.settings.stale_after_s:g} s: {then}'))
+        self._events.append(
+            Event('stale', f'no good result for {self.settings.stale_after_s:g} s: {then}')
+        )
 
     def _begin(self, camera: str, stamp_ns: int, now: Moment, fault: str) -> str:
         """Check a message; a good one is a sign of life, a bad one is counted."""
@@ -296,8 +313,12 @@ class Navigator:
             self._ignore(frame, sign, best, fault)
             return
         one, changed = self._sightings.see(
-            (frame.camera, sign.track_id), frame.stamp_ns, self.table[best.class_id],
-            best.score, sign.height_px)
+            (frame.camera, sign.track_id),
+            frame.stamp_ns,
+            self.table[best.class_id],
+            best.score,
+            sign.height_px,
+        )
         if changed:
             self._events.append(event_of_sign('seen', one.action.kind, one))
         self._rules.see(one)
@@ -313,6 +334,15 @@ class Navigator:
         self._noted.add(key)
         self.refused[f'sign_{fault}'] += 1
         known = self.table.get(class_id)
-        self._events.append(Event(
-            'ignored', fault, frame.stamp_ns, frame.camera, sign.track_id, class_id,
-            '' if known is None else known.class_name, 0.0 if best is None else best.score))
+        self._events.append(
+            Event(
+                'ignored',
+                fault,
+                frame.stamp_ns,
+                frame.camera,
+                sign.track_id,
+                class_id,
+                '' if known is None else known.class_name,
+                0.0 if best is None else best.score,
+            )
+        )

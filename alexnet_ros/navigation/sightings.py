@@ -42,8 +42,7 @@ class Sightings:
         return sum(not one.gone for one in self._seen.values())
 
     def see(
-        self, key: tuple[str, str], stamp_ns: int, action: Action, score: float,
-        height_px: float,
+        self, key: tuple[str, str], stamp_ns: int, action: Action, score: float, height_px: float
     ) -> tuple[Sighting, bool]:
         """
         Note that a sign is in an image.

@@ -27,7 +27,10 @@ class SignRules:
     """
 
     def __init__(
-        self, settings: NavigatorSettings, sources: SpeedSources, clock: HoldClock,
+        self,
+        settings: NavigatorSettings,
+        sources: SpeedSources,
+        clock: HoldClock,
         events: list[Event],
     ) -> None:
         self.settings = settings
@@ -94,9 +97,15 @@ class SignRules:
             self._events.append(event_of_sign('ended', _limit_text(slot), one))
 
     def _limit(self, one: Sighting) -> None:
-        self._sources.put(SpeedSource(
-            SIGN, speed_mps=one.action.speed_mps, since_s=self._clock.held_s,
-            since_m=self._clock.travelled_m, cause=one))
+        self._sources.put(
+            SpeedSource(
+                SIGN,
+                speed_mps=one.action.speed_mps,
+                since_s=self._clock.held_s,
+                since_m=self._clock.travelled_m,
+                cause=one,
+            )
+        )
 
     def _stands_behind(self, one: Sighting, slot: SpeedSource) -> bool:
         """Tell whether a sign comes after the one whose limit is in force."""
@@ -123,9 +132,15 @@ class SignRules:
         last = self._sources.get(name)
         if speed_mps is not None and last is not None and last.speed_mps is not None:
             speed_mps = min(speed_mps, last.speed_mps)  # seeing more never lets go
-        self._sources.put(SpeedSource(
-            name, speed_mps=speed_mps, percent=action.percent,
-            ends_s=self._clock.held_s + (action.seconds or hold_s), cause=one))
+        self._sources.put(
+            SpeedSource(
+                name,
+                speed_mps=speed_mps,
+                percent=action.percent,
+                ends_s=self._clock.held_s + (action.seconds or hold_s),
+                cause=one,
+            )
+        )
 
 
 def _lowers(one: Sighting, slot: SpeedSource) -> bool:

@@ -11,12 +11,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.records import (
-    Classification,
-    ClassScore,
-    Detection,
-    Recognition,
-)
+from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
 from alexnet_ros.replay.bagwriter import header
 from alexnet_ros.replay.typestore import typestore
 

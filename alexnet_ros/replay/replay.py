@@ -83,11 +83,13 @@ def replay_bag(
         cameras = camera_names(options.topics or reader.image_topics())
         guide = _guide(recognizer, options, names)
         run = Run(
-            str(bag), names, identity_of(recognizer),
+            str(bag),
+            names,
+            identity_of(recognizer),
             whole_frames=recognizer.settings.regions == 'frame',
             truth=_truth(reader, cameras, options, names),
             navigation=None if guide is None else guide.log,
-        )  # fmt: skip
+        )
         run.topics = list(cameras)
         video = VideoWriter(folder, _rate_hz(reader, cameras)) if options.video else None
         sink = _Sink(run, ResultsWriter(folder, sorted(set(cameras.values()))), guide, video)
@@ -158,10 +160,7 @@ def _guide(recognizer: Recognizer, options: ReplayOptions, names: dict[int, str]
 
 
 def score_recording(
-    bag: str | Path,
-    output: str | Path,
-    results: str | Path,
-    options: ReplayOptions | None = None,
+    bag: str | Path, output: str | Path, results: str | Path, options: ReplayOptions | None = None
 ) -> Run:
     """
     Score what running nodes published for a bag, with the bag's own pictures.
@@ -173,18 +172,26 @@ def score_recording(
     folder = _folder(output)
     recorded = Recorded(results)
     identity = {
-        'model': {'name': 'recorded', 'version': '', 'sha256': '', 'precision': '',
-                  'classes': len(recorded.names)},
+        'model': {
+            'name': 'recorded',
+            'version': '',
+            'sha256': '',
+            'precision': '',
+            'classes': len(recorded.names),
+        },
         'engine': {'backend': 'recorded', 'device': '', 'reason': f'read from {results}'},
         'settings': {},
-    }  # fmt: skip
+    }
     with BagReader(bag) as reader:
         cameras = camera_names(options.topics or reader.image_topics())
         run = Run(
-            str(bag), recorded.names, identity, navigation=recorded.navigation,
+            str(bag),
+            recorded.names,
+            identity,
+            navigation=recorded.navigation,
             whole_frames=recorded.whole_frames,
             truth=_truth(reader, cameras, options, recorded.names),
-        )  # fmt: skip
+        )
         run.topics = list(cameras)
         complete = False
         try:

@@ -196,10 +196,6 @@ def identity_of(recognizer: Recognizer) -> dict[str, Any]:
             'precision': info.precision,
             'classes': info.classes,
         },
-        'engine': {
-            'backend': info.backend,
-            'device': info.device,
-            'reason': info.reason,
-        },
+        'engine': {'backend': info.backend, 'device': info.device, 'reason': info.reason},
         'settings': dataclasses.asdict(recognizer.settings),
     }

@@ -242,17 +242,24 @@ class Scorer:
                 return True
         self.scores.false_events += 1
         again = any(
-            s.span.class_id == event.class_id and s.span.camera in {'', event.camera}
+            s.span.class_id == event.class_id
+            and s.span.camera in {'', event.camera}
             and s.span.start_ns - GRACE_NS <= event.stamp_ns <= s.span.end_ns + GRACE_NS
             for s in self._states
-        )  # fmt: skip
+        )
         shown = self.truth.spans_at(event.camera, event.stamp_ns)
         truth_id = event.class_id if again else shown[0].class_id if shown else MISSED
         picture = b'' if image_rgb is None else jpeg_picture(image_rgb, event.bbox_xywh)
         self.errors.append(
-            ScoredError('again' if again else 'false', event.camera, event.stamp_ns, truth_id,
-                        event.class_id, picture)
-        )  # fmt: skip
+            ScoredError(
+                'again' if again else 'false',
+                event.camera,
+                event.stamp_ns,
+                truth_id,
+                event.class_id,
+                picture,
+            )
+        )
         return False
 
     def _close(self, state: _SpanState) -> None:

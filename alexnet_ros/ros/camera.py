@@ -79,9 +79,7 @@ class CameraPort:
                 kind, own + topic, profile
             )
         # Labels belong to the loaded model, so they stand from configure on.
-        self._label_info = self._node.create_publisher(
-            LabelInfo, own + 'label_info', qos.LATCHED
-        )
+        self._label_info = self._node.create_publisher(LabelInfo, own + 'label_info', qos.LATCHED)
 
     def _create_inputs(self, settings: ClassifierSettings) -> None:
         # A remapping of `image` moves the compressed topic with it.
@@ -92,9 +90,7 @@ class CameraPort:
             f'{topic}/compressed' if compressed else topic,
             self._on_image,
             qos.image_qos(settings.image_reliability),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._on_incompatible_qos
-            ),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
         self.topic = images.topic_name
         self._reliable = settings.image_reliability == 'reliable'

@@ -61,10 +61,11 @@ class ClassifierNode(ManagedNode):
         super().__init__('alexnet', **kwargs)
         try:
             self._settings = Parameters(
-                self, ClassifierSettings,
+                self,
+                ClassifierSettings,
                 active=lambda: self.active,
                 configured=lambda: self._worker is not None,
-            )  # fmt: skip
+            )
         except ConfigError:
             self.destroy_node()
             raise
@@ -74,9 +75,7 @@ class ClassifierNode(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(SPIN_MARK_S, self._watchdog.mark_spin, clock=steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self._diagnostics = self.create_publisher(
-            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
-        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
@@ -84,9 +83,10 @@ class ClassifierNode(ManagedNode):
             post_callback=lambda _jump: self._forget_tracks(),
         )
         self._heartbeat = Heartbeat(
-            lambda: min(TICK_S, self.settings.diagnostics_period_s), self._beat,
+            lambda: min(TICK_S, self.settings.diagnostics_period_s),
+            self._beat,
             self._on_beat_error,
-        )  # fmt: skip
+        )
         self._heartbeat.start()
         if self.settings.autostart:
             self.start_soon()
@@ -109,20 +109,19 @@ class ClassifierNode(ManagedNode):
         self._settings.reload_needed.clear()
         self._mailbox = Mailbox(settings.cameras)
         self._pipeline = Pipeline(
-            self._ports, lambda: self.settings, self._open_gate,
-            lambda: self.get_clock().now().nanoseconds, self.get_logger().warning,
-        )  # fmt: skip
-        self._worker = Worker(
-            self._mailbox, self._pipeline, self._pace, self._on_worker_error
+            self._ports,
+            lambda: self.settings,
+            self._open_gate,
+            lambda: self.get_clock().now().nanoseconds,
+            self.get_logger().warning,
         )
+        self._worker = Worker(self._mailbox, self._pipeline, self._pace, self._on_worker_error)
         self._worker.load(lambda: self._open_recognizer(settings), self.stopping)
         recognizer = self._worker.recognizer
         if recognizer is None:
             raise EngineUnavailableError('the inference thread ended right after loading')
         for name in settings.cameras:
-            port = CameraPort(
-                self, name, self._mailbox, lambda: self.settings, self._open_gate
-            )
+            port = CameraPort(self, name, self._mailbox, lambda: self.settings, self._open_gate)
             self._ports[name] = port
         self._latched_threshold = None
         self._latch_labels()
@@ -280,10 +279,12 @@ class ClassifierNode(ManagedNode):
             self._next_report_s = now_s + self.settings.diagnostics_period_s - TICK_S / 2
             self._diagnostics.publish(
                 array_from_findings(
-                    self.get_clock().now().to_msg(), self.get_name(),
-                    self.settings.hardware_id, self.findings(),
+                    self.get_clock().now().to_msg(),
+                    self.get_name(),
+                    self.settings.hardware_id,
+                    self.findings(),
                 )
-            )  # fmt: skip
+            )
 
     def _on_beat_error(self, error: Exception) -> None:
         if self.context.ok() and not self.stopping.is_set():
@@ -305,15 +306,17 @@ class ClassifierNode(ManagedNode):
         error = self.last_error or ('' if pipeline is None else pipeline.last_error)
         found = [
             diagnostics.node_finding(
-                active=self.active, enabled=self._enabled, error=error, progress=self._progress
-                if info is None else '',
+                active=self.active,
+                enabled=self._enabled,
+                error=error,
+                progress=self._progress if info is None else '',
             ),
             *inputs,
             diagnostics.backend_finding(
                 info, 0 if pipeline is None else pipeline.inference_errors, error
             ),
             diagnostics.model_finding(package, info),
-        ]  # fmt: skip
+        ]
         if pipeline is not None:
             stale = any(one.level in (diagnostics.STALE, diagnostics.ERROR) for one in inputs)
             found.append(

@@ -64,9 +64,13 @@ class NodeProcess:
             words += ['-r', f'{key}:={other}']
         with log.open('w', encoding='utf-8') as stream:
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-                env=os.environ | dict(env or {}), start_new_session=True,
-            )  # fmt: skip
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(env or {}),
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:

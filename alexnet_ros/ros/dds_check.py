@@ -44,10 +44,7 @@ def profile_environment(domain: int) -> dict[str, str]:
 
     :param domain: ROS domain, 0 to 101 or 215 to 232.
     """
-    found = {
-        'ROS_DOMAIN_ID': str(domain),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-    }
+    found = {'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     if os.environ.get('ROS_DISTRO') == 'humble':  # later ones warn about it
         found['ROS_LOCALHOST_ONLY'] = '1'
     path = profile_path()

@@ -69,6 +69,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure, or release and stay unconfigured."""
+
         def configure() -> TransitionCallbackReturn:
             self.do_configure()
             return super(ManagedNode, self).on_configure(state)
@@ -81,6 +82,7 @@ class ManagedNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate; enabling the publishers comes last."""
+
         def activate() -> TransitionCallbackReturn:
             self.do_activate()
             return super(ManagedNode, self).on_activate(state)

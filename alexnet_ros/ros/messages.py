@@ -60,10 +60,7 @@ def detections_from_recognition(
 
 
 def filled_detections(
-    boxes: Detection2DArray,
-    found: Mapping[int, records.Detection],
-    *,
-    own_track_ids: bool = False,
+    boxes: Detection2DArray, found: Mapping[int, records.Detection], *, own_track_ids: bool = False
 ) -> Detection2DArray:
     """
     Fill the results of a detector's array and keep everything else.
@@ -101,9 +98,7 @@ def regions_from_boxes(boxes: Detection2DArray) -> dict[int, records.Region]:
     return regions
 
 
-def label_info_from_package(
-    header: Header, package: ModelPackage, threshold: float
-) -> LabelInfo:
+def label_info_from_package(header: Header, package: ModelPackage, threshold: float) -> LabelInfo:
     """
     Return the names of all classes that can come out of a model.
 
@@ -145,9 +140,7 @@ def _hypotheses(classification: records.Classification) -> list[ObjectHypothesis
 
 
 def _with_pose(classification: records.Classification) -> list[ObjectHypothesisWithPose]:
-    return [
-        ObjectHypothesisWithPose(hypothesis=one) for one in _hypotheses(classification)
-    ]
+    return [ObjectHypothesisWithPose(hypothesis=one) for one in _hypotheses(classification)]
 
 
 def _accepted(classification: records.Classification) -> Iterable[records.ClassScore]:

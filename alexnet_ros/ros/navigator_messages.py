@@ -26,19 +26,30 @@ def _stamp_ns(message: Detection2DArray | Classification) -> int:
 
 def sign_frame_from_message(message: Detection2DArray) -> SignFrame:
     """Return the detections of an image; the camera is the header's frame."""
-    return SignFrame(message.header.frame_id, _stamp_ns(message), tuple(
-        SignSeen(one.id, one.bbox.size_y, tuple(
-            Score.of(result.hypothesis.class_id, result.hypothesis.score)
-            for result in one.results
-        ))
-        for one in message.detections
-    ))
+    return SignFrame(
+        message.header.frame_id,
+        _stamp_ns(message),
+        tuple(
+            SignSeen(
+                one.id,
+                one.bbox.size_y,
+                tuple(
+                    Score.of(result.hypothesis.class_id, result.hypothesis.score)
+                    for result in one.results
+                ),
+            )
+            for one in message.detections
+        ),
+    )
 
 
 def class_frame_from_message(message: Classification) -> ClassFrame:
     """Return the classes of an image; the camera is the header's frame."""
-    return ClassFrame(message.header.frame_id, _stamp_ns(message), tuple(
-        Score.of(result.class_id, result.score) for result in message.results))
+    return ClassFrame(
+        message.header.frame_id,
+        _stamp_ns(message),
+        tuple(Score.of(result.class_id, result.score) for result in message.results),
+    )
 
 
 def names_from_label_info(message: LabelInfo) -> dict[int, str]:
@@ -61,8 +72,7 @@ def navigator_finding(navigator: Navigator, now: Moment, *, new_refusals: int) -
         'stop lock': bool(locked_by),
         'locked by': ', '.join(locked_by) or 'nothing',
         'signs in view': navigator.signs_in_view,
-        'time since last good result (ms)':
-            'none yet' if math.isinf(unseen_s) else unseen_s * 1e3,
+        'time since last good result (ms)': 'none yet' if math.isinf(unseen_s) else unseen_s * 1e3,
         'results taken': navigator.accepted,
         'table confirmed by label_info': navigator.labels_known and not navigator.misnamed,
         'cap (m/s)': f'{navigator.settings.max_speed_mps:g}',

@@ -73,8 +73,10 @@ class Bench(Node):
             topic = f'{base}image{suffix}'
             self.cameras.append(self.create_publisher(kind, topic, qos_profile_sensor_data))
             self.create_subscription(
-                Classification, f'/alexnet/{base}classification',
-                lambda message, name=name: self._on_result(name, message), quality,
+                Classification,
+                f'/alexnet/{base}classification',
+                lambda message, name=name: self._on_result(name, message),
+                quality,
             )
         self.messages = [_messages(scenario, seed) for seed in range(scenario.cameras)]
 
@@ -122,8 +124,11 @@ def _messages(scenario: Scenario, seed: int, count: int = 4) -> list[Any]:
             message.data = array('B', cv2.imencode('.jpg', image)[1].tobytes())
         else:
             message = Image(
-                width=scenario.width, height=scenario.height, encoding='rgb8',
-                step=scenario.width * 3, is_bigendian=0,
+                width=scenario.width,
+                height=scenario.height,
+                encoding='rgb8',
+                step=scenario.width * 3,
+                is_bigendian=0,
             )
             message.data = array('B', image.tobytes())
         message.header.frame_id = f'camera{seed}_optical'
@@ -156,8 +161,7 @@ def measure(scenario: Scenario) -> dict[str, Any]:
         time.sleep(DRAIN_S)
         cpu_s, wall_s = _cpu_s(child.pid) - cpu_start, time.perf_counter() - wall_start
         return _summary(
-            bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s,
-            rss_mb=_rss_mb(child.pid),
+            bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s, rss_mb=_rss_mb(child.pid)
         )
     finally:
         for process in (*hogs, child):
@@ -176,7 +180,8 @@ def measure(scenario: Scenario) -> dict[str, Any]:
 def _command(scenario: Scenario) -> list[str]:
     names = _camera_names(scenario.cameras)
     values = {
-        'model': scenario.model, 'autostart': True,
+        'model': scenario.model,
+        'autostart': True,
         'image_transport': 'compressed' if scenario.compressed else 'raw',
         **({'cameras': names} if names != [''] else {}),
         **scenario.parameters,
@@ -207,14 +212,19 @@ def _summary(
     latency_ms = sorted(
         (arrived - stamp) / 1e6
         for results in bench.arrived_ns.values()
-        for stamp, arrived in results.items() if stamp in sent
+        for stamp, arrived in results.items()
+        if stamp in sent
     )
     row: dict[str, Any] = {
-        'name': bench.scenario.name, 'sent': len(stamps), 'results': len(latency_ms),
+        'name': bench.scenario.name,
+        'sent': len(stamps),
+        'results': len(latency_ms),
         'delivered': round(len(latency_ms) / len(stamps), 4),
-        'sent_hz': round(kept_hz, 1), 'results_hz': round(len(latency_ms) / (wall_s - DRAIN_S), 1),
+        'sent_hz': round(kept_hz, 1),
+        'results_hz': round(len(latency_ms) / (wall_s - DRAIN_S), 1),
         'cpu_ms_per_result': round(1e3 * cpu_s / max(1, len(latency_ms)), 2),
-        'cpu_cores': round(cpu_s / wall_s, 3), 'rss_mb': round(rss_mb, 1),
+        'cpu_cores': round(cpu_s / wall_s, 3),
+        'rss_mb': round(rss_mb, 1),
     }
     for percent in (50, 95, 99):
         value = float(np.percentile(latency_ms, percent)) if latency_ms else float('inf')

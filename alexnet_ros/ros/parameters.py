@@ -42,9 +42,7 @@ def descriptor_from_field(field: 'dataclasses.Field[Any]') -> ParameterDescripto
     if not facts['live']:
         notes.append('takes effect with the next configure; refused while active')
     descriptor = ParameterDescriptor(
-        name=field.name,
-        description=facts['text'],
-        additional_constraints='; '.join(notes),
+        name=field.name, description=facts['text'], additional_constraints='; '.join(notes)
     )
     low, high = facts['low'], facts['high']
     if low is not None and high is not None:
@@ -87,9 +85,7 @@ class Parameters(Generic[T]):
         self._fields = flat_fields(kind)
         self._active = active
         self._configured = configured
-        self._values = {
-            name: self._declare(node, field) for name, field in self._fields.items()
-        }
+        self._values = {name: self._declare(node, field) for name, field in self._fields.items()}
         self.current: T = settings_from_mapping(kind, self._values)
         self.reload_needed: set[str] = set()
         self.on_change: Callable[[T], None] = lambda _settings: None
@@ -99,9 +95,7 @@ class Parameters(Generic[T]):
     def _declare(self, node: Node, field: 'dataclasses.Field[Any]') -> Any:
         default = default_of(field)
         try:
-            value = node.declare_parameter(
-                field.name, default, descriptor_from_field(field)
-            ).value
+            value = node.declare_parameter(field.name, default, descriptor_from_field(field)).value
         except (ParameterException, TypeError, ValueError) as error:
             facts = field.metadata
             span = '' if facts['low'] is None else f' in [{facts["low"]}, {facts["high"]}]'

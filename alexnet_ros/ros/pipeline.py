@@ -108,10 +108,7 @@ class Pipeline:
         except ImageFormatError as error:
             self._reject(port, error)
             return None
-        job = Job(
-            arrival,
-            Frame(image_rgb, messages.stamp_ns_of(message.header), arrival.camera),
-        )
+        job = Job(arrival, Frame(image_rgb, messages.stamp_ns_of(message.header), arrival.camera))
         if full_wh is not None:
             height, width = image_rgb.shape[:2]
             job.scale_xy = (full_wh[0] / width, full_wh[1] / height)
@@ -144,9 +141,7 @@ class Pipeline:
                 self.count_error(error)
             return []
 
-    def _publish(
-        self, settings: ClassifierSettings, job: Job, recognition: Recognition
-    ) -> None:
+    def _publish(self, settings: ClassifierSettings, job: Job, recognition: Recognition) -> None:
         """Send the results of one image, unless the node was stopped meanwhile."""
         arrival, port = job.arrival, self._ports[job.arrival.camera]
         if not self._open_gate() or arrival.received_s < port.stats.since_s:
@@ -160,9 +155,7 @@ class Pipeline:
                 own_track_ids=settings.own_track_ids,
             )
         else:
-            detections = messages.detections_from_recognition(
-                header, recognition, job.scale_xy
-            )
+            detections = messages.detections_from_recognition(header, recognition, job.scale_xy)
         port.publish(header, recognition, detections)
         port.stats.on_result()
         end_s = time.monotonic()
@@ -206,9 +199,11 @@ def _counts(held: Mapping[str, int]) -> str:
     """Return what was held back since the last line, if it is more than one."""
     if sum(held.values()) <= 1:
         return ''
-    return ' (since the last such line: ' + ', '.join(
-        f'{count} x {key}' for key, count in sorted(held.items())
-    ) + ')'
+    return (
+        ' (since the last such line: '
+        + ', '.join(f'{count} x {key}' for key, count in sorted(held.items()))
+        + ')'
+    )
 
 
 def _recognize(recognizer: Recognizer, jobs: list[Job]) -> list[Recognition]:

@@ -18,9 +18,11 @@ CLOCK_PERIOD_S = 0.02
 WAIT_PERIOD_S = 0.02
 MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer of it
 OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
-    history=HistoryPolicy.KEEP_LAST, depth=5,
-    reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE,
-)  # fmt: skip
+    history=HistoryPolicy.KEEP_LAST,
+    depth=5,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
 
 
 @dataclass(frozen=True, slots=True)

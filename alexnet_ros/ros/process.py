@@ -184,6 +184,7 @@ def _close(nodes: list[ManagedNode], executor: Executor | None) -> None:
 
 def _bound_exit(code: int, reason: str) -> None:
     """End the process in bounded time even if a thread or a library hangs."""
+
     def end() -> None:
         print(f'alexnet_ros: ended without cleaning up after {reason}', file=sys.stderr)
         sys.stderr.flush()

@@ -7,9 +7,11 @@ def _profile(
     depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy
 ) -> QoSProfile:
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability,
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=reliability,
         durability=durability,
-    )  # fmt: skip
+    )
 
 
 RESULTS = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)

@@ -56,8 +56,11 @@ class Recorder:
         self._on_message = on_message
         self._subscriptions = {
             topic: node.create_subscription(
-                message_class(kind), topic, self._callback(topic, kind),
-                self._wanted(topic in latched), raw=True,
+                message_class(kind),
+                topic,
+                self._callback(topic, kind),
+                self._wanted(topic in latched),
+                raw=True,
             )
             for topic, kind in topics.items()
         }
@@ -66,9 +69,11 @@ class Recorder:
     def _wanted(latched: bool) -> QoSProfile:
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
         return QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=200,
-            reliability=ReliabilityPolicy.RELIABLE, durability=durability,
-        )  # fmt: skip
+            history=HistoryPolicy.KEEP_LAST,
+            depth=200,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=durability,
+        )
 
     def _callback(self, topic: str, kind: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:

@@ -70,8 +70,12 @@ class SignNavigator(Node):
         self.exit_request: tuple[int, str] | None = None
         self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
         self._settings = Parameters(
-            self, NavigatorSettings, active=lambda: True, configured=lambda: True,
-            remedy='start the node with it')
+            self,
+            NavigatorSettings,
+            active=lambda: True,
+            configured=lambda: True,
+            remedy='start the node with it',
+        )
         settings = self._settings.current
         table_path = find_table(settings.actions)
         self.navigator = Navigator(settings, read_table(table_path))
@@ -83,7 +87,8 @@ class SignNavigator(Node):
         self._event_out = self.create_publisher(String, '~/events', EVENTS)
         self._heading_out = self.create_publisher(Float32, '~/heading', qos.RESULTS)
         self._diagnostic_out = self.create_publisher(
-            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
+            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
+        )
         self._subscribe(settings)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         for period_s, work in (
@@ -123,8 +128,7 @@ class SignNavigator(Node):
             self._listen(odometry, 'odom', self._on_odometry)
 
     def _listen(
-        self, kind: type, topic: str, work: Callable[[Any], None],
-        profile: QoSProfile = qos.BOXES,
+        self, kind: type, topic: str, work: Callable[[Any], None], profile: QoSProfile = qos.BOXES
     ) -> None:
         """Subscribe; best effort by default, which takes every publisher."""
         self.create_subscription(kind, topic, work, profile)
@@ -207,10 +211,12 @@ class SignNavigator(Node):
     def _report(self) -> None:
         refused = self.navigator.refused.total()
         finding = navigator_finding(
-            self.navigator, self._now(), new_refusals=refused - self._told_refused)
+            self.navigator, self._now(), new_refusals=refused - self._told_refused
+        )
         self._told_refused = refused
-        self._diagnostic_out.publish(array_from_findings(
-            self.get_clock().now().to_msg(), self.get_name(), '', [finding]))
+        self._diagnostic_out.publish(
+            array_from_findings(self.get_clock().now().to_msg(), self.get_name(), '', [finding])
+        )
 
     # Process
 

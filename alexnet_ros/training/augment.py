@@ -87,9 +87,9 @@ class SignAugmentation:
         turn = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear_x], [shear_y, 1]])
         turn = turn @ np.diag([scale * stretch * out_w / width, scale / stretch * out_h / height])
         centre_in = np.array([(width - 1) / 2, (height - 1) / 2])
-        centre_out = np.array([
-            (out_w - 1) / 2 + shift_x * out_w, (out_h - 1) / 2 + shift_y * out_h
-        ])
+        centre_out = np.array(
+            [(out_w - 1) / 2 + shift_x * out_w, (out_h - 1) / 2 + shift_y * out_h]
+        )
         return np.column_stack([turn, centre_out - turn @ centre_in])
 
     def _camera(self, image: Image, rng: np.random.Generator) -> Image:
@@ -133,9 +133,7 @@ def relit(image: Image, gamma: float, rng: np.random.Generator) -> Image:
     if rng.random() < 0.5:
         saturation = float(rng.uniform(0.3, 1.5))
         angle = float(rng.normal(0, 0.14))  # hue, radians: about eight degrees
-        image = cv2.transform(image, colour_matrix(saturation, angle)).astype(
-            np.uint8, copy=False
-        )
+        image = cv2.transform(image, colour_matrix(saturation, angle)).astype(np.uint8, copy=False)
     return image
 
 
@@ -147,8 +145,8 @@ def colour_matrix(saturation: float, angle: float) -> NDArray[np.float32]:
     """
     grey = np.full((3, 3), 1 / 3)
     cos, sin = math.cos(angle), math.sin(angle) / math.sqrt(3)
-    spin = cos * np.eye(3) + (1 - cos) * grey + sin * np.array(
-        [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
+    spin = (
+        cos * np.eye(3) + (1 - cos) * grey + sin * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     )
     return (saturation * spin + (1 - saturation) * grey).astype(np.float32)
 
@@ -202,7 +200,7 @@ def occluded(image: Image, rng: np.random.Generator) -> Image:
     if kind == 0:
         w, h = (rng.uniform(0.1, 0.35, 2) * (width, height)).astype(int) + 1
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        image[y:y + h, x:x + w] = (
+        image[y : y + h, x : x + w] = (
             rng.integers(0, 256, (h, w, 3)) if rng.random() < 0.3 else colour
         )
     elif kind == 1:

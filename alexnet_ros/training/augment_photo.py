@@ -67,7 +67,7 @@ class PaperAugmentation:
         side = min(height, width) * self.crop * float(rng.uniform(self.smallest, 1))
         cut = max(1, round(side))
         x, y = int(rng.integers(0, width - cut + 1)), int(rng.integers(0, height - cut + 1))
-        part = image[y:y + cut, x:x + cut]
+        part = image[y : y + cut, x : x + cut]
         kind = cv2.INTER_AREA if cut > out.shape[0] else cv2.INTER_LINEAR
         cv2.resize(part, (out.shape[1], out.shape[0]), out, interpolation=kind)
         if self.mirror and rng.random() < 0.5:

@@ -67,7 +67,11 @@ class BatchMaker:
     """
 
     def __init__(
-        self, sources: Sequence[Source], augment: Augmentation, batch: int, seed: int,
+        self,
+        sources: Sequence[Source],
+        augment: Augmentation,
+        batch: int,
+        seed: int,
         rank: int = 0,
     ) -> None:
         self.sources, self.augment, self.batch = sources, augment, batch

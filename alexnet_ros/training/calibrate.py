@@ -65,7 +65,7 @@ def input_scales(
             hooks.append(modules[f'features.{slot}.1'].register_forward_pre_hook(watcher(name)))
     try:
         for start in range(0, len(images), batch):
-            network(torch.from_numpy(images[start:start + batch]))
+            network(torch.from_numpy(images[start : start + batch]))
     finally:
         for hook in hooks:
             hook.remove()

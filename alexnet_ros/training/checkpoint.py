@@ -71,7 +71,8 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose names start with ``prefix.``, without it."""
     return {
         name.removeprefix(f'{prefix}.'): tensor
-        for name, tensor in tensors.items() if name.startswith(f'{prefix}.')
+        for name, tensor in tensors.items()
+        if name.startswith(f'{prefix}.')
     }
 
 

@@ -14,11 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.training.checkpoint import (
-    load_state,
-    network_from_checkpoint,
-    save_checkpoint,
-)
+from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint, save_checkpoint
 from alexnet_ros.training.network import AlexNet, Factored
 
 HIDDEN_LAYERS = {'fc6': 'classifier.1', 'fc7': 'classifier.4'}
@@ -101,9 +97,9 @@ def compressed(
         state[f'{name}.second.bias'] = bias
         after = first.numel() + second.numel() + bias.numel()
         done.append(Factorisation(layer, rank, energy, before, after))
-    smaller = AlexNet(replace(
-        arch, fc6_rank=fc6_rank or arch.fc6_rank, fc7_rank=fc7_rank or arch.fc7_rank
-    ))
+    smaller = AlexNet(
+        replace(arch, fc6_rank=fc6_rank or arch.fc6_rank, fc7_rank=fc7_rank or arch.fc7_rank)
+    )
     load_state(smaller, state, 'the factored network')
     return smaller.eval(), done
 
@@ -120,7 +116,8 @@ def compress_checkpoint(
     smaller, done = compressed(network, fc6_rank, fc7_rank)
     changed: dict[str, Any] = {**facts, 'architecture': smaller.architecture.as_mapping()}
     changed['settings'] = {
-        **facts['settings'], 'fc6_rank': smaller.architecture.fc6_rank,
+        **facts['settings'],
+        'fc6_rank': smaller.architecture.fc6_rank,
         'fc7_rank': smaller.architecture.fc7_rank,
     }
     tensors = {f'ema.{name}': tensor for name, tensor in smaller.state_dict().items()}

@@ -21,12 +21,61 @@ Colour = tuple[int, int, int]
 CANVAS = 160
 SPEEDS = {'20': 0, '30': 1, '50': 2, '60': 3, '70': 4, '80': 5, '100': 7, '120': 8}
 OTHER_NUMBERS = (
-    '5', '10', '15', '25', '35', '40', '45', '55', '90', '110', '130', '140', '40', '90', '10',
-    '40', '90', '5', '110', '130',
+    '5',
+    '10',
+    '15',
+    '25',
+    '35',
+    '40',
+    '45',
+    '55',
+    '90',
+    '110',
+    '130',
+    '140',
+    '40',
+    '90',
+    '10',
+    '40',
+    '90',
+    '5',
+    '110',
+    '130',
 )
 OTHER_WORDS = (
-    'P', 'H', 'X', 'A', 'M', 'bus', '3,5t', '2m', '3,8m', 'ZONE', 'TAXI', 'i', '?', 'S', '1', '8',
-    'km', 'E6', 'A1', 'EXIT', '<', '>', '^', 'v', '+', '=', '#', '*', '/', '\\', 'O', 'U', 'W',
+    'P',
+    'H',
+    'X',
+    'A',
+    'M',
+    'bus',
+    '3,5t',
+    '2m',
+    '3,8m',
+    'ZONE',
+    'TAXI',
+    'i',
+    '?',
+    'S',
+    '1',
+    '8',
+    'km',
+    'E6',
+    'A1',
+    'EXIT',
+    '<',
+    '>',
+    '^',
+    'v',
+    '+',
+    '=',
+    '#',
+    '*',
+    '/',
+    '\\',
+    'O',
+    'U',
+    'W',
 )
 RED, BLUE, GREEN, YELLOW = (185, 25, 30), (20, 70, 170), (10, 110, 60), (240, 190, 20)
 WHITE, BLACK, GREY = (240, 240, 240), (20, 20, 20), (128, 128, 128)
@@ -55,8 +104,9 @@ def text_mask(text: str, width: int, height: int, rng: np.random.Generator) -> I
     return cv2.resize(np.asarray(page), (max(1, width), max(1, height))).astype(np.uint8)
 
 
-def write(image: Image, text: str, colour: Colour, rng: np.random.Generator,
-          share: float = 0.5) -> None:
+def write(
+    image: Image, text: str, colour: Colour, rng: np.random.Generator, share: float = 0.5
+) -> None:
     """Write into the middle of the image, in place; ``share`` is of its side."""
     side = image.shape[0]
     height = int(side * share * rng.uniform(0.65, 0.9))
@@ -65,7 +115,7 @@ def write(image: Image, text: str, colour: Colour, rng: np.random.Generator,
     y = (side - height) // 2 + int(rng.integers(-4, 5) * side / CANVAS)
     x = (image.shape[1] - width) // 2 + int(rng.integers(-3, 4) * side / CANVAS)
     y, x = max(0, y), max(0, x)
-    part = image[y:y + height, x:x + width]
+    part = image[y : y + height, x : x + width]
     weight = mask[: part.shape[0], : part.shape[1], None] / np.float32(255)
     part[:] = (part * (1 - weight) + np.array(colour) * weight).astype(np.uint8)
 
@@ -84,8 +134,9 @@ def shifted(colour: Colour, rng: np.random.Generator) -> Colour:
     return red, green, blue
 
 
-def _face(image: Image, outline: NDArray[np.int32], rim: Colour, inner: Colour,
-          thickness: int) -> None:
+def _face(
+    image: Image, outline: NDArray[np.int32], rim: Colour, inner: Colour, thickness: int
+) -> None:
     cv2.fillPoly(image, [outline], inner, cv2.LINE_AA)
     if thickness:
         cv2.polylines(image, [outline], True, rim, thickness, cv2.LINE_AA)
@@ -93,8 +144,10 @@ def _face(image: Image, outline: NDArray[np.int32], rim: Colour, inner: Colour,
 
 def known_sign(canvas: Image, rng: np.random.Generator) -> int:
     """Draw a sign of a known class onto the canvas; return its class id."""
-    kind = rng.choice(['speed', 'blank', 'entry', 'yield', 'stop', 'priority', 'caution'],
-                      p=(0.64, 0.05, 0.06, 0.06, 0.07, 0.06, 0.06))
+    kind = rng.choice(
+        ['speed', 'blank', 'entry', 'yield', 'stop', 'priority', 'caution'],
+        p=(0.64, 0.05, 0.06, 0.06, 0.07, 0.06, 0.06),
+    )
     red, white, black = (shifted(c, rng) for c in (RED, WHITE, BLACK))
     disc = polygon(40, 64, 0)
     rim = int(rng.integers(12, 19))

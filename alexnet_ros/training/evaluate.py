@@ -67,8 +67,15 @@ def ten_views(image: Image, spec: InputSpec, mirror: bool) -> NDArray[np.uint8]:
 
 
 def logits_from_engine(
-    engine: Engine, spec: InputSpec, images: Images, count: int, *, views: int = 1,
-    mirror: bool = False, batch: int = 16, progress: Progress | None = None,
+    engine: Engine,
+    spec: InputSpec,
+    images: Images,
+    count: int,
+    *,
+    views: int = 1,
+    mirror: bool = False,
+    batch: int = 16,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """
     Return the logits of whole images, (N, classes).
@@ -98,9 +105,7 @@ def logits_from_engine(
     return np.concatenate(found)
 
 
-def answers_from(
-    logits: NDArray[np.float32], labels: Labels, scores: ScoreSpec
-) -> Answers:
+def answers_from(logits: NDArray[np.float32], labels: Labels, scores: ScoreSpec) -> Answers:
     """Apply the temperature and the rule for unknown, as the node does."""
     found, log_probs = classifications_from_logits(logits, labels, scores, 1, 0.0)
     probabilities = np.exp(log_probs)
@@ -128,8 +133,14 @@ def known_ids(truth: NDArray[np.int64], package: ModelPackage) -> NDArray[np.int
 
 
 def evaluate(
-    package: ModelPackage, engine: Engine, images: Images, truth: Sequence[int], *,
-    views: int = 1, mirror: bool = False, progress: Progress | None = None,
+    package: ModelPackage,
+    engine: Engine,
+    images: Images,
+    truth: Sequence[int],
+    *,
+    views: int = 1,
+    mirror: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Figures, Answers]:
     """
     Measure a package on labelled crops.
@@ -151,7 +162,11 @@ def evaluate(
 def figures_mapping(figures: Figures) -> dict[str, Any]:
     """Return what ``evaluate --json`` prints."""
     return {
-        'images': figures.images, 'top1': figures.top1, 'top5': figures.top5,
-        'macro_recall': figures.macro_recall, 'ece': figures.ece,
-        'unknown_rate': figures.unknown_rate, 'confusion': figures.confusion.tolist(),
+        'images': figures.images,
+        'top1': figures.top1,
+        'top5': figures.top5,
+        'macro_recall': figures.macro_recall,
+        'ece': figures.ece,
+        'unknown_rate': figures.unknown_rate,
+        'confusion': figures.confusion.tolist(),
     }

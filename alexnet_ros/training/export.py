@@ -49,8 +49,7 @@ class Measured:
 
 
 def onnx_files(
-    network: AlexNet, calibration: NDArray[np.uint8] | None,
-    precisions: Sequence[str] = PRECISIONS,
+    network: AlexNet, calibration: NDArray[np.uint8] | None, precisions: Sequence[str] = PRECISIONS
 ) -> dict[str, bytes]:
     """
     Write the graph in each precision.
@@ -83,7 +82,7 @@ def labels_for(names: Sequence[str], background: bool, role: str = 'sign') -> La
 @torch.no_grad()
 def torch_logits(network: AlexNet, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return PyTorch's FP32 logits for inputs (N, H, W, 3)."""
-    parts = [network(torch.from_numpy(batch[i:i + 32]))[0] for i in range(0, len(batch), 32)]
+    parts = [network(torch.from_numpy(batch[i : i + 32]))[0] for i in range(0, len(batch), 32)]
     return torch.cat(parts).float().numpy()
 
 
@@ -124,12 +123,8 @@ def measured_logits(
     """Run one file over the held-out crops and, if asked, the negatives."""
     crops = measured.negatives if negatives else ()
     with open_engine(package, 'cpu', precision=precision) as engine:
-        known = logits_from_engine(
-            engine, package.input, measured.images, len(measured.class_ids)
-        )
-        none = (
-            logits_from_engine(engine, package.input, crops, len(crops)) if crops else known[:0]
-        )
+        known = logits_from_engine(engine, package.input, measured.images, len(measured.class_ids))
+        none = logits_from_engine(engine, package.input, crops, len(crops)) if crops else known[:0]
     return Logits(known, none)
 
 
@@ -148,9 +143,19 @@ def calibrated_scores(
 
 
 def export_package(
-    checkpoint: Path, folder: Path, *, name: str, version: str, measured: Measured | None,
-    precisions: Sequence[str] = ('int8',), role: str = 'sign', licence: str = 'Apache-2.0',
-    calibration_images: int = 256, note: str = '', command: str = '', report: Report = print,
+    checkpoint: Path,
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    measured: Measured | None,
+    precisions: Sequence[str] = ('int8',),
+    role: str = 'sign',
+    licence: str = 'Apache-2.0',
+    calibration_images: int = 256,
+    note: str = '',
+    command: str = '',
+    report: Report = print,
 ) -> ModelPackage:
     """
     Write a model package and measure it.
@@ -176,13 +181,17 @@ def export_package(
     labels = labels_for(facts['names'], facts['background'], role)
     unknown = len(labels) - 1 if facts['background'] else None
     common: dict[str, Any] = {
-        'name': name, 'version': version,
+        'name': name,
+        'version': version,
         'input': InputSpec(arch.size_px, arch.size_px),
         'labels': labels,
         'architecture': {
-            'variant': arch.variant, 'classes': arch.classes,
-            'fc6_rank': arch.fc6_rank, 'fc7_rank': arch.fc7_rank,
-            'normalisation': arch.normalisation, 'response_norm': arch.uses_lrn,
+            'variant': arch.variant,
+            'classes': arch.classes,
+            'fc6_rank': arch.fc6_rank,
+            'fc7_rank': arch.fc7_rank,
+            'normalisation': arch.normalisation,
+            'response_norm': arch.uses_lrn,
         },
         'origin': _origin(facts, licence),
     }
@@ -200,12 +209,16 @@ def export_package(
             first = measured_logits(draft, measured, precisions[0], negatives=True)
             scores = calibrated_scores(labels, scores, first, measured.class_ids)
             metrics = {
-                'command': command, 'data': facts['data'], 'split': measured.split,
+                'command': command,
+                'data': facts['data'],
+                'split': measured.split,
                 'parity': same,
             }
             for precision in (precisions[0], *(p for p in draft.files if p != precisions[0])):
-                logits = first if precision == precisions[0] else measured_logits(
-                    draft, measured, precision, negatives=False
+                logits = (
+                    first
+                    if precision == precisions[0]
+                    else measured_logits(draft, measured, precision, negatives=False)
                 )
                 metrics[precision] = _figures(labels, scores, logits, measured.class_ids)
                 report(f'{precision}: {metrics[precision]}')
@@ -222,9 +235,12 @@ def _figures(
     answers = answers_from(logits.known, labels, scores)
     figures = figures_from(answers.probabilities, class_ids, answers.unknown)
     row: dict[str, Any] = {
-        'images': figures.images, 'top1': round(figures.top1, 6),
-        'top5': round(figures.top5, 6), 'macro_recall': round(figures.macro_recall, 6),
-        'ece': round(figures.ece, 6), 'unknown_rate': round(figures.unknown_rate, 6),
+        'images': figures.images,
+        'top1': round(figures.top1, 6),
+        'top5': round(figures.top5, 6),
+        'macro_recall': round(figures.macro_recall, 6),
+        'ece': round(figures.ece, 6),
+        'unknown_rate': round(figures.unknown_rate, 6),
     }
     if len(logits.none):
         refused = answers_from(logits.none, labels, scores).unknown

@@ -68,11 +68,14 @@ def figures_from(probabilities: Floats, truth: Ids, unknown: NDArray[np.bool_]) 
     there = totals > 0
     recalls[there] = np.diag(confusion)[there] / totals[there]
     return Figures(
-        images=len(truth), top1=float(right.mean()),
+        images=len(truth),
+        top1=float(right.mean()),
         top5=float((order == truth[:, None]).any(1).mean()),
         macro_recall=float(recalls[there].mean()),
         ece=calibration_error(probabilities.max(1), right),
-        unknown_rate=float(unknown.mean()), confusion=confusion, recalls=recalls,
+        unknown_rate=float(unknown.mean()),
+        confusion=confusion,
+        recalls=recalls,
     )
 
 

@@ -43,7 +43,8 @@ def folded_convolution(module: Conv) -> tuple[Floats, Floats]:
     """
     weight = module.weight.detach().double()
     bias = (
-        torch.zeros(module.out_channels, dtype=torch.float64) if module.bias is None
+        torch.zeros(module.out_channels, dtype=torch.float64)
+        if module.bias is None
         else module.bias.detach().double()
     )
     norm = module.norm

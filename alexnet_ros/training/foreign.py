@@ -131,7 +131,8 @@ def wrapped(model: onnx.ModelProto, side: tuple[int, int], how: Preprocessing) -
     classes = shapes.get(logits, shapes.get(graph.output[0].name, [0, 0]))[1]
     nodes = [*before[0], *graph.node, *after]
     made = helper.make_graph(
-        nodes, graph.name,
+        nodes,
+        graph.name,
         [helper.make_tensor_value_info('image', TensorProto.UINT8, ['N', *side, 3])],
         [
             helper.make_tensor_value_info('logits', TensorProto.FLOAT, ['N', classes]),
@@ -140,7 +141,9 @@ def wrapped(model: onnx.ModelProto, side: tuple[int, int], how: Preprocessing) -
         [*before[1], *graph.initializer],
     )
     whole = helper.make_model(
-        made, opset_imports=list(model.opset_import), ir_version=model.ir_version,
+        made,
+        opset_imports=list(model.opset_import),
+        ir_version=model.ir_version,
         producer_name='alexnet_ros',
     )
     onnx.checker.check_model(whole)
@@ -169,8 +172,15 @@ def _before(target: str, how: Preprocessing) -> tuple[list[Any], list[Any]]:
 
 
 def wrap_package(
-    path: Path, folder: Path, *, name: str, version: str, labels: Path | None,
-    preprocessing: Preprocessing, role: str = 'object', licence: str = 'unknown',
+    path: Path,
+    folder: Path,
+    *,
+    name: str,
+    version: str,
+    labels: Path | None,
+    preprocessing: Preprocessing,
+    role: str = 'object',
+    licence: str = 'unknown',
 ) -> ModelPackage:
     """
     Write a package around a foreign ONNX classifier.
@@ -186,18 +196,20 @@ def wrap_package(
     side = input_side(model, preprocessing.size, path)
     whole = wrapped(model, side, preprocessing)
     classes = whole.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    names = names_from_csv(labels) if labels else [
-        f'class {index}' for index in range(classes)
-    ]
+    names = names_from_csv(labels) if labels else [f'class {index}' for index in range(classes)]
     if classes and len(names) != classes:
         raise ModelPackageError(f'{path} has {classes} classes, {labels} names {len(names)}')
     return write_package(
-        folder, name=name, version=version,
+        folder,
+        name=name,
+        version=version,
         input=InputSpec(
             side[0], side[1], resize=preprocessing.resize, resize_px=max(side) * 8 // 7, margin=0.0
         ),
         files={'fp32': whole.SerializeToString()},
         labels=Labels(Label(index, text, role) for index, text in enumerate(names)),
-        scores=ScoreSpec(), architecture={'variant': 'foreign', 'classes': len(names)},
-        metrics={}, origin={'data': path.name, 'licence': licence},
+        scores=ScoreSpec(),
+        architecture={'variant': 'foreign', 'classes': len(names)},
+        metrics={},
+        origin={'data': path.name, 'licence': licence},
     )

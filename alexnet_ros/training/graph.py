@@ -65,12 +65,17 @@ def normalisation(writer: GraphWriter, arch: Architecture) -> str:
     if arch.normalisation == 'contrast':
         # (x - m) / max(s, floor) is the same on the 0-255 scale with floor x 255
         start, stop, step = centre_slice(size)
-        centre = writer.node('Slice', [
-            x, writer.constant('centre_start', np.array([start, start], np.int64)),
-            writer.constant('centre_stop', np.array([stop, stop], np.int64)),
-            writer.constant('rows_columns', np.array([1, 2], np.int64)),
-            writer.constant('centre_step', np.array([step, step], np.int64)),
-        ], 'centre')
+        centre = writer.node(
+            'Slice',
+            [
+                x,
+                writer.constant('centre_start', np.array([start, start], np.int64)),
+                writer.constant('centre_stop', np.array([stop, stop], np.int64)),
+                writer.constant('rows_columns', np.array([1, 2], np.int64)),
+                writer.constant('centre_step', np.array([step, step], np.int64)),
+            ],
+            'centre',
+        )
         mean = writer.node('ReduceMean', [centre], 'mean', axes=[1, 2, 3])
         away = writer.node('Sub', [centre, mean], 'away')
         square = writer.node('Mul', [away, away], 'square')
@@ -80,10 +85,15 @@ def normalisation(writer: GraphWriter, arch: Architecture) -> str:
         floor = writer.constant('floor', np.float32(255 * CONTRAST_FLOOR))
         spread = writer.node('Max', [spread, floor], 'spread_floored')
         x = writer.node('Div', [writer.node('Sub', [x, mean], 'centred'), spread], 'contrasted')
-        x = writer.node('Clip', [
-            x, writer.constant('low', np.float32(-CONTRAST_LIMIT)),
-            writer.constant('high', np.float32(CONTRAST_LIMIT)),
-        ], 'clipped')
+        x = writer.node(
+            'Clip',
+            [
+                x,
+                writer.constant('low', np.float32(-CONTRAST_LIMIT)),
+                writer.constant('high', np.float32(CONTRAST_LIMIT)),
+            ],
+            'clipped',
+        )
     else:
         mean_rgb = np.array(IMAGENET_MEAN, np.float32) * 255
         x = writer.node('Sub', [x, writer.constant('mean_rgb', mean_rgb)], 'centred')
@@ -126,11 +136,16 @@ def _weight(writer: GraphWriter, layer: Layer, quantise: bool) -> str:
     scales = weight_scales(layer.weight)
     shape = (-1,) + (1,) * (layer.weight.ndim - 1)
     whole = np.clip(np.rint(layer.weight / scales.reshape(shape)), -127, 127).astype(np.int8)
-    return writer.node('DequantizeLinear', [
-        writer.constant(f'{layer.name}_weight', whole),
-        writer.constant(f'{layer.name}_weight_scale', scales),
-        writer.constant(f'{layer.name}_weight_zero', np.zeros(len(scales), np.int8)),
-    ], f'{layer.name}_weight_dq', axis=0)
+    return writer.node(
+        'DequantizeLinear',
+        [
+            writer.constant(f'{layer.name}_weight', whole),
+            writer.constant(f'{layer.name}_weight_scale', scales),
+            writer.constant(f'{layer.name}_weight_zero', np.zeros(len(scales), np.int8)),
+        ],
+        f'{layer.name}_weight_dq',
+        axis=0,
+    )
 
 
 def _pool(writer: GraphWriter, x: str, name: str, arch: Architecture) -> str:
@@ -150,7 +165,10 @@ def _flatten(writer: GraphWriter, x: str, arch: Architecture) -> str:
 
 
 def onnx_from_layers(
-    layers: list[Layer], arch: Architecture, *, half: bool = False,
+    layers: list[Layer],
+    arch: Architecture,
+    *,
+    half: bool = False,
     scales: Mapping[str, float] | None = None,
 ) -> onnx.ModelProto:
     """
@@ -183,14 +201,19 @@ def onnx_from_layers(
             out = scales[f'{layer.name}_relu' if normed else after.name]
             x = writer.quantised(x, out, f'{layer.name}_out')
         features = after.name == last
-        x = writer.node(
-            'Relu', [x], 'features' if features and not half else f'{layer.name}_relu'
-        )
+        x = writer.node('Relu', [x], 'features' if features and not half else f'{layer.name}_relu')
         if features and half:
             writer.node('Cast', [x], 'features', to=TensorProto.FLOAT)
         if normed:
-            x = writer.node('LRN', [x], f'{layer.name}_lrn', size=int(LRN['size']),
-                            alpha=LRN['alpha'], beta=LRN['beta'], bias=LRN['k'])
+            x = writer.node(
+                'LRN',
+                [x],
+                f'{layer.name}_lrn',
+                size=int(LRN['size']),
+                alpha=LRN['alpha'],
+                beta=LRN['beta'],
+                bias=LRN['k'],
+            )
     if half:
         writer.node('Cast', [x], 'logits', to=TensorProto.FLOAT)
     return _model(writer, arch)
@@ -205,15 +228,21 @@ def _weighted(writer: GraphWriter, layer: Layer, x: str, quantise: bool, last: s
         return writer.node('Gemm', inputs, last if layer.name == 'fc8' else layer.name, transB=1)
     stride, padding, groups = layer.conv
     return writer.node(
-        'Conv', inputs, layer.name, kernel_shape=list(layer.weight.shape[2:]),
-        strides=[stride] * 2, pads=[padding] * 4, group=groups,
+        'Conv',
+        inputs,
+        layer.name,
+        kernel_shape=list(layer.weight.shape[2:]),
+        strides=[stride] * 2,
+        pads=[padding] * 4,
+        group=groups,
     )
 
 
 def _model(writer: GraphWriter, arch: Architecture) -> onnx.ModelProto:
     size = arch.size_px
     graph = helper.make_graph(
-        writer.nodes, 'alexnet',
+        writer.nodes,
+        'alexnet',
         [helper.make_tensor_value_info('image', TensorProto.UINT8, ['N', size, size, 3])],
         [
             helper.make_tensor_value_info('logits', TensorProto.FLOAT, ['N', arch.classes]),
@@ -222,7 +251,9 @@ def _model(writer: GraphWriter, arch: Architecture) -> onnx.ModelProto:
         list(writer.constants.values()),
     )
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', OPSET)], ir_version=IR_VERSION,
+        graph,
+        opset_imports=[helper.make_opsetid('', OPSET)],
+        ir_version=IR_VERSION,
         producer_name='alexnet_ros',
     )
     onnx.checker.check_model(model, full_check=True)

@@ -33,10 +33,12 @@ class History:
                 writer = csv.DictWriter(file, self.COLUMNS, restval='', extrasaction='ignore')
                 if new:
                     writer.writeheader()
-                writer.writerow({
-                    name: f'{value:.6g}' if isinstance(value, float) else value
-                    for name, value in row.items()
-                })
+                writer.writerow(
+                    {
+                        name: f'{value:.6g}' if isinstance(value, float) else value
+                        for name, value in row.items()
+                    }
+                )
         except OSError as error:
             raise TrainingError(f'cannot write {self.path}: {error.strerror}') from error
 
@@ -49,13 +51,15 @@ class History:
         self.path.unlink()
         self.rows = []
         for row in rows:
-            self.add({name: float(v) if name != 'step' else int(v)
-                      for name, v in row.items() if v})
+            self.add(
+                {name: float(v) if name != 'step' else int(v) for name, v in row.items() if v}
+            )
 
     def plot(self) -> Path | None:
         """Draw ``metrics.png``; None where matplotlib is missing or there are no rows."""
         try:
             import matplotlib as mpl
+
             mpl.use('Agg')
             from matplotlib import pyplot as plt
         except ImportError:
@@ -64,8 +68,9 @@ class History:
             return None
         figure, axes = plt.subplots(1, 3, figsize=(12, 3.5))
         crops = [row['crops'] for row in self.rows]
-        for axis, names in zip(axes, (('loss',), ('train_top1', 'top1', 'macro_recall'),
-                                      ('rate',)), strict=True):
+        for axis, names in zip(
+            axes, (('loss',), ('train_top1', 'top1', 'macro_recall'), ('rate',)), strict=True
+        ):
             for name in names:
                 values = [row.get(name, float('nan')) for row in self.rows]
                 axis.plot(crops, values, label=name)

@@ -65,8 +65,10 @@ def imagenet_names(labels: Path | None) -> list[str]:
 def names_from_meta(path: Path) -> list[str]:
     """Return the list of categories in torchvision's ``models/_meta.py``."""
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (
-            node.targets[0].id == '_IMAGENET_CATEGORIES'
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and (node.targets[0].id == '_IMAGENET_CATEGORIES')
         ):
             return [str(name) for name in ast.literal_eval(node.value)]
     return []
@@ -83,8 +85,13 @@ def unique(names: list[str]) -> list[str]:
 
 
 def export_torchvision(
-    path: Path, folder: Path, *, labels: Path | None, name: str = 'imagenet',
-    version: str = '1.0.0', precision: str = 'fp16',
+    path: Path,
+    folder: Path,
+    *,
+    labels: Path | None,
+    name: str = 'imagenet',
+    version: str = '1.0.0',
+    precision: str = 'fp16',
 ) -> ModelPackage:
     """
     Convert ``alexnet-owt-7be5be79.pth`` into a package.
@@ -98,11 +105,14 @@ def export_torchvision(
     network = AlexNet(Architecture(classes=CLASSES)).eval()
     load_state(network, state_from_pth(path), str(path))
     return write_package(
-        folder, name=name, version=version,
+        folder,
+        name=name,
+        version=version,
         input=InputSpec(224, 224, resize='centre_crop', resize_px=256, margin=0.0),
         files=onnx_files(network, None, precision.split(',')),
         labels=Labels(Label(index, text, 'object') for index, text in enumerate(names)),
-        scores=ScoreSpec(), architecture=network.architecture.as_mapping(),
+        scores=ScoreSpec(),
+        architecture=network.architecture.as_mapping(),
         metrics={'published': {**PUBLISHED, 'source': 'torchvision documentation'}},
         origin={'data': 'ImageNet ILSVRC-2012', 'weights': path.name, 'licence': 'BSD-3-Clause'},
     )

@@ -52,10 +52,7 @@ def load_features(network: AlexNet, path: Path) -> list[str]:
 def copy_convolutions(network: AlexNet, arrays: Mapping[str, Tensor], path: Path) -> list[str]:
     """Copy the ``features`` weights and biases; see :func:`load_features`."""
     state = network.state_dict()
-    wanted = [
-        name for name in state
-        if name.startswith('features.') and '.norm.' not in name
-    ]
+    wanted = [name for name in state if name.startswith('features.') and '.norm.' not in name]
     for name in wanted:
         if name not in arrays:
             raise TrainingError(f'{path} lacks {name}; the file must hold five convolutions')

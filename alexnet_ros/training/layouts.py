@@ -49,9 +49,11 @@ def records_from_folder(
         raise DatasetError(f'unknown label: {folder / stray[0]} is none of {list(names)}')
     records = []
     for class_id, name in enumerate(names):
-        files = sorted(
-            path for path in (folder / name).rglob('*') if path.suffix.lower() in SUFFIXES
-        ) if (folder / name).is_dir() else []
+        files = (
+            sorted(path for path in (folder / name).rglob('*') if path.suffix.lower() in SUFFIXES)
+            if (folder / name).is_dir()
+            else []
+        )
         if not files:
             raise DatasetError(f'the class {name} is empty: no image in {folder / name}')
         records += [
@@ -66,7 +68,8 @@ def records_from_tar(
 ) -> tuple[list[Record], list[str]]:
     """Read a tar with one folder a class; see :func:`records_from_folder`."""
     members = {
-        name: span for name, span in sorted(tar_members(tar).items())
+        name: span
+        for name, span in sorted(tar_members(tar).items())
         if Path(name).suffix.lower() in SUFFIXES and '/' in name
     }
     found = sorted({Path(name).parent.name for name in members})

@@ -53,9 +53,16 @@ class Trainer:
     """
 
     def __init__(
-        self, network: AlexNet, batches: BatchMaker, settings: LoopSettings, folder: Path, *,
-        facts: dict[str, Any], validation: Validation | None = None,
-        workers: Workers | None = None, report: Callable[[str], None] = print,
+        self,
+        network: AlexNet,
+        batches: BatchMaker,
+        settings: LoopSettings,
+        folder: Path,
+        *,
+        facts: dict[str, Any],
+        validation: Validation | None = None,
+        workers: Workers | None = None,
+        report: Callable[[str], None] = print,
         on_step: StepReport | None = None,
     ) -> None:
         self.on_step = on_step
@@ -138,8 +145,11 @@ class Trainer:
                 if buffer is not None:
                     tensors[f'momentum.{key}'] = buffer
         run = {
-            'step': self.step, 'elapsed_s': self.elapsed_s, 'best': self.best,
-            'updates': self.average.updates, 'crops_seen': self.step * self._step_images,
+            'step': self.step,
+            'elapsed_s': self.elapsed_s,
+            'best': self.best,
+            'updates': self.average.updates,
+            'crops_seen': self.step * self._step_images,
         }
         save_checkpoint(self.folder / name, tensors, {**self.facts, 'run': run})
 
@@ -157,7 +167,8 @@ class Trainer:
         figures: dict[str, float] = {}
         sizes = self.settings.sizes or (self.network.architecture.size_px,)
         stream = self.batches.stream(
-            self.step, lambda step: input_size(self._progress_at(step), sizes),
+            self.step,
+            lambda step: input_size(self._progress_at(step), sizes),
             self.settings.threads,
         )
         losses, right, seen, mark = 0.0, 0, 0, time.perf_counter()
@@ -256,9 +267,14 @@ class Trainer:
     def _note(self, figures: dict[str, float]) -> None:
         if self.workers.first:
             crops = self.step * self._step_images
-            self.history.add({
-                'step': self.step, 'crops': crops, 'elapsed_s': round(self.elapsed_s, 1), **figures
-            })
+            self.history.add(
+                {
+                    'step': self.step,
+                    'crops': crops,
+                    'elapsed_s': round(self.elapsed_s, 1),
+                    **figures,
+                }
+            )
             words = ' '.join(f'{name} {value:.4f}' for name, value in figures.items())
             self.report(
                 f'step {self.step} ({100 * self.progress:.1f} %, {crops} images, '
@@ -268,6 +284,7 @@ class Trainer:
     @contextlib.contextmanager
     def _stopping(self) -> Iterator[None]:
         """Let SIGTERM and SIGINT end the run after the current step."""
+
         def ask(_number: int, _frame: FrameType | None) -> None:
             self._stop = True
 

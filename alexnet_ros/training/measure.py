@@ -24,8 +24,13 @@ def stretched(images: Images, indices: Sequence[int], size_px: int) -> NDArray[n
 
 @torch.no_grad()
 def logits_of(
-    network: AlexNet, images: Images, indices: Sequence[int], size_px: int, *,
-    half: bool = False, batch: int = 64,
+    network: AlexNet,
+    images: Images,
+    indices: Sequence[int],
+    size_px: int,
+    *,
+    half: bool = False,
+    batch: int = 64,
 ) -> NDArray[np.float32]:
     """
     Return the logits of whole images, (N, classes).
@@ -36,7 +41,7 @@ def logits_of(
     network.eval()
     found = []
     for start in range(0, len(indices), batch):
-        pixels = torch.from_numpy(stretched(images, indices[start:start + batch], size_px))
+        pixels = torch.from_numpy(stretched(images, indices[start : start + batch], size_px))
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             logits, _ = network(pixels.to(device))
         found.append(logits.float().cpu().numpy())

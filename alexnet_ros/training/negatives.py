@@ -40,17 +40,19 @@ def video_frames(path: Path, start: float = 0.0, stop: float = 1.0, step: int = 
     video.release()
     if not frames:
         raise DatasetError(f'{path} is not a readable video')
-    return frames[round(start * len(frames)):round(stop * len(frames)):step]
+    return frames[round(start * len(frames)) : round(stop * len(frames)) : step]
 
 
 def random_crop(frame: Image, rng: np.random.Generator, low: int = 18, high: int = 220) -> Image:
     """Return a nearly square piece of a frame, its side drawn on a log scale."""
     height, width = frame.shape[:2]
     side = float(np.exp(rng.uniform(np.log(low), np.log(min(high, height - 1)))))
-    w, h = (int(np.clip(side * f, 8, s - 1)) for f, s in
-            zip(rng.uniform(0.8, 1.25, 2), (width, height), strict=True))
+    w, h = (
+        int(np.clip(side * f, 8, s - 1))
+        for f, s in zip(rng.uniform(0.8, 1.25, 2), (width, height), strict=True)
+    )
     x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
-    piece: Image = frame[y:y + h, x:x + w].copy()
+    piece: Image = frame[y : y + h, x : x + w].copy()
     if max(w, h) <= 96:
         return piece
     return np.asarray(cv2.resize(piece, (96, 96), interpolation=cv2.INTER_AREA), np.uint8)
@@ -79,8 +81,13 @@ class NegativeMaker:
     """
 
     def __init__(
-        self, crops: Images, class_ids: NDArray[np.int64], frames: Sequence[Image],
-        rng: np.random.Generator, *, traffic_signs: bool = False,
+        self,
+        crops: Images,
+        class_ids: NDArray[np.int64],
+        frames: Sequence[Image],
+        rng: np.random.Generator,
+        *,
+        traffic_signs: bool = False,
     ) -> None:
         self.traffic_signs = traffic_signs
         self.crops, self.class_ids, self.frames, self.rng = crops, class_ids, frames, rng
@@ -145,7 +152,8 @@ class NegativeMaker:
                 image[rows, right] = image[rows, left].copy()
             else:
                 image[rows, left], image[rows, right] = (
-                    image[rows, right].copy(), image[rows, left].copy()
+                    image[rows, right].copy(),
+                    image[rows, left].copy(),
                 )
             return image
         round_one = pick < 0.85
@@ -210,7 +218,7 @@ def _colour(values: NDArray[np.float64]) -> drawn.Colour:
 def _trimmed(sign: Image, size: int) -> Image:
     """Return the sign without most of its border, (size, size, 3)."""
     height, width = sign.shape[:2]
-    inner = sign[height // 12:height - height // 12, width // 12:width - width // 12]
+    inner = sign[height // 12 : height - height // 12, width // 12 : width - width // 12]
     return cv2.resize(inner, (size, size), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
@@ -224,6 +232,6 @@ def _paste(canvas: Image, patch: Image, x: int, y: int) -> None:
     x0, y0, x1, y1 = max(0, x), max(0, y), min(width, x + size), min(height, y + size)
     if x1 <= x0 or y1 <= y0:
         return
-    weight = mask[y0 - y:y1 - y, x0 - x:x1 - x, None]
+    weight = mask[y0 - y : y1 - y, x0 - x : x1 - x, None]
     part = canvas[y0:y1, x0:x1]
-    part[:] = part * (1 - weight) + patch[y0 - y:y1 - y, x0 - x:x1 - x] * weight
+    part[:] = part * (1 - weight) + patch[y0 - y : y1 - y, x0 - x : x1 - x] * weight

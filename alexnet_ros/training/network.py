@@ -158,11 +158,17 @@ class AlexNet(nn.Module):
         channels = 3
         for index, (out, groups) in enumerate(zip(shape.filters, shape.groups, strict=True)):
             padding = PADDINGS[index]
-            slots.append(Conv(
-                channels, out, KERNELS[index], STRIDES[index],
-                shape.first_padding if padding is None else padding,
-                groups=groups, batch_norm=arch.batch_norm,
-            ))
+            slots.append(
+                Conv(
+                    channels,
+                    out,
+                    KERNELS[index],
+                    STRIDES[index],
+                    shape.first_padding if padding is None else padding,
+                    groups=groups,
+                    batch_norm=arch.batch_norm,
+                )
+            )
             relu: nn.Module = nn.ReLU(inplace=True)
             if arch.uses_lrn and index < 2:
                 relu = nn.Sequential(relu, nn.LocalResponseNorm(**LRN))  # type: ignore[arg-type]

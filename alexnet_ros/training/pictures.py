@@ -20,8 +20,13 @@ WORST = 60
 
 
 def write_report(
-    folder: Path, figures: Figures, answers: Answers, *, records: Sequence[Record],
-    images: Images, package: ModelPackage,
+    folder: Path,
+    figures: Figures,
+    answers: Answers,
+    *,
+    records: Sequence[Record],
+    images: Images,
+    package: ModelPackage,
 ) -> None:
     """Write ``per_class.csv``, ``confusion.png`` and ``errors.png`` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,10 +40,16 @@ def write_report(
         for index, name in enumerate(names):
             mine, said = truth == index, guess == index
             right = int((mine & said).sum())
-            writer.writerow((
-                index, name, int(mine.sum()), _share(right, int(mine.sum())),
-                _share(right, int(said.sum())), int(answers.unknown[mine].sum()),
-            ))
+            writer.writerow(
+                (
+                    index,
+                    name,
+                    int(mine.sum()),
+                    _share(right, int(mine.sum())),
+                    _share(right, int(said.sum())),
+                    int(answers.unknown[mine].sum()),
+                )
+            )
     confusion_picture(figures.confusion, folder / 'confusion.png')
     worst_errors(answers, truth, images, folder / 'errors.png')
 
@@ -66,9 +77,7 @@ def confusion_picture(confusion: NDArray[np.int64], path: Path) -> None:
     cv2.imwrite(str(path), page)
 
 
-def worst_errors(
-    answers: Answers, truth: NDArray[np.int64], images: Images, path: Path
-) -> int:
+def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, path: Path) -> int:
     """
     Draw the most confident wrong answers: truth, arrow, answer, score.
 
@@ -82,7 +91,7 @@ def worst_errors(
     for place, index in enumerate(order):
         y, x = place // COLUMNS * (TILE + 16), place % COLUMNS * TILE
         tile = cv2.resize(images[index], (TILE, TILE), interpolation=cv2.INTER_LINEAR)
-        page[y:y + TILE, x:x + TILE] = tile[..., ::-1]
+        page[y : y + TILE, x : x + TILE] = tile[..., ::-1]
         text = f'{truth[index]}>{guess[index]} {best[index]:.2f}'
         cv2.putText(page, text, (x + 2, y + TILE + 12), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
     cv2.imwrite(str(path), page)

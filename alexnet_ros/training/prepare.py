@@ -37,13 +37,17 @@ def measured_from(data: Data, checkpoint: Path, negatives: int = 3000) -> Measur
             video = Path(settings['background_video'])
             frames = video_frames(video, 0.0, settings['background_until'])
         maker = NegativeMaker(
-            bank, class_ids, frames, np.random.default_rng(NEGATIVE_SEED),
+            bank,
+            class_ids,
+            frames,
+            np.random.default_rng(NEGATIVE_SEED),
             traffic_signs=settings['drawn_share'] > 0,
         )
         crops = [maker.negative() for _ in range(negatives)]
     groups = len({(record.class_id, record.group) for record in check})
     split = (
         f'1 in {every} groups of each class held out: {len(check)} images of {groups} groups'
-        if every else 'the training images themselves, nothing was held out'
+        if every
+        else 'the training images themselves, nothing was held out'
     )
     return Measured(ImageBank(learn), len(learn), bank, class_ids, crops, split)

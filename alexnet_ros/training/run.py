@@ -48,9 +48,14 @@ class Data:
 def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
     """Return the network that the settings ask for."""
     return Architecture(
-        variant=settings.variant, classes=classes, fc6_rank=settings.fc6_rank,
-        fc7_rank=settings.fc7_rank, batch_norm=settings.batch_norm, dropout=settings.dropout,
-        normalisation=settings.normalisation, input_px=settings.input_px,
+        variant=settings.variant,
+        classes=classes,
+        fc6_rank=settings.fc6_rank,
+        fc7_rank=settings.fc7_rank,
+        batch_norm=settings.batch_norm,
+        dropout=settings.dropout,
+        normalisation=settings.normalisation,
+        input_px=settings.input_px,
         response_norm={'variant': None, 'on': True, 'off': False}[settings.lrn],
         overlapping=settings.overlapping,
     )
@@ -102,7 +107,7 @@ def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
 
 
 def sources_for(
-    settings: TrainSettings, bank: ImageBank, class_ids: NDArray[np.int64], background_id: int,
+    settings: TrainSettings, bank: ImageBank, class_ids: NDArray[np.int64], background_id: int
 ) -> list[Source]:
     """Return the mix of a batch: the classes, backgrounds and drawn signs."""
     real = 1 - settings.background_share - settings.drawn_share
@@ -126,8 +131,14 @@ def sources_for(
 
 
 def train(
-    settings: TrainSettings, data: Data, folder: Path, *, resume: bool = True,
-    workers: Workers | None = None, report: Report = print, on_step: StepReport | None = None,
+    settings: TrainSettings,
+    data: Data,
+    folder: Path,
+    *,
+    resume: bool = True,
+    workers: Workers | None = None,
+    report: Report = print,
+    on_step: StepReport | None = None,
 ) -> dict[str, Any]:
     """
     Train, or go on training, into a folder.
@@ -160,23 +171,43 @@ def train(
         sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
     )
     loop = LoopSettings(
-        steps=settings.steps, minutes=settings.minutes, batch=settings.batch, rate=settings.rate,
-        features_factor=settings.features_factor, momentum=settings.momentum,
-        weight_decay=settings.weight_decay, clip=settings.clip, smoothing=settings.smoothing,
-        schedule=settings.schedule, average_decay=settings.average_decay, half=settings.half,
+        steps=settings.steps,
+        minutes=settings.minutes,
+        batch=settings.batch,
+        rate=settings.rate,
+        features_factor=settings.features_factor,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        smoothing=settings.smoothing,
+        schedule=settings.schedule,
+        average_decay=settings.average_decay,
+        half=settings.half,
         sizes=tuple(int(word) for word in settings.sizes.split(',') if word),
-        check_every=settings.check_every, save_every=settings.save_every,
-        threads=settings.threads, seed=settings.seed, freeze_first_at=settings.freeze_first_at,
+        check_every=settings.check_every,
+        save_every=settings.save_every,
+        threads=settings.threads,
+        seed=settings.seed,
+        freeze_first_at=settings.freeze_first_at,
     )
     facts = {
-        'architecture': architecture.as_mapping(), 'names': names,
-        'background': bool(settings.background_share), 'settings': asdict(settings),
+        'architecture': architecture.as_mapping(),
+        'names': names,
+        'background': bool(settings.background_share),
+        'settings': asdict(settings),
         'data': data.origin,
     }
     network = new_network(architecture, settings)
     trainer = Trainer(
-        network, batches, loop, folder, facts=facts, validation=validation, workers=workers,
-        report=report, on_step=on_step,
+        network,
+        batches,
+        loop,
+        folder,
+        facts=facts,
+        validation=validation,
+        workers=workers,
+        report=report,
+        on_step=on_step,
     )
     if resume and trainer.resume():
         report(f'resumed at step {trainer.step}')

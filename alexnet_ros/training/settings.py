@@ -15,16 +15,19 @@ class TrainSettings:
     """What is trained, on what, and how; a recipe file gives these by name."""
 
     variant: str = setting(
-        'torchvision', 'Layer shapes: 2012 (two towers, LRN) or torchvision.',
+        'torchvision',
+        'Layer shapes: 2012 (two towers, LRN) or torchvision.',
         choices=('2012', 'torchvision'),
     )
     batch_norm: bool = setting(True, 'Batch normalisation while training, folded at export.')
     normalisation: str = setting(
-        'imagenet', 'imagenet, contrast (per image) or mean (the paper).',
+        'imagenet',
+        'imagenet, contrast (per image) or mean (the paper).',
         choices=('imagenet', 'contrast', 'mean'),
     )
     lrn: str = setting(
-        'variant', 'Local response normalisation: as the variant has it, on or off.',
+        'variant',
+        'Local response normalisation: as the variant has it, on or off.',
         choices=('variant', 'on', 'off'),
     )
     overlapping: bool = setting(True, 'Overlapping pooling 3/2 as published, else 2/2.')
@@ -41,25 +44,29 @@ class TrainSettings:
         1.0, 'Learning-rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
     )
     freeze_first_at: float = setting(
-        1.0, 'Share of the run after which conv1 stays fixed, which saves time.',
-        low=0.0, high=1.0,
+        1.0, 'Share of the run after which conv1 stays fixed, which saves time.', low=0.0, high=1.0
     )
 
     hold_out_every: int = setting(
         8, 'One group in this many is held out for validation; 0 = none.', low=0, high=1000
     )
     augmentation: str = setting(
-        'signs', 'signs, paper (256, random crop, mirror, PCA noise), photo or none.',
+        'signs',
+        'signs, paper (256, random crop, mirror, PCA noise), photo or none.',
         choices=('signs', 'photo', 'paper', 'none'),
     )
     mirror: bool = setting(False, 'Also mirror; never where left and right differ.')
     balance: float = setting(
-        0.5, 'A class with n images counts n to this power: 1 = as is, 0 = equal.',
-        low=0.0, high=1.0,
+        0.5,
+        'A class with n images counts n to this power: 1 = as is, 0 = equal.',
+        low=0.0,
+        high=1.0,
     )
     background_share: float = setting(
-        0.0, 'Share of background images in a batch; above 0 adds a background class.',
-        low=0.0, high=0.9,
+        0.0,
+        'Share of background images in a batch; above 0 adds a background class.',
+        low=0.0,
+        high=0.9,
     )
     background_video: str = setting('', 'Video without signs for backgrounds.')
     background_until: float = setting(
@@ -69,8 +76,11 @@ class TrainSettings:
         12000, 'How many background crops are made.', low=10, high=1_000_000
     )
     drawn_share: float = setting(
-        0.0, "Share of drawn known signs; above 0 the classes are GTSRB's, and backgrounds too "
-        'are altered and drawn signs.', low=0.0, high=0.5
+        0.0,
+        "Share of drawn known signs; above 0 the classes are GTSRB's, and backgrounds too "
+        'are altered and drawn signs.',
+        low=0.0,
+        high=0.5,
     )
 
     steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)
@@ -84,7 +94,8 @@ class TrainSettings:
     clip: float = setting(5.0, 'Longest gradient; 0 = any.', low=0.0, high=1e6)
     smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
     schedule: str = setting(
-        'cosine', 'cosine with warm-up, or paper (divided by ten three times).',
+        'cosine',
+        'cosine with warm-up, or paper (divided by ten three times).',
         choices=('cosine', 'paper'),
     )
     sizes: str = setting('', 'Progressive input sides, such as 128,176,224; last = own.')

@@ -55,7 +55,8 @@ def tar_members(path: Path) -> dict[str, tuple[int, int]]:
         with tarfile.open(path, 'r:') as tar:
             return {
                 item.name.removeprefix('./'): (item.offset_data, item.size)
-                for item in tar if item.isreg()
+                for item in tar
+                if item.isreg()
             }
     except (OSError, tarfile.TarError) as error:
         raise DatasetError(f'{path} is not a readable uncompressed tar: {error}') from error

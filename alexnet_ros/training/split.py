@@ -24,6 +24,6 @@ def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[
         ordered = sorted(names)
         if not every or len(ordered) < 2:
             continue
-        picks = ordered[phase % every::every] or [ordered[-1]]
+        picks = ordered[phase % every :: every] or [ordered[-1]]
         chosen |= {(class_id, name) for name in picks}
     return [(record.class_id, record.group) in chosen for record in records]

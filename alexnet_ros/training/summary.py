@@ -40,8 +40,9 @@ def summary(network: AlexNet) -> list[Row]:
         x = module(x)
         if not isinstance(module, (Conv, nn.MaxPool2d)):
             continue
-        kernel = module.kernel_size if isinstance(module.kernel_size, int) \
-            else module.kernel_size[0]
+        kernel = (
+            module.kernel_size if isinstance(module.kernel_size, int) else module.kernel_size[0]
+        )
         stride = module.stride if isinstance(module.stride, int) else module.stride[0]
         field, step = field + (kernel - 1) * step, step * stride
         parameters, work = 0, 0
@@ -62,10 +63,16 @@ def summary(network: AlexNet) -> list[Row]:
         matrices = [m for m in part.modules() if isinstance(m, nn.Linear)]
         parameters = sum(p.numel() for p in part.parameters())
         work = sum(m.weight.numel() for m in matrices)
-        rows.append(Row(
-            f'fc{full}', (matrices[-1].out_features,), arch.size_px, arch.size_px,
-            parameters, work,
-        ))
+        rows.append(
+            Row(
+                f'fc{full}',
+                (matrices[-1].out_features,),
+                arch.size_px,
+                arch.size_px,
+                parameters,
+                work,
+            )
+        )
     return rows
 
 
@@ -80,7 +87,5 @@ def summary_text(network: AlexNet) -> str:
             f'{row.parameters:>12,}{row.multiply_adds:>14,}'
         )
     parameters = sum(row.parameters for row in rows)
-    lines.append(
-        f'{"total":<37}{parameters:>12,}{sum(row.multiply_adds for row in rows):>14,}'
-    )
+    lines.append(f'{"total":<37}{parameters:>12,}{sum(row.multiply_adds for row in rows):>14,}')
     return '\n'.join(lines)

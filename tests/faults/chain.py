@@ -20,32 +20,57 @@ classes:
 class Chain:
     """A classifier process that feeds a navigator process."""
 
-    def __init__(
-        self, folder: Path, *, policy: str = 'hold', stale_after_s: float = 30.0,
-    ) -> None:  # fmt: skip
+    def __init__(self, folder: Path, *, policy: str = 'hold', stale_after_s: float = 30.0) -> None:
         self.bench = Bench()
         self.ears = Ears(self.bench)
         self.folder = folder
         tiny_package(folder / 'model', classes=3)
         (folder / 'actions.yaml').write_text(ACTIONS)
-        self.navigator = NodeProcess([
-            '-r', 'classification:=alexnet/classification', '-p', 'max_speed_mps:=10.0',
-            '-p', f'actions:={folder / "actions.yaml"}', '-p', 'max_age_s:=60.0',
-            '-p', f'stale_after_s:={stale_after_s}', '-p', f'on_stale:={policy}',
-        ], {}, 'alexnet_ros.ros.sign_navigator_node')  # fmt: skip
+        self.navigator = NodeProcess(
+            [
+                '-r',
+                'classification:=alexnet/classification',
+                '-p',
+                'max_speed_mps:=10.0',
+                '-p',
+                f'actions:={folder / "actions.yaml"}',
+                '-p',
+                'max_age_s:=60.0',
+                '-p',
+                f'stale_after_s:={stale_after_s}',
+                '-p',
+                f'on_stale:={policy}',
+            ],
+            {},
+            'alexnet_ros.ros.sign_navigator_node',
+        )
         self.classifier = self.start()
         self.wire = Wire(self.bench, self.classifier)
         self.wire.send = self.send  # type: ignore[method-assign]
 
     def start(
-        self, module: str = 'tests.faults.faulty_classifier', *words: str, **environment: str,
-    ) -> Any:  # fmt: skip
+        self, module: str = 'tests.faults.faulty_classifier', *words: str, **environment: str
+    ) -> Any:
         """Start a classifier process."""
-        return NodeProcess([
-            '-p', f'model:={self.folder / "model"}', '-p', 'autostart:=true', '-p', 'lazy:=false',
-            '-p', 'score_threshold:=0.8', '-p', 'diagnostics_period_s:=0.1',
-            '-p', 'inference_timeout_s:=600.0', *words,
-        ], environment, module)  # fmt: skip
+        return NodeProcess(
+            [
+                '-p',
+                f'model:={self.folder / "model"}',
+                '-p',
+                'autostart:=true',
+                '-p',
+                'lazy:=false',
+                '-p',
+                'score_threshold:=0.8',
+                '-p',
+                'diagnostics_period_s:=0.1',
+                '-p',
+                'inference_timeout_s:=600.0',
+                *words,
+            ],
+            environment,
+            module,
+        )
 
     def send(self, message: Any, *, answerable: bool = False) -> int:
         """Publish with the stamp of now, which the navigator asks for."""
@@ -59,6 +84,7 @@ class Chain:
 
     def slowed(self) -> None:
         """Show blue until the limit of 5 m/s is in force."""
+
         def limited() -> bool:
             self.send(make_image(colour_of(2), 0), answerable=True)
             return bool(self.ears.values) and self.ears.values[-1] == 5.0

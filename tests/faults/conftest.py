@@ -33,7 +33,10 @@ def opened(module: ModuleType, model: Path) -> Iterator[Wire]:  # noqa: F811
     """Run a classifier process, expect it to be well at the end and to stop with 0."""
     robot = Bench()
     parameters = {
-        'model': model, 'autostart': True, 'lazy': False, 'diagnostics_period_s': 0.1,
+        'model': model,
+        'autostart': True,
+        'lazy': False,
+        'diagnostics_period_s': 0.1,
     } | getattr(module, 'PARAMETERS', {})
     words = []
     for name, value in parameters.items():

@@ -6,8 +6,20 @@ from dataclasses import dataclass
 import pytest
 
 GROUPS = (
-    'raw image', 'compressed', 'content', 'time', 'stream', 'model', 'GPU', 'lifecycle',
-    'process', 'parameters', 'Nav2', 'security', 'fuzzing', 'soak',
+    'raw image',
+    'compressed',
+    'content',
+    'time',
+    'stream',
+    'model',
+    'GPU',
+    'lifecycle',
+    'process',
+    'parameters',
+    'Nav2',
+    'security',
+    'fuzzing',
+    'soak',
 )
 TRIED: Counter[str] = Counter()  # 'mutations' and what else a test counts
 

@@ -20,7 +20,12 @@ from alexnet_ros.ros.classifier_node import ClassifierNode
 from alexnet_ros.ros.process import run_node
 
 NAN, INFINITE, FAILS, SURPRISE, HANGS, LOST = (
-    (200, 0, 200), (210, 0, 210), (200, 200, 0), (0, 200, 200), (10, 20, 30), (30, 20, 10),
+    (200, 0, 200),
+    (210, 0, 210),
+    (200, 200, 0),
+    (0, 200, 200),
+    (10, 20, 30),
+    (30, 20, 10),
 )
 
 

@@ -40,12 +40,21 @@ class Launched:
         prefixes = f'{folder}{os.pathsep}{os.environ.get("AMENT_PREFIX_PATH", "")}'
         with self._log.open('w') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-c', RUN, str(ROOT / 'launch' / 'classifier.launch.py'),
-                 f'model:={model}', f'params_file:={parameters}', 'use_respawn:=true',
-                 *(word for word in words if ':=' in word)],
-                cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                [
+                    sys.executable,
+                    '-c',
+                    RUN,
+                    str(ROOT / 'launch' / 'classifier.launch.py'),
+                    f'model:={model}',
+                    f'params_file:={parameters}',
+                    'use_respawn:=true',
+                    *(word for word in words if ':=' in word),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
                 env={**os.environ, 'AMENT_PREFIX_PATH': prefixes},
-            )  # fmt: skip
+            )
         self.bench = bench
         self.results = bench.listen(Classification, 'alexnet/classification')
         self.camera = bench.camera()

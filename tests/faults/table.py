@@ -78,10 +78,17 @@ class Table:
     def pytest_sessionfinish(self) -> None:
         """Write for each test its cases and outcome, null if it did not run."""
         if self.tests is not None:
-            self.tests.write_text(json.dumps({
-                nodeid: [self.outcomes.get(nodeid), [f'{one.group}: {one.name}' for one in cases]]
-                for nodeid, cases in self.cases.items()
-            }))
+            self.tests.write_text(
+                json.dumps(
+                    {
+                        nodeid: [
+                            self.outcomes.get(nodeid),
+                            [f'{one.group}: {one.name}' for one in cases],
+                        ]
+                        for nodeid, cases in self.cases.items()
+                    }
+                )
+            )
 
     def pytest_terminal_summary(self, terminalreporter: Any, config: pytest.Config) -> None:
         """Print the figures; write the table of a complete run."""
@@ -120,8 +127,11 @@ class Table:
             rows[_key(row)] = row
         order = sorted(rows.values(), key=lambda row: GROUPS.index(row.split(' | ')[0][2:]))
         lines = [
-            *head, '', '| group | case | stimulus | required | last run |',
-            '|---|---|---|---|---|', *order,
+            *head,
+            '',
+            '| group | case | stimulus | required | last run |',
+            '|---|---|---|---|---|',
+            *order,
         ]
         self.path.write_text(between(document, BEGIN, END, '\n'.join(lines)))
 

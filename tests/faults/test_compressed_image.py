@@ -38,8 +38,7 @@ def GOOD() -> CompressedImage:  # noqa: N802 - the fixture's name for it
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack('>I', len(data)) + kind + data + struct.pack(
-        '>I', zlib.crc32(kind + data))
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
 
 
 def png_bomb() -> bytes:
@@ -61,28 +60,51 @@ NOISE = np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes()
 BAD: list[tuple[str, str, str, Callable[[], Any]]] = [
     ('empty', 'no bytes', 'empty', lambda: message(b'')),
     ('random', '5000 random bytes', 'format_lies', lambda: message(NOISE)),
-    ('random behind a JPEG start', 'ff d8 ff and noise', 'truncated',
-     lambda: message(b'\xff\xd8\xff' + NOISE)),
-    ('half a JPEG after a good one', 'the first half of a blue picture', 'truncated',
-     lambda: message(BLUE[: len(BLUE) // 2])),
+    (
+        'random behind a JPEG start',
+        'ff d8 ff and noise',
+        'truncated',
+        lambda: message(b'\xff\xd8\xff' + NOISE),
+    ),
+    (
+        'half a JPEG after a good one',
+        'the first half of a blue picture',
+        'truncated',
+        lambda: message(BLUE[: len(BLUE) // 2]),
+    ),
     ('JPEG without its last byte', 'all but one byte', 'truncated', lambda: message(BLUE[:-1])),
     ('half a PNG', 'the first half', 'truncated', lambda: message(PNG[: len(PNG) // 2], 'png')),
-    ('JPEG that claims 65500 x 65500', 'frame header altered', 'too_many_pixels',
-     lambda: message(resized_jpeg(65500, 65500))),
-    ('JPEG of height 0', 'frame header altered', 'zero_size',
-     lambda: message(resized_jpeg(0, 320))),
+    (
+        'JPEG that claims 65500 x 65500',
+        'frame header altered',
+        'too_many_pixels',
+        lambda: message(resized_jpeg(65500, 65500)),
+    ),
+    (
+        'JPEG of height 0',
+        'frame header altered',
+        'zero_size',
+        lambda: message(resized_jpeg(0, 320)),
+    ),
     ('format says png', 'a JPEG called png', 'format_lies', lambda: message(RED, 'png')),
     ('format of another codec', 'h264', 'bad_format', lambda: message(RED, 'h264')),
     ('no format', 'an empty format', 'bad_format', lambda: message(RED, '')),
-    ('compressed depth', '16UC1; compressedDepth png', 'depth_encoding',
-     lambda: message(PNG, '16UC1; compressedDepth png')),
+    (
+        'compressed depth',
+        '16UC1; compressedDepth png',
+        'depth_encoding',
+        lambda: message(PNG, '16UC1; compressedDepth png'),
+    ),
 ]
 
 
-@pytest.mark.parametrize(('reason', 'make'), [
-    pytest.param(reason, make, id=name, marks=fault('compressed', name, stimulus, REJECT))
-    for name, stimulus, reason, make in BAD
-])
+@pytest.mark.parametrize(
+    ('reason', 'make'),
+    [
+        pytest.param(reason, make, id=name, marks=fault('compressed', name, stimulus, REJECT))
+        for name, stimulus, reason, make in BAD
+    ],
+)
 def test_damaged_picture_is_refused(
     wire: Wire, reason: str, make: Callable[[], CompressedImage]
 ) -> None:
@@ -100,8 +122,11 @@ def test_png_bomb_is_refused_and_takes_no_memory(wire: Wire) -> None:
 
 
 @fault(
-    'compressed', 'truncated but for its end marker', 'a cut blue picture with ff d9 behind it, '
-    'after red ones', 'refused, or no pixel of the earlier frames')
+    'compressed',
+    'truncated but for its end marker',
+    'a cut blue picture with ff d9 behind it, after red ones',
+    'refused, or no pixel of the earlier frames',
+)
 def test_no_pixel_of_an_earlier_frame_is_seen(wire: Wire) -> None:
     wire.recovers()
     before = len(wire.results)
@@ -118,8 +143,11 @@ def test_no_pixel_of_an_earlier_frame_is_seen(wire: Wire) -> None:
 
 @pytest.mark.parametrize(('whole', 'format_'), [(RED, 'jpeg'), (PNG, 'png')], ids=['jpeg', 'png'])
 @fault(
-    'compressed', 'flipped bits', '150 copies of a JPEG and of a PNG with 1 to 8 flipped bits',
-    'decoded or refused; the process lives')
+    'compressed',
+    'flipped bits',
+    '150 copies of a JPEG and of a PNG with 1 to 8 flipped bits',
+    'decoded or refused; the process lives',
+)
 def test_flipped_bits_are_survived(wire: Wire, whole: bytes, format_: str) -> None:
     random = np.random.default_rng(7)
     for _ in range(150):

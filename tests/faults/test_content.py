@@ -45,7 +45,10 @@ def chain(request: pytest.FixtureRequest, chains: Shared[Chain]) -> Iterator[Cha
 def picture(pixels: Any) -> Image:
     height, width = pixels.shape[:2]
     return Image(
-        height=height, width=width, encoding='rgb8', step=3 * width,
+        height=height,
+        width=width,
+        encoding='rgb8',
+        step=3 * width,
         data=np.ascontiguousarray(pixels, np.uint8).tobytes(),
     )
 
@@ -68,10 +71,13 @@ NOTHING: list[tuple[str, str, Callable[[], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize('make', [
-    pytest.param(make, id=name, marks=fault('content', name, stimulus, SAME))
-    for name, stimulus, make in NOTHING
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        pytest.param(make, id=name, marks=fault('content', name, stimulus, SAME))
+        for name, stimulus, make in NOTHING
+    ],
+)
 def test_what_is_unknown_changes_nothing(chain: Chain, make: Callable[[], Any]) -> None:
     chain.slowed()
     before, limits, locks = len(chain.wire.results), len(chain.ears.limits), len(chain.ears.locks)
@@ -92,12 +98,28 @@ def test_what_is_unknown_changes_nothing(chain: Chain, make: Callable[[], Any]) 
     chain.wire.check()
 
 
-@pytest.mark.parametrize('colour', [
-    pytest.param(faulty.NAN, id='NaN', marks=fault(
-        'content', 'NaN logits', 'the engine gives NaN', 'counted, nothing published')),
-    pytest.param(faulty.INFINITE, id='infinite', marks=fault(
-        'content', 'infinite logits', 'the engine gives infinity', 'counted, nothing published')),
-])
+@pytest.mark.parametrize(
+    'colour',
+    [
+        pytest.param(
+            faulty.NAN,
+            id='NaN',
+            marks=fault(
+                'content', 'NaN logits', 'the engine gives NaN', 'counted, nothing published'
+            ),
+        ),
+        pytest.param(
+            faulty.INFINITE,
+            id='infinite',
+            marks=fault(
+                'content',
+                'infinite logits',
+                'the engine gives infinity',
+                'counted, nothing published',
+            ),
+        ),
+    ],
+)
 def test_logits_that_are_not_finite_are_an_error(
     chain: Chain, colour: tuple[int, int, int]
 ) -> None:
@@ -117,6 +139,8 @@ def test_logits_that_are_not_finite_are_an_error(
     chain.bench.until('the limit is said again', lambda: len(chain.ears.limits) > limits)
     assert {one.speed_limit for one in chain.ears.limits.messages[limits:]} == {5.0}
     chain.slowed()
-    chain.bench.until('all is well again', lambda: (
-        (status := chain.wire.status('backend')) is not None and status.level == b'\0'))
+    chain.bench.until(
+        'all is well again',
+        lambda: (status := chain.wire.status('backend')) is not None and status.level == b'\0',
+    )
     chain.wire.check()

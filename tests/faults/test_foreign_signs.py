@@ -18,19 +18,36 @@ from tests.ros.robot import ROOT, Bench, NodeProcess
 SIZE_WH = (640, 480)
 RED, BLUE, GREEN, YELLOW = (200, 20, 30), (20, 70, 180), (20, 140, 60), (240, 200, 20)
 BLACK, WHITE = (15, 15, 15), (240, 240, 240)
-FORMS = {'disc': (0, 0.0), 'triangle': (3, -90.0), 'octagon': (8, 22.5), 'diamond': (4, 0.0),
-         'hexagon': (6, 0.0), 'square': (4, 45.0)}  # corners, degrees of the first
+FORMS = {
+    'disc': (0, 0.0),
+    'triangle': (3, -90.0),
+    'octagon': (8, 22.5),
+    'diamond': (4, 0.0),
+    'hexagon': (6, 0.0),
+    'square': (4, 45.0),
+}  # corners, degrees of the first
 FOREIGN = [  # form, face, border, text, its colour
-    ('disc', WHITE, RED, 'ABC', BLACK), ('disc', WHITE, RED, '?', BLACK),
-    ('disc', YELLOW, RED, '7', BLACK), ('disc', BLUE, BLUE, 'P', WHITE),
-    ('disc', GREEN, GREEN, 'GO', WHITE), ('disc', BLUE, WHITE, 'X', WHITE),
-    ('disc', BLACK, RED, '', BLACK), ('disc', RED, RED, '', RED), ('disc', BLUE, BLUE, '', BLUE),
-    ('triangle', WHITE, RED, 'Q', BLACK), ('triangle', BLUE, RED, '&', WHITE),
-    ('triangle', WHITE, BLUE, '!', BLACK), ('triangle', RED, RED, '', RED),
-    ('triangle', YELLOW, BLACK, '', BLACK), ('octagon', BLUE, WHITE, 'HI', WHITE),
-    ('octagon', RED, RED, '', RED), ('octagon', GREEN, WHITE, 'OK', WHITE),
-    ('diamond', YELLOW, BLACK, 'M', BLACK), ('diamond', WHITE, RED, '##', BLACK),
-    ('hexagon', RED, WHITE, '7', WHITE), ('square', BLUE, WHITE, 'H', WHITE),
+    ('disc', WHITE, RED, 'ABC', BLACK),
+    ('disc', WHITE, RED, '?', BLACK),
+    ('disc', YELLOW, RED, '7', BLACK),
+    ('disc', BLUE, BLUE, 'P', WHITE),
+    ('disc', GREEN, GREEN, 'GO', WHITE),
+    ('disc', BLUE, WHITE, 'X', WHITE),
+    ('disc', BLACK, RED, '', BLACK),
+    ('disc', RED, RED, '', RED),
+    ('disc', BLUE, BLUE, '', BLUE),
+    ('triangle', WHITE, RED, 'Q', BLACK),
+    ('triangle', BLUE, RED, '&', WHITE),
+    ('triangle', WHITE, BLUE, '!', BLACK),
+    ('triangle', RED, RED, '', RED),
+    ('triangle', YELLOW, BLACK, '', BLACK),
+    ('octagon', BLUE, WHITE, 'HI', WHITE),
+    ('octagon', RED, RED, '', RED),
+    ('octagon', GREEN, WHITE, 'OK', WHITE),
+    ('diamond', YELLOW, BLACK, 'M', BLACK),
+    ('diamond', WHITE, RED, '##', BLACK),
+    ('hexagon', RED, WHITE, '7', WHITE),
+    ('square', BLUE, WHITE, 'H', WHITE),
     ('square', RED, WHITE, '+', WHITE),
 ]
 MOST_NAMED = 0.05
@@ -65,20 +82,45 @@ class Vehicle:
         self.reports = self.bench.listen(DiagnosticArray, '/diagnostics')
         self.camera = self.bench.camera('image')
         self.classifier = NodeProcess(
-            ['-p', f'model:={ROOT / "models" / "signs"}', '-p', 'backend:=cpu',
-             '-p', 'regions:=signs', '-p', 'autostart:=true', '-p', 'lazy:=false'],
-            {})  # fmt: skip
+            [
+                '-p',
+                f'model:={ROOT / "models" / "signs"}',
+                '-p',
+                'backend:=cpu',
+                '-p',
+                'regions:=signs',
+                '-p',
+                'autostart:=true',
+                '-p',
+                'lazy:=false',
+            ],
+            {},
+        )
         self.navigator = NodeProcess(
-            ['-r', 'detections:=alexnet/detections', '-r', 'label_info:=alexnet/label_info',
-             '-p', 'max_age_s:=60.0', '-p', 'stale_after_s:=60.0'],
-            {}, 'alexnet_ros.ros.sign_navigator_node')  # fmt: skip
+            [
+                '-r',
+                'detections:=alexnet/detections',
+                '-r',
+                'label_info:=alexnet/label_info',
+                '-p',
+                'max_age_s:=60.0',
+                '-p',
+                'stale_after_s:=60.0',
+            ],
+            {},
+            'alexnet_ros.ros.sign_navigator_node',
+        )
 
     def shown(self, picture: Any) -> Detection2DArray:
         """Show one picture and return what was found in it."""
         height, width = picture.shape[:2]
         message = Image(
-            height=height, width=width, encoding='rgb8', step=3 * width,
-            data=np.ascontiguousarray(picture).tobytes())
+            height=height,
+            width=width,
+            encoding='rgb8',
+            step=3 * width,
+            data=np.ascontiguousarray(picture).tobytes(),
+        )
         answers: list[Detection2DArray] = []
 
         def answered() -> bool:
@@ -86,8 +128,11 @@ class Vehicle:
             self.camera.publish(message)
             for _ in range(50):
                 self.bench.spin_for(0.01)
-                answers[:] = [one for one in self.found.messages[-5:]
-                              if one.header.stamp == message.header.stamp]
+                answers[:] = [
+                    one
+                    for one in self.found.messages[-5:]
+                    if one.header.stamp == message.header.stamp
+                ]
                 if answers:
                     return True
             return False
@@ -113,9 +158,11 @@ def vehicle() -> Iterator[Vehicle]:
 
 
 @fault(
-    'content', 'signs of no known kind', f'{len(FOREIGN)} shapes in the form of signs, coming '
-    'nearer, to the bundled model',
-    f'no limit, no lock; confirmed in at most {MOST_NAMED:.0%} of the pictures')
+    'content',
+    'signs of no known kind',
+    f'{len(FOREIGN)} shapes in the form of signs, coming nearer, to the bundled model',
+    f'no limit, no lock; confirmed in at most {MOST_NAMED:.0%} of the pictures',
+)
 def test_foreign_signs_change_nothing(vehicle: Vehicle) -> None:
     named = []
     for kind in FOREIGN:
@@ -123,7 +170,8 @@ def test_foreign_signs_change_nothing(vehicle: Vehicle) -> None:
             found = vehicle.shown(foreign(kind, side_px))
             named += [
                 f'{kind[0]} {kind[3]!r} of {side_px} px: {one.results[0].hypothesis.class_id}'
-                for one in found.detections if one.id and one.results
+                for one in found.detections
+                if one.id and one.results
             ]
             mutations()
     assert len(named) <= MOST_NAMED * len(FOREIGN) * len(SIDES_PX), named

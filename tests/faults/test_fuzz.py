@@ -27,7 +27,11 @@ from tests.ros.robot import ROOT
 
 KINDS = {'classifier': ClassifierSettings, 'navigator': NavigatorSettings}
 values = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=30),
     st.lists(st.one_of(st.integers(), st.text(max_size=5), st.floats()), max_size=5),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
 )
@@ -35,15 +39,21 @@ values = st.one_of(
 
 @pytest.mark.parametrize('name', KINDS)
 @fault(
-    'fuzzing', 'configuration (hypothesis)', 'any values in any settings, and unknown names',
-    'a valid configuration or ConfigError in one line')
+    'fuzzing',
+    'configuration (hypothesis)',
+    'any values in any settings, and unknown names',
+    'a valid configuration or ConfigError in one line',
+)
 def test_any_settings_are_valid_or_refused(name: str) -> None:
     kind = KINDS[name]
     fields = flat_fields(kind)
 
     @settings(max_examples=200, deadline=None, derandomize=True)
-    @given(st.dictionaries(
-        st.one_of(st.sampled_from(sorted(fields)), st.text(max_size=10)), values, max_size=4))
+    @given(
+        st.dictionaries(
+            st.one_of(st.sampled_from(sorted(fields)), st.text(max_size=10)), values, max_size=4
+        )
+    )
     @example({'score_threshold': math.nan})
     @example({'max_speed_mps': math.inf})
     def check(given_values: dict[str, Any]) -> None:
@@ -65,13 +75,15 @@ def test_any_settings_are_valid_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ('storage', 'compression'), [('mcap', ''), ('mcap', 'storage'), ('sqlite3', '')])
+    ('storage', 'compression'), [('mcap', ''), ('mcap', 'storage'), ('sqlite3', '')]
+)
 @fault(
-    'fuzzing', 'bag reader (hypothesis)', 'bags with altered, cut and inserted bytes',
-    'images, or a loss that is said, or BagError')
-def test_altered_bags_are_read_or_refused(
-    tmp_path: Path, storage: str, compression: str
-) -> None:
+    'fuzzing',
+    'bag reader (hypothesis)',
+    'bags with altered, cut and inserted bytes',
+    'images, or a loss that is said, or BagError',
+)
+def test_altered_bags_are_read_or_refused(tmp_path: Path, storage: str, compression: str) -> None:
     whole = tmp_path / 'whole'
     with BagWriter(whole, storage=storage, compression=compression) as bag:
         for index in range(4):
@@ -80,16 +92,18 @@ def test_altered_bags_are_read_or_refused(
     contents = {name: (whole / name).read_bytes() for name in names}
 
     @settings(
-        max_examples=60, deadline=None, derandomize=True,
-        suppress_health_check=[HealthCheck.function_scoped_fixture])
+        max_examples=60,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
     @given(
         st.sampled_from(names),
         st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
-        st.floats(0, 1), st.booleans(),
+        st.floats(0, 1),
+        st.booleans(),
     )
-    def check(
-        name: str, changes: list[tuple[float, int]], cut: float, shorten: bool
-    ) -> None:
+    def check(name: str, changes: list[tuple[float, int]], cut: float, shorten: bool) -> None:
         mutations()
         folder = tmp_path / 'altered'
         shutil.rmtree(folder, ignore_errors=True)
@@ -100,7 +114,7 @@ def test_altered_bags_are_read_or_refused(
                 for place, value in changes:
                     data[int(place * len(data))] = value
                 if shorten:
-                    del data[int(cut * len(data)):]
+                    del data[int(cut * len(data)) :]
             (folder / other).write_bytes(data)
         try:
             with BagReader(folder) as bag:
@@ -113,11 +127,13 @@ def test_altered_bags_are_read_or_refused(
     assert not [one for one in refusals if '\n' in one]
 
 
-@pytest.mark.parametrize(
-    ('storage', 'compression'), [('mcap', 'storage'), ('sqlite3', '')])
+@pytest.mark.parametrize(('storage', 'compression'), [('mcap', 'storage'), ('sqlite3', '')])
 @fault(
-    'fuzzing', 'bag reader, byte by byte', 'each byte of a bag set to 1, and each 64th cut',
-    'images, or a loss that is said, or BagError')
+    'fuzzing',
+    'bag reader, byte by byte',
+    'each byte of a bag set to 1, and each 64th cut',
+    'images, or a loss that is said, or BagError',
+)
 def test_bag_with_any_byte_altered_is_read_or_refused(
     tmp_path: Path, storage: str, compression: str
 ) -> None:
@@ -127,7 +143,7 @@ def test_bag_with_any_byte_altered_is_read_or_refused(
     (file,) = [one for one in whole.iterdir() if one.name != 'metadata.yaml']
     content = file.read_bytes()
     step = 1 + len(content) // 1000  # a database of mostly empty pages is longer
-    damaged = [content[:at] + b'\1' + content[at + 1:] for at in range(0, len(content), step)]
+    damaged = [content[:at] + b'\1' + content[at + 1 :] for at in range(0, len(content), step)]
     damaged += [content[:at] for at in range(0, len(content), 1 + len(content) // 64)]
     for data in damaged:
         file.write_bytes(data)
@@ -137,14 +153,21 @@ def test_bag_with_any_byte_altered_is_read_or_refused(
 
 
 @fault(
-    'fuzzing', 'coverage-guided (atheris)', 'ten seconds over images, model.yaml and ONNX',
-    'no finding; `make fuzz` goes on for an hour')
+    'fuzzing',
+    'coverage-guided (atheris)',
+    'ten seconds over images, model.yaml and ONNX',
+    'no finding; `make fuzz` goes on for an hour',
+)
 def test_fuzzer_finds_nothing_in_a_short_run() -> None:
     if importlib.util.find_spec('atheris') is None:
         pytest.skip('atheris has no wheel for this Python')
     done = subprocess.run(
-        [sys.executable, 'tools/fuzz.py', '--seconds', '10'], cwd=ROOT, capture_output=True,
-        text=True, timeout=300, check=False,
+        [sys.executable, 'tools/fuzz.py', '--seconds', '10'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.endswith('no finding')]

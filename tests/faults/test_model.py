@@ -28,7 +28,8 @@ def opened() -> Iterator[Wire]:
     """Run an unconfigured classifier process."""
     robot = Bench()
     node = NodeProcess(
-        ['-p', 'lazy:=false', '-p', 'diagnostics_period_s:=0.1', '-p', 'backend:=cpu'], {},
+        ['-p', 'lazy:=false', '-p', 'diagnostics_period_s:=0.1', '-p', 'backend:=cpu'],
+        {},
         'tests.faults.faulty_classifier',
     )
     try:
@@ -189,8 +190,7 @@ BAD: list[tuple[str, str, str, Callable[[Path], str]]] = [
     ('model', 'truncated network', '1000 bytes fewer', truncated),
     ('model', 'hash mismatch', 'one bit of the weights flipped', altered),
     ('model', 'labels changed', 'one name in labels.csv', renamed_labels),
-    ('model', 'label-count mismatch', 'one label more than the network has classes',
-     other_labels),
+    ('model', 'label-count mismatch', 'one label more than the network has classes', other_labels),
     ('model', 'external data', 'weights in ../secret.bin, with a fitting hash', external),
     ('model', 'no network at all', 'garbage with a fitting hash', no_network),
     ('model', 'other outputs', 'no output called logits, with a fitting hash', other_outputs),
@@ -202,10 +202,13 @@ BAD: list[tuple[str, str, str, Callable[[Path], str]]] = [
 ]
 
 
-@pytest.mark.parametrize('damage', [
-    pytest.param(damage, id=name, marks=fault(group, name, stimulus, REFUSED))
-    for group, name, stimulus, damage in BAD
-])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        pytest.param(damage, id=name, marks=fault(group, name, stimulus, REFUSED))
+        for group, name, stimulus, damage in BAD
+    ],
+)
 def test_bad_model_fails_configure_and_a_good_one_works_after(
     idle: Wire, model: Path, tmp_path: Path, damage: Callable[[Path], str]
 ) -> None:
@@ -216,14 +219,21 @@ def test_bad_model_fails_configure_and_a_good_one_works_after(
     assert idle.set('model', str(folder)).successful
     assert not idle.change(Transition.TRANSITION_CONFIGURE)
     assert idle.state() == 'unconfigured'
-    idle.bench.until('the log says why', lambda: any(
-        'cannot configure' in one for one in idle.node.lines[lines:]))
+    idle.bench.until(
+        'the log says why',
+        lambda: any('cannot configure' in one for one in idle.node.lines[lines:]),
+    )
     (line,) = [one for one in idle.node.lines[lines:] if 'cannot configure' in one]
     assert says in line
     assert LOADED not in '\n'.join(idle.node.lines[lines:])
-    idle.bench.until('the diagnostics say it', lambda: (
-        (status := idle.status('backend')) is not None
-        and status.level == DiagnosticStatus.ERROR and says in status.message))
+    idle.bench.until(
+        'the diagnostics say it',
+        lambda: (
+            (status := idle.status('backend')) is not None
+            and status.level == DiagnosticStatus.ERROR
+            and says in status.message
+        ),
+    )
     assert not (tmp_path / 'owned').exists()
 
     assert idle.set('model', str(model)).successful
@@ -235,8 +245,11 @@ def test_bad_model_fails_configure_and_a_good_one_works_after(
 
 
 @fault(
-    'model', 'no GPU', 'backend auto on a machine without TensorRT or a GPU',
-    'declared fallback: reason in log and diagnostics')
+    'model',
+    'no GPU',
+    'backend auto on a machine without TensorRT or a GPU',
+    'declared fallback: reason in log and diagnostics',
+)
 def test_without_a_gpu_the_fallback_is_declared(idle: Wire, model: Path) -> None:
     lines = len(idle.node.lines)
     assert idle.set('model', str(model)).successful
@@ -254,8 +267,7 @@ def test_without_a_gpu_the_fallback_is_declared(idle: Wire, model: Path) -> None
     assert idle.set('backend', 'cpu').successful
 
 
-@fault(
-    'model', 'no GPU, TensorRT asked for', 'backend: tensorrt', 'configure fails: no fallback')
+@fault('model', 'no GPU, TensorRT asked for', 'backend: tensorrt', 'configure fails: no fallback')
 def test_tensorrt_asked_for_has_no_fallback(idle: Wire, model: Path) -> None:
     pytest.importorskip('alexnet_ros.engine.select')
     try:

@@ -34,10 +34,21 @@ class Road:
         self.bench = Bench()
         self.ears = Ears(self.bench)
         self.node = NodeProcess(
-            ['-p', f'max_speed_mps:={CAP}', '-p', 'stale_after_s:=30.0', '-p', 'max_age_s:=5.0',
-             '-p', 'stop_hold_s:=0.3', '-p', 'stop_again_s:=0.0'],
-            {}, 'alexnet_ros.ros.sign_navigator_node',
-        )  # fmt: skip
+            [
+                '-p',
+                f'max_speed_mps:={CAP}',
+                '-p',
+                'stale_after_s:=30.0',
+                '-p',
+                'max_age_s:=5.0',
+                '-p',
+                'stop_hold_s:=0.3',
+                '-p',
+                'stop_again_s:=0.0',
+            ],
+            {},
+            'alexnet_ros.ros.sign_navigator_node',
+        )
         self.recogniser = Recogniser(self.bench)
         self.others = self.bench.node.create_publisher(SpeedLimit, 'speed_limit_in', 10)
         self.bench.until('the navigator listens', self.others.get_subscription_count)
@@ -128,13 +139,28 @@ def road(drive: Road) -> Road:
     return drive
 
 
-@pytest.mark.parametrize('value', [
-    pytest.param(value, id=name, marks=fault(
-        'Nav2', f'limit from another source: {name}', f'speed_limit_in = {value!r}',
-        'refused and counted; the limit in force stays'))
-    for name, value in (('negative', -1.0), ('tiny negative', -1e-300), ('NaN', math.nan),
-                        ('infinite', math.inf), ('minus infinity', -math.inf))
-])
+@pytest.mark.parametrize(
+    'value',
+    [
+        pytest.param(
+            value,
+            id=name,
+            marks=fault(
+                'Nav2',
+                f'limit from another source: {name}',
+                f'speed_limit_in = {value!r}',
+                'refused and counted; the limit in force stays',
+            ),
+        )
+        for name, value in (
+            ('negative', -1.0),
+            ('tiny negative', -1e-300),
+            ('NaN', math.nan),
+            ('infinite', math.inf),
+            ('minus infinity', -math.inf),
+        )
+    ],
+)
 @pytest.mark.parametrize('percentage', [False, True], ids=['m/s', 'percent'])
 def test_limit_that_is_none_is_refused(road: Road, value: float, percentage: bool) -> None:
     road.limited()
@@ -149,15 +175,30 @@ def test_limit_that_is_none_is_refused(road: Road, value: float, percentage: boo
     road.check()
 
 
-@pytest.mark.parametrize(('value', 'percentage', 'expected'), [
-    pytest.param(value, percentage, expected, id=name, marks=fault(
-        'Nav2', f'limit from another source: {name}', f'speed_limit_in = {value!r}'
-        + (' percent' if percentage else ''), f'clamped to {expected:g} m/s'))
-    for name, value, percentage, expected in (
-        ('above the cap', 50.0, False, CAP), ('1e300', 1e300, False, CAP),
-        ('1000 percent', 1000.0, True, CAP), ('next to nothing', 1e-300, False, 0.01),
-        ('a millionth percent', 1e-6, True, 0.01))
-])
+@pytest.mark.parametrize(
+    ('value', 'percentage', 'expected'),
+    [
+        pytest.param(
+            value,
+            percentage,
+            expected,
+            id=name,
+            marks=fault(
+                'Nav2',
+                f'limit from another source: {name}',
+                f'speed_limit_in = {value!r}' + (' percent' if percentage else ''),
+                f'clamped to {expected:g} m/s',
+            ),
+        )
+        for name, value, percentage, expected in (
+            ('above the cap', 50.0, False, CAP),
+            ('1e300', 1e300, False, CAP),
+            ('1000 percent', 1000.0, True, CAP),
+            ('next to nothing', 1e-300, False, 0.01),
+            ('a millionth percent', 1e-6, True, 0.01),
+        )
+    ],
+)
 def test_limit_out_of_range_is_clamped(
     road: Road, value: float, percentage: bool, expected: float
 ) -> None:
@@ -168,8 +209,11 @@ def test_limit_out_of_range_is_clamped(
 
 
 @fault(
-    'Nav2', 'limit from another source: 0', "0 while a sign's limit is in force",
-    'ends that source alone; 0.0 goes out only when nothing is left')
+    'Nav2',
+    'limit from another source: 0',
+    "0 while a sign's limit is in force",
+    'ends that source alone; 0.0 goes out only when nothing is left',
+)
 def test_zero_releases_its_own_source_only(road: Road) -> None:
     road.limited()
     road.other(2.0)
@@ -187,8 +231,11 @@ def test_zero_releases_its_own_source_only(road: Road) -> None:
 
 
 @fault(
-    'Nav2', 'competing SpeedFilter', 'SpeedFilter and two signs ask for limits in turn',
-    'the lowest of all sources is in force')
+    'Nav2',
+    'competing SpeedFilter',
+    'SpeedFilter and two signs ask for limits in turn',
+    'the lowest of all sources is in force',
+)
 def test_lowest_of_all_sources_is_in_force(road: Road) -> None:
     road.recogniser.show(detection(LIMIT_50, road.track()))
     road.bench.until('the cap is below 50 km/h', lambda: road.current == CAP)
@@ -212,18 +259,32 @@ BAD: list[tuple[str, str, Callable[[Road], list[Any]]]] = [
     ('box height NaN', 'bad_box', lambda _r: [with_box(math.nan)]),
     ('box height infinite', 'bad_box', lambda _r: [with_box(math.inf)]),
     ('negative box height', 'bad_box', lambda _r: [with_box(-5.0)]),
-    ('2000 signs in one image', 'too_many', lambda _r: [detection(LIMIT_30, str(n))
-                                                       for n in range(2000)]),
+    (
+        '2000 signs in one image',
+        'too_many',
+        lambda _r: [detection(LIMIT_30, str(n)) for n in range(2000)],
+    ),
     ('track id of 10 kB', 'bad_name', lambda _r: [detection(LIMIT_30, 'x' * 10_000)]),
 ]
 
 
-@pytest.mark.parametrize(('reason', 'make'), [
-    pytest.param(reason, make, id=name, marks=fault(
-        'Nav2', f'detections: {name}', 'among the confirmed signs of an image',
-        'refused and counted; no limit, no lock'))
-    for name, reason, make in BAD
-])
+@pytest.mark.parametrize(
+    ('reason', 'make'),
+    [
+        pytest.param(
+            reason,
+            make,
+            id=name,
+            marks=fault(
+                'Nav2',
+                f'detections: {name}',
+                'among the confirmed signs of an image',
+                'refused and counted; no limit, no lock',
+            ),
+        )
+        for name, reason, make in BAD
+    ],
+)
 def test_impossible_detections_do_nothing(
     road: Road, reason: str, make: Callable[[Road], list[Any]]
 ) -> None:
@@ -235,20 +296,38 @@ def test_impossible_detections_do_nothing(
     road.check()
 
 
-@pytest.mark.parametrize('shift_s', [
-    pytest.param(shift_s, id=name, marks=fault(
-        'time', f'stamp {name}', f'a stop and a limit stamped {shift_s:+g} s from now',
-        'refused and counted; no limit, no lock'))
-    for name, shift_s in (('too old', -30.0), ('of 1970', -1.5e9), ('in the future', 2.0),
-                          ('far in the future', 1e8))
-])
+@pytest.mark.parametrize(
+    'shift_s',
+    [
+        pytest.param(
+            shift_s,
+            id=name,
+            marks=fault(
+                'time',
+                f'stamp {name}',
+                f'a stop and a limit stamped {shift_s:+g} s from now',
+                'refused and counted; no limit, no lock',
+            ),
+        )
+        for name, shift_s in (
+            ('too old', -30.0),
+            ('of 1970', -1.5e9),
+            ('in the future', 2.0),
+            ('far in the future', 1e8),
+        )
+    ],
+)
 def test_stamps_of_another_time_do_nothing(road: Road, shift_s: float) -> None:
     reason = 'too_old' if shift_s < 0 else 'future'
     road.recogniser.shift_s = shift_s
     road.recogniser.camera = f'{shift_s:g} s'  # the first of a camera: only its time forbids it
     try:
-        road.refuses(reason, lambda: road.recogniser.show(
-            detection(STOP, road.track()), detection(LIMIT_30, road.track())))
+        road.refuses(
+            reason,
+            lambda: road.recogniser.show(
+                detection(STOP, road.track()), detection(LIMIT_30, road.track())
+            ),
+        )
     finally:
         road.recogniser.show()
         road.recogniser.shift_s, road.recogniser.camera = 0.0, 'front'

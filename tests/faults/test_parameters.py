@@ -31,15 +31,24 @@ BAD: list[tuple[str, str, Any, str]] = [
 
 def value_of(bench: Bench, node: str, name: str) -> Any:
     answer = bench.call(
-        GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name]))
+        GetParameters, f'{node}/get_parameters', GetParameters.Request(names=[name])
+    )
     return parameter_value_to_python(answer.values[0])
 
 
-@pytest.mark.parametrize(('name', 'value', 'says'), [
-    pytest.param(name, value, says, id=case, marks=fault(
-        'parameters', case, f'classifier: {name} = {value!r}', REFUSED))
-    for case, name, value, says in BAD
-])
+@pytest.mark.parametrize(
+    ('name', 'value', 'says'),
+    [
+        pytest.param(
+            name,
+            value,
+            says,
+            id=case,
+            marks=fault('parameters', case, f'classifier: {name} = {value!r}', REFUSED),
+        )
+        for case, name, value, says in BAD
+    ],
+)
 def test_classifier_refuses_and_works_on(wire: Wire, name: str, value: Any, says: str) -> None:
     before = value_of(wire.bench, '/alexnet', name)
     result = wire.set(name, value)
@@ -50,8 +59,11 @@ def test_classifier_refuses_and_works_on(wire: Wire, name: str, value: Any, says
 
 
 @fault(
-    'parameters', 'changed while active', 'score_threshold live, 30 times under images',
-    'taken; results go on')
+    'parameters',
+    'changed while active',
+    'score_threshold live, 30 times under images',
+    'taken; results go on',
+)
 def test_live_parameter_changes_under_images(wire: Wire) -> None:
     for count in range(30):
         assert wire.set('score_threshold', count % 10 / 100).successful
@@ -87,16 +99,26 @@ def navigator(
     yield from navigators.lent(request)
 
 
-@pytest.mark.parametrize(('name', 'value'), [
-    pytest.param(name, value, id=f'{name} {value}', marks=fault(
-        'parameters', f'navigator: {case}', f'{name} = {value!r}', REFUSED))
-    for case, name, value in (
-        ('cap 0', 'max_speed_mps', 0.0), ('cap NaN', 'max_speed_mps', math.nan),
-        ('cap infinite', 'max_speed_mps', math.inf), ('negative age', 'max_age_s', -1.0),
-        ('unknown policy', 'on_stale', 'drive'), ('wrong type', 'max_speed_mps', 'fast'),
-        ('table while running', 'actions', '/etc/passwd'),
-    )
-])
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        pytest.param(
+            name,
+            value,
+            id=f'{name} {value}',
+            marks=fault('parameters', f'navigator: {case}', f'{name} = {value!r}', REFUSED),
+        )
+        for case, name, value in (
+            ('cap 0', 'max_speed_mps', 0.0),
+            ('cap NaN', 'max_speed_mps', math.nan),
+            ('cap infinite', 'max_speed_mps', math.inf),
+            ('negative age', 'max_age_s', -1.0),
+            ('unknown policy', 'on_stale', 'drive'),
+            ('wrong type', 'max_speed_mps', 'fast'),
+            ('table while running', 'actions', '/etc/passwd'),
+        )
+    ],
+)
 def test_navigator_refuses_and_speaks_on(
     navigator: tuple[Bench, Ears, NodeProcess], name: str, value: Any
 ) -> None:

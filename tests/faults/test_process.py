@@ -39,8 +39,11 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
 
 
 @fault(
-    'process', 'SIGKILL of the classifier', 'kill -9 while a limit is in force',
-    'the limit holds and is repeated, the lock follows on_stale; a new process recovers')
+    'process',
+    'SIGKILL of the classifier',
+    'kill -9 while a limit is in force',
+    'the limit holds and is repeated, the lock follows on_stale; a new process recovers',
+)
 def test_killed_classifier_leaves_navigation_safe(chain: Chain) -> None:
     def limited() -> bool:
         chain.send(make_image((0, 0, 255), 0), answerable=True)
@@ -60,8 +63,11 @@ def test_killed_classifier_leaves_navigation_safe(chain: Chain) -> None:
 
 
 @fault(
-    'process', 'slow configure', 'a model that takes a minute to load',
-    'the navigator locks on and speaks at its pace; SIGTERM ends the load with 0')
+    'process',
+    'slow configure',
+    'a model that takes a minute to load',
+    'the navigator locks on and speaks at its pace; SIGTERM ends the load with 0',
+)
 def test_slow_configure_leaves_the_navigator_alone(chain: Chain) -> None:
     chain.classifier.close()
     slow = chain.start('tests.ros.slow_classifier', SLOW='load')
@@ -79,8 +85,7 @@ def test_slow_configure_leaves_the_navigator_alone(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
-@fault(
-    'process', 'signal in state finalized', 'shutdown transition, then the signal', 'exit 0')
+@fault('process', 'signal in state finalized', 'shutdown transition, then the signal', 'exit 0')
 def test_signal_in_finalized_ends_with_zero(
     bench: Bench, start_node: START, model: Path, number: int
 ) -> None:
@@ -95,14 +100,18 @@ def test_signal_in_finalized_ends_with_zero(
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
 @fault(
-    'process', 'signal while inference hangs', 'the engine never returns, then the signal',
-    f'exit 0 after at most {EXIT_BOUND_S:g} s')
+    'process',
+    'signal while inference hangs',
+    'the engine never returns, then the signal',
+    f'exit 0 after at most {EXIT_BOUND_S:g} s',
+)
 def test_signal_while_inference_hangs_ends_with_zero(
     bench: Bench, start_node: START, model: Path, number: int
 ) -> None:
     assert EXIT_BOUND_S < 2.0
     node = start_node(
-        model=model, autostart=True, lazy=False, inference_timeout_s=600.0, module=FAULTY)
+        model=model, autostart=True, lazy=False, inference_timeout_s=600.0, module=FAULTY
+    )
     wire = Wire(bench, node)
     wire.recovers()
 
@@ -122,13 +131,17 @@ def test_signal_while_inference_hangs_ends_with_zero(
 
 
 @fault(
-    'process', 'respawn is written down', 'the launch files read as Python',
-    'each starts its node with respawn and a delay; the whole chain by default')
+    'process',
+    'respawn is written down',
+    'the launch files read as Python',
+    'each starts its node with respawn and a delay; the whole chain by default',
+)
 def test_launch_files_can_respawn() -> None:
     for name in ('classifier', 'navigator'):
         tree = ast.parse((ROOT / 'launch' / f'{name}.launch.py').read_text())
         calls = [
-            {word.arg for word in node.keywords} for node in ast.walk(tree)
+            {word.arg for word in node.keywords}
+            for node in ast.walk(tree)
             if isinstance(node, ast.Call) and ast.unparse(node.func) == 'Node'
         ]
         assert len(calls) == 1
@@ -139,15 +152,21 @@ def test_launch_files_can_respawn() -> None:
 
 
 @fault(
-    'process', 'SIGKILL under launch', 'kill -9 of a launched navigator',
-    'launch starts it anew and it speaks')
+    'process',
+    'SIGKILL under launch',
+    'kill -9 of a launched navigator',
+    'launch starts it anew and it speaks',
+)
 def test_launch_respawns_a_killed_node(bench: Bench) -> None:
     if importlib.util.find_spec('launch_ros') is None:
         pytest.skip('launch_ros is not installed here (it has no wheel)')
     locks = bench.listen(Bool, 'stop_lock')
     process = subprocess.Popen(
         [sys.executable, '-c', RUN, str(ROOT / 'launch' / 'navigator.launch.py')],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env=dict(os.environ),
     )
     try:
@@ -183,11 +202,12 @@ def launch(bench: Bench, model: Path, tmp_path: Path) -> Iterator[Callable[..., 
 
 
 @fault(
-    'process', 'hung inference under launch', 'a frame that is never done, use_respawn:=true',
-    'exit 70; launch starts it anew, autostart makes it active and it answers')
-def test_launch_respawns_a_hung_classifier(
-    bench: Bench, launch: Callable[..., Launched]
-) -> None:
+    'process',
+    'hung inference under launch',
+    'a frame that is never done, use_respawn:=true',
+    'exit 70; launch starts it anew, autostart makes it active and it answers',
+)
+def test_launch_respawns_a_hung_classifier(bench: Bench, launch: Callable[..., Launched]) -> None:
     launched = launch()
     launched.answers()
     launched.hang()
@@ -197,9 +217,11 @@ def test_launch_respawns_a_hung_classifier(
 
 
 @fault(
-    'process', 'hung inference under launch and a manager',
+    'process',
+    'hung inference under launch and a manager',
     "the same with a bond and a partner that does what Nav2's lifecycle manager does",
-    'the bond breaks, no service is left to wait for; the new process is brought up and answers')
+    'the bond breaks, no service is left to wait for; the new process is brought up and answers',
+)
 def test_launch_and_a_manager_bring_a_hung_classifier_back(
     bench: Bench, launch: Callable[..., Launched]
 ) -> None:
@@ -223,8 +245,11 @@ def test_launch_and_a_manager_bring_a_hung_classifier_back(
 
 
 @fault(
-    'process', 'bond broken by the partner', "the manager's side breaks it, a limit is in force",
-    'the classifier goes on; the limit stays, the lock stays off')
+    'process',
+    'bond broken by the partner',
+    "the manager's side breaks it, a limit is in force",
+    'the classifier goes on; the limit stays, the lock stays off',
+)
 def test_a_bond_that_the_partner_breaks_leaves_navigation_alone(chain: Chain) -> None:
     manager = manager_of(chain.bench)
     chain.classifier.close()

@@ -30,8 +30,11 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [
     ('empty data', 'short_data', {'data': b''}),
     ('step below one row', 'short_step', {'step': 64 * 3 - 1}),
     ('step 0', 'short_step', {'step': 0}),
-    ('2^32-1 by 2^32-1', 'too_many_pixels', {
-        'width': 2**32 - 1, 'height': 2**32 - 1, 'step': 2**32 - 1}),
+    (
+        '2^32-1 by 2^32-1',
+        'too_many_pixels',
+        {'width': 2**32 - 1, 'height': 2**32 - 1, 'step': 2**32 - 1},
+    ),
     ('1 by 2^32-1', 'too_many_pixels', {'width': 1, 'height': 2**32 - 1, 'step': 3}),
     ('unknown encoding', 'unknown_encoding', {'encoding': 'no such'}),
     ('no encoding', 'unknown_encoding', {'encoding': ''}),
@@ -39,18 +42,36 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [
     ('depth 32FC1', 'depth_encoding', {'encoding': '32FC1', 'step': 256}),
     ('Bayer of odd width', 'odd_size', {'encoding': 'bayer_rggb8', 'width': 63}),
     ('YUV of odd width', 'odd_size', {'encoding': 'uyvy', 'width': 63}),
-    ('NV12 without its chroma', 'short_data', {
-        'encoding': 'nv12', 'step': 64, 'data': b'\x11' * (64 * 48)}),
+    (
+        'NV12 without its chroma',
+        'short_data',
+        {'encoding': 'nv12', 'step': 64, 'data': b'\x11' * (64 * 48)},
+    ),
 ]
 
 
-@pytest.mark.parametrize(('reason', 'fields'), [
-    pytest.param(reason, fields, id=name, marks=fault(
-        'raw image', name, ', '.join(
-            f'{key}: {len(value)} bytes' if isinstance(value, bytes) else f'{key}: {value!r}'
-            for key, value in fields.items()), REJECT))
-    for name, reason, fields in BAD
-])
+@pytest.mark.parametrize(
+    ('reason', 'fields'),
+    [
+        pytest.param(
+            reason,
+            fields,
+            id=name,
+            marks=fault(
+                'raw image',
+                name,
+                ', '.join(
+                    f'{key}: {len(value)} bytes'
+                    if isinstance(value, bytes)
+                    else f'{key}: {value!r}'
+                    for key, value in fields.items()
+                ),
+                REJECT,
+            ),
+        )
+        for name, reason, fields in BAD
+    ],
+)
 def test_malformed_image_is_refused(wire: Wire, reason: str, fields: dict[str, Any]) -> None:
     wire.refuses(lambda: image(**fields), reason)
 
@@ -60,12 +81,24 @@ def plane(encoding: str, values: Any, *, big: bool = False, padding: int = 0) ->
     rows = np.ascontiguousarray(values)
     rows = rows.view(np.uint8).reshape(len(rows), -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=200)
-    width = {'mono16': 2, 'uyvy': 2, 'yuyv': 2, 'yuv422_yuy2': 2, 'rgb8': 3, 'bgr8': 3,
-             'rgba8': 4, 'bgra8': 4}.get(encoding, 1)
+    width = {
+        'mono16': 2,
+        'uyvy': 2,
+        'yuyv': 2,
+        'yuv422_yuy2': 2,
+        'rgb8': 3,
+        'bgr8': 3,
+        'rgba8': 4,
+        'bgra8': 4,
+    }.get(encoding, 1)
     height = len(rows) * 2 // 3 if encoding in {'nv12', 'nv21'} else len(rows)
     return Image(
-        width=(rows.shape[1] - padding) // width, height=height, encoding=encoding,
-        is_bigendian=int(big), step=rows.shape[1], data=rows.tobytes(),
+        width=(rows.shape[1] - padding) // width,
+        height=height,
+        encoding=encoding,
+        is_bigendian=int(big),
+        step=rows.shape[1],
+        data=rows.tobytes(),
     )
 
 
@@ -87,11 +120,17 @@ RGB = np.full((48, 64, 3), (255, 0, 0), np.uint8)
 GOOD: list[tuple[str, str, Callable[[], Image]]] = [
     ('padded step', RED, lambda: plane('rgb8', RGB, padding=37)),
     ('bgr8', RED, lambda: plane('bgr8', RGB[:, :, ::-1])),
-    ('bgra8 padded', RED, lambda: plane(
-        'bgra8', np.full((48, 64, 4), (0, 0, 255, 9), np.uint8), padding=5)),
+    (
+        'bgra8 padded',
+        RED,
+        lambda: plane('bgra8', np.full((48, 64, 4), (0, 0, 255, 9), np.uint8), padding=5),
+    ),
     # Both bytes are told apart: 0x7f00 is grey for sure, 0x007f is black.
-    ('big-endian mono16', GREY, lambda: plane(
-        'mono16', np.full((48, 64), 0x7F00, '>u2'), big=True)),
+    (
+        'big-endian mono16',
+        GREY,
+        lambda: plane('mono16', np.full((48, 64), 0x7F00, '>u2'), big=True),
+    ),
     ('little-endian mono16', GREY, lambda: plane('mono16', np.full((48, 64), 0x7F00, '<u2'))),
     ('bayer_rggb8', RED, lambda: plane('bayer_rggb8', mosaic({(0, 0): 255}))),
     ('bayer_bggr8', RED, lambda: plane('bayer_bggr8', mosaic({(1, 1): 255}))),
@@ -99,16 +138,36 @@ GOOD: list[tuple[str, str, Callable[[], Image]]] = [
     ('bayer_grbg8', RED, lambda: plane('bayer_grbg8', mosaic({(0, 1): 255}))),
     ('uyvy', BLUE, lambda: plane('uyvy', yuv('uyvy'))),
     ('yuv422_yuy2', BLUE, lambda: plane('yuv422_yuy2', yuv('yuyv'))),
-    ('nv12', BLUE, lambda: plane('nv12', np.concatenate([
-        np.full((48, 64), 41, np.uint8), np.tile(np.array([240, 110], np.uint8), (24, 32))]))),
+    (
+        'nv12',
+        BLUE,
+        lambda: plane(
+            'nv12',
+            np.concatenate(
+                [
+                    np.full((48, 64), 41, np.uint8),
+                    np.tile(np.array([240, 110], np.uint8), (24, 32)),
+                ]
+            ),
+        ),
+    ),
 ]
 
 
-@pytest.mark.parametrize(('class_id', 'make'), [
-    pytest.param(class_id, make, id=name, marks=fault(
-        'raw image', name, f'one colour as {name}; the class tells the channels', EXACT))
-    for name, class_id, make in GOOD
-])
+@pytest.mark.parametrize(
+    ('class_id', 'make'),
+    [
+        pytest.param(
+            class_id,
+            make,
+            id=name,
+            marks=fault(
+                'raw image', name, f'one colour as {name}; the class tells the channels', EXACT
+            ),
+        )
+        for name, class_id, make in GOOD
+    ],
+)
 def test_unusual_layout_is_decoded_exactly(
     wire: Wire, class_id: str, make: Callable[[], Image]
 ) -> None:

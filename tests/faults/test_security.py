@@ -17,13 +17,19 @@ NODES = {
     'navigator': ('sign_navigator', 'alexnet_ros.ros.sign_navigator_node'),
 }
 ENCLAVE_FILES = (
-    'identity_ca.cert.pem', 'cert.pem', 'key.pem', 'permissions_ca.cert.pem', 'governance.p7s',
+    'identity_ca.cert.pem',
+    'cert.pem',
+    'key.pem',
+    'permissions_ca.cert.pem',
+    'governance.p7s',
     'permissions.p7s',
 )
 # What comes with rclpy's own choice or with an optional package, not with every graph.
 SOMETIMES = {
-    ('classifier', 'subscribe', 'bond'), ('classifier', 'publish', 'bond'),
-    ('classifier', 'subscribe', '/clock'), ('navigator', 'subscribe', '/clock'),
+    ('classifier', 'subscribe', 'bond'),
+    ('classifier', 'publish', 'bond'),
+    ('classifier', 'subscribe', '/clock'),
+    ('navigator', 'subscribe', '/clock'),
     ('classifier', 'reply', '~/get_type_description'),
     ('navigator', 'reply', '~/get_type_description'),
     ('navigator', 'subscribe', 'odom'),
@@ -32,7 +38,8 @@ SOMETIMES = {
 
 def secured(keystore: Path) -> dict[str, str]:
     return {
-        'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce',
+        'ROS_SECURITY_ENABLE': 'true',
+        'ROS_SECURITY_STRATEGY': 'Enforce',
         'ROS_SECURITY_KEYSTORE': str(keystore),
     }
 
@@ -40,8 +47,7 @@ def secured(keystore: Path) -> dict[str, str]:
 def refusal(start_node: START, keystore: Path, name: str) -> str:
     """Start a node in its enclave, see it end with 1, and return the line that says why."""
     node = start_node(
-        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1],
-        environment=secured(keystore),
+        '--enclave', f'/alexnet_ros/{name}', module=NODES[name][1], environment=secured(keystore)
     )
     assert node.wait() == 1
     (line,) = [one for one in node.lines if one.startswith('alexnet_ros:')]
@@ -51,11 +57,12 @@ def refusal(start_node: START, keystore: Path, name: str) -> str:
 
 @pytest.mark.parametrize('name', NODES)
 @fault(
-    'security', 'Enforce without an enclave', 'a keystore that has no files for this node',
-    'exit 1; one line names the folder')
-def test_missing_enclave_is_refused_by_name(
-    start_node: START, tmp_path: Path, name: str
-) -> None:
+    'security',
+    'Enforce without an enclave',
+    'a keystore that has no files for this node',
+    'exit 1; one line names the folder',
+)
+def test_missing_enclave_is_refused_by_name(start_node: START, tmp_path: Path, name: str) -> None:
     line = refusal(start_node, tmp_path, name)
     assert 'SECURITY' in line
     assert str(tmp_path) in line
@@ -63,8 +70,11 @@ def test_missing_enclave_is_refused_by_name(
 
 @pytest.mark.parametrize('name', NODES)
 @fault(
-    'security', 'Enforce with a permission missing', 'an enclave whose files permit nothing, or '
-    'a Fast DDS without its security libraries', 'exit 1; one line names the cause')
+    'security',
+    'Enforce with a permission missing',
+    'an enclave whose files permit nothing, or a Fast DDS without its security libraries',
+    'exit 1; one line names the cause',
+)
 def test_enclave_that_permits_nothing_is_refused(
     start_node: START, tmp_path: Path, name: str
 ) -> None:
@@ -102,11 +112,14 @@ def graph(bench: Bench, node: str) -> set[tuple[str, str]]:
     ask = bench.node
     if node not in ask.get_node_names():
         return set()
-    return {
-        ('publish', name) for name, _ in ask.get_publisher_names_and_types_by_node(node, '/')
-    } | {
-        ('subscribe', name) for name, _ in ask.get_subscriber_names_and_types_by_node(node, '/')
-    } | {('reply', name) for name, _ in ask.get_service_names_and_types_by_node(node, '/')}
+    return (
+        {('publish', name) for name, _ in ask.get_publisher_names_and_types_by_node(node, '/')}
+        | {
+            ('subscribe', name)
+            for name, _ in ask.get_subscriber_names_and_types_by_node(node, '/')
+        }
+        | {('reply', name) for name, _ in ask.get_service_names_and_types_by_node(node, '/')}
+    )
 
 
 Configuration = tuple[str, list[str], dict[str, Any]]
@@ -115,10 +128,16 @@ CONFIGURATIONS: list[Configuration] = [
     ('classifier', [], {'image_transport': 'compressed'}),
     ('navigator', [], {'velocity_source': 'twist', 'use_sim_time': True}),
     ('navigator', [], {'actions': 'blocked_actions.yaml'}),
-    ('navigator', ['-r', 'detections:=/alexnet/detections',
-                   '-r', 'label_info:=/alexnet/label_info'], {}),
-    ('navigator', ['-r', 'classification:=/alexnet/classification'],
-     {'actions': 'heading_actions.yaml'}),
+    (
+        'navigator',
+        ['-r', 'detections:=/alexnet/detections', '-r', 'label_info:=/alexnet/label_info'],
+        {},
+    ),
+    (
+        'navigator',
+        ['-r', 'classification:=/alexnet/classification'],
+        {'actions': 'heading_actions.yaml'},
+    ),
 ]
 
 
@@ -138,11 +157,15 @@ def graph_of(
     process = start_node(*words, module=module, **more, **parameters)
     if name == 'classifier':
         bench.until('it is active', lambda: state_of(bench) == 'active')
-    sign = {'classifier': ('publish', '/alexnet/detections'),
-            'navigator': ('publish', '/stop_lock')}[name]
+    sign = {
+        'classifier': ('publish', '/alexnet/detections'),
+        'navigator': ('publish', '/stop_lock'),
+    }[name]
     services = f'/{node}/set_parameters'
-    bench.until('its topics and services are there', lambda: (
-        {sign, ('reply', services)} <= graph(bench, node)))
+    bench.until(
+        'its topics and services are there',
+        lambda: {sign, ('reply', services)} <= graph(bench, node),
+    )
     sizes: list[int] = []
 
     def settled() -> bool:
@@ -157,14 +180,18 @@ def graph_of(
 
 
 @pytest.mark.parametrize(
-    'count', range(len(CONFIGURATIONS)),
-    ids=[f'{name} {count}' for count, (name, *_) in enumerate(CONFIGURATIONS)])
+    'count',
+    range(len(CONFIGURATIONS)),
+    ids=[f'{name} {count}' for count, (name, *_) in enumerate(CONFIGURATIONS)],
+)
 @fault(
-    'security', 'policy against the graph', 'every configuration of both nodes, running',
-    'all topics and services of the nodes stand in the policy')
+    'security',
+    'policy against the graph',
+    'every configuration of both nodes, running',
+    'all topics and services of the nodes stand in the policy',
+)
 def test_policy_permits_what_the_nodes_have(
-    bench: Bench, start_node: START, model: Path, count: int,
-    seen: dict[int, set[tuple[str, str]]],
+    bench: Bench, start_node: START, model: Path, count: int, seen: dict[int, set[tuple[str, str]]]
 ) -> None:
     name = CONFIGURATIONS[count][0]
     seen[count] = graph_of(bench, start_node, model, CONFIGURATIONS[count])
@@ -173,8 +200,11 @@ def test_policy_permits_what_the_nodes_have(
 
 
 @fault(
-    'security', 'policy permits no more', 'the graphs of all configurations together',
-    'nothing in the policy that no configuration needs')
+    'security',
+    'policy permits no more',
+    'the graphs of all configurations together',
+    'nothing in the policy that no configuration needs',
+)
 def test_policy_permits_no_more_than_is_needed(
     bench: Bench, start_node: START, model: Path, seen: dict[int, set[tuple[str, str]]]
 ) -> None:
@@ -182,18 +212,23 @@ def test_policy_permits_no_more_than_is_needed(
         if count not in seen:
             seen[count] = graph_of(bench, start_node, model, configuration)
     for name, rights in policy().items():
-        needed = set().union(*(
-            seen[count] for count, (owner, *_) in enumerate(CONFIGURATIONS) if owner == name))
+        needed = set().union(
+            *(seen[count] for count, (owner, *_) in enumerate(CONFIGURATIONS) if owner == name)
+        )
         spare = {
-            (verb, one) for verb, one in rights if (verb, resolved(one, NODES[name][0]))
-            not in needed
+            (verb, one)
+            for verb, one in rights
+            if (verb, resolved(one, NODES[name][0])) not in needed
         } - {(verb, one) for owner, verb, one in SOMETIMES if owner == name}
         assert not spare, f'{name} may do what it never does: {sorted(spare)}'
 
 
 @fault(
-    'security', 'who may speak to navigation', 'policy.xml',
-    'the navigator alone may publish speed_limit and stop_lock')
+    'security',
+    'who may speak to navigation',
+    'policy.xml',
+    'the navigator alone may publish speed_limit and stop_lock',
+)
 def test_only_the_navigator_may_speak_to_navigation() -> None:
     rights = policy()
     assert set(rights) == set(NODES)
@@ -204,17 +239,25 @@ def test_only_the_navigator_may_speak_to_navigation() -> None:
 
 
 @fault(
-    'security', 'no service takes a path', 'the services of the running classifier',
-    'only enable, lifecycle and parameter services')
+    'security',
+    'no service takes a path',
+    'the services of the running classifier',
+    'only enable, lifecycle and parameter services',
+)
 def test_no_service_takes_a_path(bench: Bench, start_node: START, model: Path) -> None:
     start_node(model=model)
     assert change_state(bench, 1)
     bench.until('its services', lambda: ('reply', '/alexnet/enable') in graph(bench, 'alexnet'))
     kinds = {
-        kind for name, found in bench.node.get_service_names_and_types_by_node('alexnet', '/')
+        kind
+        for name, found in bench.node.get_service_names_and_types_by_node('alexnet', '/')
         for kind in found
     }
     packages = {kind.split('/')[0] for kind in kinds}
     assert packages <= {
-        'std_srvs', 'lifecycle_msgs', 'rcl_interfaces', 'type_description_interfaces'}
+        'std_srvs',
+        'lifecycle_msgs',
+        'rcl_interfaces',
+        'type_description_interfaces',
+    }
     assert 'std_srvs/srv/SetBool' in kinds

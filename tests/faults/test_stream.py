@@ -35,8 +35,11 @@ def test_silence_is_stale_then_an_error_then_over(wire: Wire) -> None:
 
 
 @fault(
-    'stream', 'burst of large images', '200 images of 1280 x 720 as fast as they go out',
-    'the newest is answered, the others dropped and counted, memory bounded')
+    'stream',
+    'burst of large images',
+    '200 images of 1280 x 720 as fast as they go out',
+    'the newest is answered, the others dropped and counted, memory bounded',
+)
 def test_burst_is_dropped_but_for_the_newest(wire: Wire) -> None:
     wire.recovers()
     big = make_image((255, 0, 0), 0, size_wh=(1280, 720))
@@ -56,7 +59,8 @@ def test_burst_is_dropped_but_for_the_newest(wire: Wire) -> None:
         now = wire.values('input')
         taken = int(now['frames received']) - received
         return taken > 0 and int(now['frames processed']) == int(now['frames received']) - int(
-            now['frames dropped for a newer one'])
+            now['frames dropped for a newer one']
+        )
 
     wire.bench.until('everything received is processed or dropped', caught_up)
     grown_mib = (status_kib(wire.node.process.pid, 'VmRSS') - start_kib) / 1024
@@ -69,13 +73,31 @@ def test_burst_is_dropped_but_for_the_newest(wire: Wire) -> None:
     wire.recovers()
 
 
-@pytest.mark.parametrize('colour', [
-    pytest.param(faulty.FAILS, id='refused', marks=fault(
-        'stream', 'one run fails', 'the engine raises its own error', 'counted, next one works')),
-    pytest.param(faulty.SURPRISE, id='unforeseen', marks=fault(
-        'stream', 'one run fails unforeseen', 'the engine raises ValueError',
-        'counted, logged with its traceback, next one works')),
-])
+@pytest.mark.parametrize(
+    'colour',
+    [
+        pytest.param(
+            faulty.FAILS,
+            id='refused',
+            marks=fault(
+                'stream',
+                'one run fails',
+                'the engine raises its own error',
+                'counted, next one works',
+            ),
+        ),
+        pytest.param(
+            faulty.SURPRISE,
+            id='unforeseen',
+            marks=fault(
+                'stream',
+                'one run fails unforeseen',
+                'the engine raises ValueError',
+                'counted, logged with its traceback, next one works',
+            ),
+        ),
+    ],
+)
 def test_run_that_fails_costs_its_image_only(wire: Wire, colour: tuple[int, int, int]) -> None:
     wire.recovers()
     wire.bench.until('diagnostics', lambda: 'inference errors' in wire.values('backend'))

@@ -28,9 +28,12 @@ class Wire:
     """
 
     def __init__(
-        self, bench: Bench, node: NodeProcess, kind: type = Image,
+        self,
+        bench: Bench,
+        node: NodeProcess,
+        kind: type = Image,
         good: Callable[[], Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.bench, self.node = bench, node
         self.good_image = good or bench.image
         self.results = bench.listen(Classification, 'alexnet/classification')
@@ -91,7 +94,8 @@ class Wire:
             assert all(stamp_ns(one) in self._good_ns for one in newest), 'a result came of it'
             rises = {
                 one: int(value) - int(before.get(one, '0'))
-                for one, value in self.values('input').items() if one.startswith('rejected: ')
+                for one, value in self.values('input').items()
+                if one.startswith('rejected: ')
             }
             right = rises.pop(key, 0)
             assert right or max(rises.values(), default=0) < 5, f'counted otherwise: {rises}'
@@ -106,7 +110,9 @@ class Wire:
 
     def _statuses(self, task: str, since: int = 0) -> list[DiagnosticStatus]:
         return [
-            status for report in self.reports.messages[since:] for status in report.status
+            status
+            for report in self.reports.messages[since:]
+            for status in report.status
             if status.name == f'alexnet: {task}'
         ]
 

@@ -67,12 +67,19 @@ def open_tensorrt_engine(flavour: str, engine_folder: Path) -> OpenTensorRt:
     """A function from a package and options to an engine on the GPU."""
 
     def opened(
-        package: ModelPackage, *, precision: str | None = None, max_batch: int = 16,
+        package: ModelPackage,
+        *,
+        precision: str | None = None,
+        max_batch: int = 16,
         **settings: Any,
     ) -> TensorRtEngine:
         return open_tensorrt(
-            package, flavour, precision=precision, max_batch=max_batch,
-            cache_dir=engine_folder, settings=TensorRtSettings(**settings),
+            package,
+            flavour,
+            precision=precision,
+            max_batch=max_batch,
+            cache_dir=engine_folder,
+            settings=TensorRtSettings(**settings),
         )
 
     return opened
@@ -96,9 +103,9 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
             return made[name]
         torch.manual_seed(11)
         classes = 44 if fc6_rank else 1000
-        network = AlexNet(Architecture(
-            variant=variant, classes=classes, fc6_rank=fc6_rank, fc7_rank=fc7_rank,
-        )).eval()
+        network = AlexNet(
+            Architecture(variant=variant, classes=classes, fc6_rank=fc6_rank, fc7_rank=fc7_rank)
+        ).eval()
         for layer in network.modules():
             if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
                 torch.nn.init.kaiming_normal_(layer.weight)  # else all images look alike
@@ -106,10 +113,16 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
                     torch.nn.init.zeros_(layer.bias)
         side = network.architecture.size_px
         made[name] = write_package(
-            folder / name, name=name, version='1', input=InputSpec(side, side),
-            files=onnx_files(network, pictures(8, side)), labels=labels_of(classes),
-            scores=ScoreSpec(), architecture={'variant': variant, 'classes': classes},
-            metrics={}, origin={'data': 'none: random weights', 'licence': 'Apache-2.0'},
+            folder / name,
+            name=name,
+            version='1',
+            input=InputSpec(side, side),
+            files=onnx_files(network, pictures(8, side)),
+            labels=labels_of(classes),
+            scores=ScoreSpec(),
+            architecture={'variant': variant, 'classes': classes},
+            metrics={},
+            origin={'data': 'none: random weights', 'licence': 'Apache-2.0'},
         )
         return made[name]
 

@@ -76,25 +76,30 @@ def measure(
     with opened(package, precision=precision, max_batch=max(BATCHES)) as engine:
         for batch in BATCHES:
             images = pictures(batch, package.input.height)
-            rows.append({
-                'network': package.name,
-                'runner': engine.info.backend,
-                'device': engine.info.device,
-                'precision': precision,
-                'batch': batch,
-                **percentiles(lambda images=images: engine.infer(images)),
-                'gpu_run_ms': engine.gpu_ms['run'],
-                'weight_mb': weight_bytes / 1e6,
-                'bandwidth_gb_s': bandwidth,
-                'bound_ms': weight_bytes / bandwidth / 1e6,
-            })
+            rows.append(
+                {
+                    'network': package.name,
+                    'runner': engine.info.backend,
+                    'device': engine.info.device,
+                    'precision': precision,
+                    'batch': batch,
+                    **percentiles(lambda images=images: engine.infer(images)),
+                    'gpu_run_ms': engine.gpu_ms['run'],
+                    'weight_mb': weight_bytes / 1e6,
+                    'bandwidth_gb_s': bandwidth,
+                    'bound_ms': weight_bytes / bandwidth / 1e6,
+                }
+            )
     return rows
 
 
 @pytest.mark.parametrize('network', NETWORKS, ids=lambda n: f'{n[0]}-{n[1]}-{n[2]}')
 def test_measure_networks(
-    open_tensorrt_engine: OpenTensorRt, make_package: MakePackage, bandwidth: float,
-    figures: list[dict[str, Any]], network: tuple[str, int, int],
+    open_tensorrt_engine: OpenTensorRt,
+    make_package: MakePackage,
+    bandwidth: float,
+    figures: list[dict[str, Any]],
+    network: tuple[str, int, int],
 ) -> None:
     package = make_package(*network)
     precisions = ['fp16', 'int8'] if network[1] == 0 else ['fp32', 'fp16', 'int8']
@@ -136,11 +141,13 @@ def test_measure_pytorch_beside(
                 classify(images)
             torch.cuda.synchronize()
 
-        figures.append({
-            'network': 'torchvision-0-0',
-            'runner': 'PyTorch torch.compile' if compiled else 'PyTorch eager',
-            'device': torch.cuda.get_device_name(),
-            'precision': 'fp16 (autocast)',
-            'batch': batch,
-            **percentiles(call),
-        })
+        figures.append(
+            {
+                'network': 'torchvision-0-0',
+                'runner': 'PyTorch torch.compile' if compiled else 'PyTorch eager',
+                'device': torch.cuda.get_device_name(),
+                'precision': 'fp16 (autocast)',
+                'batch': batch,
+                **percentiles(call),
+            }
+        )

@@ -51,7 +51,7 @@ def compare(
     sure = first - second > 2 * PROBABILITIES[precision]
     with opened(package, precision=precision, max_batch=16) as engine:
         for size in (1, 3, 16):
-            parts = [engine.infer(batch[i:i + size], features=True) for i in range(0, 16, size)]
+            parts = [engine.infer(batch[i : i + size], features=True) for i in range(0, 16, size)]
             logits = np.concatenate([part.logits for part in parts])
             features = np.concatenate([p.features for p in parts if p.features is not None])
             assert away(logits, wanted.logits) <= LOGITS[precision], f'batch {size}'
@@ -110,7 +110,8 @@ def test_response_norm_divides_alpha_as_onnx_does(
         helper.make_node('MatMul', ['flat', 'wide'], ['features']),
     ]
     graph = helper.make_graph(
-        nodes, 'lrn',
+        nodes,
+        'lrn',
         [helper.make_tensor_value_info('image', TensorProto.UINT8, ['N', 32, 32, 3])],
         [
             helper.make_tensor_value_info('logits', kind, ['N', 4]),
@@ -121,9 +122,16 @@ def test_response_norm_divides_alpha_as_onnx_does(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
     onnx.checker.check_model(model)
     package = write_package(
-        tmp_path / 'lrn', name='lrn', version='1', input=InputSpec(32, 32),
-        files={'fp16' if half else 'fp32': model.SerializeToString()}, labels=labels_of(4),
-        scores=ScoreSpec(), architecture={}, metrics={}, origin={},
+        tmp_path / 'lrn',
+        name='lrn',
+        version='1',
+        input=InputSpec(32, 32),
+        files={'fp16' if half else 'fp32': model.SerializeToString()},
+        labels=labels_of(4),
+        scores=ScoreSpec(),
+        architecture={},
+        metrics={},
+        origin={},
     )
     batch = pictures(4, 32, seed=9)
     with OnnxRuntimeEngine(package, provider='cpu') as reference:

@@ -87,9 +87,7 @@ def test_opening_and_closing_leaves_no_memory_behind(
     assert before - free_bytes() < 64 << 20
 
 
-def test_stage_times_are_taken(
-    open_tensorrt_engine: OpenTensorRt, package: ModelPackage
-) -> None:
+def test_stage_times_are_taken(open_tensorrt_engine: OpenTensorRt, package: ModelPackage) -> None:
     with open_tensorrt_engine(package) as engine:
         engine.infer(pictures(4, 32))
         assert set(engine.gpu_ms) == {'upload', 'run', 'download'}
@@ -121,20 +119,20 @@ def test_altered_engine_is_rebuilt_and_runs(
     assert 'SHA-256' in caplog.text
 
 
-def test_auto_takes_tensorrt(
-    flavour: str, package: ModelPackage, tmp_path: Path
-) -> None:
+def test_auto_takes_tensorrt(flavour: str, package: ModelPackage, tmp_path: Path) -> None:
     with open_engine(package, cache_dir=tmp_path / 'c') as engine:
         assert engine.info.backend in {flavour, 'tensorrt'}
         assert engine.info.reason
 
 
-def test_build_reports_progress(
-    flavour: str, make_package: MakePackage, tmp_path: Path
-) -> None:
+def test_build_reports_progress(flavour: str, make_package: MakePackage, tmp_path: Path) -> None:
     reports: list[Any] = []
     open_tensorrt(
-        make_package('torchvision', 64, 64), flavour, precision='fp16', max_batch=3,
-        cache_dir=tmp_path / 'c', progress=reports.append,
+        make_package('torchvision', 64, 64),
+        flavour,
+        precision='fp16',
+        max_batch=3,
+        cache_dir=tmp_path / 'c',
+        progress=reports.append,
     ).close()
     assert reports

@@ -28,9 +28,11 @@ TIMEOUT_S = 4.0  # the manager's default
 NEVER_S = 1e6
 ASK_AGAIN_S = 10.0
 GOALS = {
-    Transition.TRANSITION_CONFIGURE: 'inactive', Transition.TRANSITION_ACTIVATE: 'active',
-    Transition.TRANSITION_DEACTIVATE: 'inactive', Transition.TRANSITION_CLEANUP: 'unconfigured',
-}  # fmt: skip
+    Transition.TRANSITION_CONFIGURE: 'inactive',
+    Transition.TRANSITION_ACTIVATE: 'active',
+    Transition.TRANSITION_DEACTIVATE: 'inactive',
+    Transition.TRANSITION_CLEANUP: 'unconfigured',
+}
 
 
 class Partner:

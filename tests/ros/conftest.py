@@ -26,9 +26,11 @@ def start_node() -> Iterator[Callable[..., NodeProcess]]:
     started: list[NodeProcess] = []
 
     def start(
-        *arguments: str, environment: dict[str, str] | None = None,
-        module: str = 'alexnet_ros.ros.classifier_node', **parameters: Any,
-    ) -> NodeProcess:  # fmt: skip
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        module: str = 'alexnet_ros.ros.classifier_node',
+        **parameters: Any,
+    ) -> NodeProcess:
         words = list(arguments)
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -29,8 +29,9 @@ def detection(
     """Return one sign; an empty track id means unconfirmed."""
     one = Detection2D(id=track_id)
     one.bbox.size_x = one.bbox.size_y = float(height_px)  # an int would arrive as garbage
-    one.results = [ObjectHypothesisWithPose(
-        hypothesis=ObjectHypothesis(class_id=str(class_id), score=score))]
+    one.results = [
+        ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=str(class_id), score=score))
+    ]
     return one
 
 
@@ -92,8 +93,9 @@ class Recogniser:
         self.running = frames  # signs begin with the first show()
         self.now_ns: Any = lambda: bench.node.get_clock().now().nanoseconds
         self._frames = frames
-        kind, topic = (Classification, 'classification') if frames else (
-            Detection2DArray, 'detections')
+        kind, topic = (
+            (Classification, 'classification') if frames else (Detection2DArray, 'detections')
+        )
         self._publisher = bench.node.create_publisher(kind, topic, 10)
         self._timer = bench.node.create_timer(1 / RATE_HZ, self.publish)
         bench.until('the navigator listens', self._publisher.get_subscription_count)
@@ -107,7 +109,8 @@ class Recogniser:
         message.header.frame_id = self.camera
         if self._frames:
             message.results = [
-                ObjectHypothesis(class_id=str(one), score=score) for one, score in self.scores]
+                ObjectHypothesis(class_id=str(one), score=score) for one, score in self.scores
+            ]
         else:
             message.detections = self.signs
         self._publisher.publish(message)

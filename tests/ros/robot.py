@@ -239,14 +239,19 @@ class NodeProcess:
     """
 
     def __init__(
-        self, arguments: list[str], environment: dict[str, str],
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
         module: str = 'alexnet_ros.ros.classifier_node',
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, '-m', module, '--ros-args', *arguments],
-            cwd=ROOT, env={**os.environ, **environment}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -25,17 +25,21 @@ from tests.ros.robot import Bench
 
 BONDS: list['Bond'] = []
 USED = (
-    'set_heartbeat_period', 'set_heartbeat_timeout', 'start', 'shutdown', 'break_bond',
+    'set_heartbeat_period',
+    'set_heartbeat_timeout',
+    'start',
+    'shutdown',
+    'break_bond',
     'is_broken',
-)  # fmt: skip
+)
 
 
 class Bond:
     """What is used of ``bondpy.Bond``, with a real publisher and subscription."""
 
     def __init__(
-        self, node: Node, topic: str, bond_id: str, on_broken: Any = None, on_formed: Any = None,
-    ) -> None:  # fmt: skip
+        self, node: Node, topic: str, bond_id: str, on_broken: Any = None, on_formed: Any = None
+    ) -> None:
         assert on_broken is on_formed is None
         self.node, self.topic, self.id = node, topic, bond_id
         self.calls: list[str] = []

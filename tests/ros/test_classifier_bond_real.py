@@ -36,9 +36,14 @@ class Robot:
 
     def start(self, **parameters: Any) -> NodeProcess:
         self.node = self._start(
-            model=self._model, bond=True, lazy=False, inference_timeout_s=1.0,
-            executor=self._executor, module=FAULTY, **parameters,
-        )  # fmt: skip
+            model=self._model,
+            bond=True,
+            lazy=False,
+            inference_timeout_s=1.0,
+            executor=self._executor,
+            module=FAULTY,
+            **parameters,
+        )
         return self.node
 
     def up(self, timeout_s: float = TIMEOUT_S) -> Any:
@@ -62,9 +67,12 @@ class Robot:
         """Wait until the bond is broken, which the node itself must have said."""
         self.broken(partner)
         other = partner.bond.sister_instance_id
-        self.bench.until('it was said', lambda: any(
-            one.instance_id == other and not one.active for one in self.heartbeats.messages
-        ))  # fmt: skip
+        self.bench.until(
+            'it was said',
+            lambda: any(
+                one.instance_id == other and not one.active for one in self.heartbeats.messages
+            ),
+        )
 
     def well(self) -> None:
         assert self.node.alive(), self.node.log

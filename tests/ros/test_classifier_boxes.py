@@ -35,9 +35,7 @@ def frame(number: int) -> Image:
     return image
 
 
-def box(
-    x: float, y: float, width: float, height: float, ident: str, *, score: float = 0.5
-) -> Any:
+def box(x: float, y: float, width: float, height: float, ident: str, *, score: float = 0.5) -> Any:
     one = Detection2D(id=ident)
     one.header.frame_id = 'detector'
     # an int in a float field becomes any number on the wire, without a word
@@ -72,9 +70,11 @@ class Pair:
         self.detector = bench.node.create_publisher(Detection2DArray, 'detections_in', 10)
         bench.until(
             'all are connected',
-            lambda: self.camera.get_subscription_count()
-            and self.detector.get_subscription_count()
-            and self.port.watched(),
+            lambda: (
+                self.camera.get_subscription_count()
+                and self.detector.get_subscription_count()
+                and self.port.watched()
+            ),
         )
         self.stamp = 0
 
@@ -107,9 +107,7 @@ def pair(bench: Bench, model: Path) -> Pair:
 
 
 @pytest.mark.parametrize('boxes_first', [False, True])
-def test_the_same_array_comes_back_with_its_results_filled(
-    pair: Pair, boxes_first: bool
-) -> None:
+def test_the_same_array_comes_back_with_its_results_filled(pair: Pair, boxes_first: bool) -> None:
     left, right = box(50, 50, 40, 40, 'a'), box(150, 50, 40, 40, '', score=0.9)
     asked, got = pair.ask(left, right, boxes_first=boxes_first)
     assert got.header == asked.header

@@ -22,9 +22,13 @@ class Cameras:
     def __init__(self, bench: Bench, model: Path) -> None:
         self.bench = bench
         node = bench.add(
-            ClassifierNode, model=str(model), cameras=CAMERAS, batch_wait_ms=200.0,
-            stale_after_s=0.3, error_after_s=0.5,
-        )  # fmt: skip
+            ClassifierNode,
+            model=str(model),
+            cameras=CAMERAS,
+            batch_wait_ms=200.0,
+            stale_after_s=0.3,
+            error_after_s=0.5,
+        )
         assert isinstance(node, ClassifierNode)
         self.node = node
         self.batches: list[int] = []
@@ -121,8 +125,7 @@ def test_a_broken_frame_of_one_camera_is_its_own_trouble(cameras: Cameras) -> No
         return sum(cameras.node._ports['left'].stats.rejected.values()) >= 3
 
     cameras.bench.until('the broken ones are counted', counted)
-    cameras.bench.until(
-        'the other one is answered', lambda: len(cameras.results['front']) > front)
+    cameras.bench.until('the other one is answered', lambda: len(cameras.results['front']) > front)
     assert len(cameras.results['left']) == before
     assert not cameras.node._ports['front'].stats.rejected
     cameras.answered(*CAMERAS)

@@ -135,9 +135,7 @@ def test_a_failing_run_is_counted_and_the_next_one_works(rig: Rig) -> None:
     assert rig.node.exit_request is None
 
 
-def test_logits_that_are_not_finite_are_never_published(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_logits_that_are_not_finite_are_never_published(bench: Bench, tmp_path: Path) -> None:
     tiny_package(tmp_path / 'nan', logit_bias=float('nan'))
     node = bench.add(ClassifierNode, model=str(tmp_path / 'nan'))
     if node.trigger_configure() == SUCCESS:  # it may be refused right here

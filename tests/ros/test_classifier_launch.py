@@ -17,19 +17,22 @@ from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
 
 from alexnet_ros.config import ClassifierSettings, flat_fields, settings_from_mapping
-from alexnet_ros.ros.parameter_docs import (
-    MANUAL,
-    YAML,
-    manual_with_table,
-    parameter_file,
-)
+from alexnet_ros.ros.parameter_docs import MANUAL, YAML, manual_with_table, parameter_file
 from tests.ros.robot import DEADLINE_S, PROFILE, ROOT, Bench
 
 LAUNCH_FILE = ROOT / 'launch' / 'classifier.launch.py'
 ARGUMENTS = {
-    'name', 'namespace', 'params_file', 'model', 'image_topic', 'image_transport', 'autostart',
-    'use_sim_time', 'use_respawn', 'log_level',
-}  # fmt: skip
+    'name',
+    'namespace',
+    'params_file',
+    'model',
+    'image_topic',
+    'image_transport',
+    'autostart',
+    'use_sim_time',
+    'use_respawn',
+    'log_level',
+}
 PROFILES = ('classifier', 'signs', 'detections', 'cameras')
 RUN = """
 import sys
@@ -50,9 +53,10 @@ sys.exit(service.run())
 def test_the_launch_file_has_the_arguments_of_the_contract() -> None:
     tree = ast.parse(LAUNCH_FILE.read_text())
     (table,) = [
-        node.value for node in tree.body
+        node.value
+        for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'ARGUMENTS'
-    ]  # fmt: skip
+    ]
     assert isinstance(table, ast.Dict)
     assert {ast.literal_eval(key) for key in table.keys if key is not None} == ARGUMENTS
 
@@ -84,9 +88,10 @@ def test_the_dds_profile_has_room_for_images() -> None:
     space = {'d': 'http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles'}
     root = ET.parse(PROFILE).getroot()  # noqa: S314 - a file of ours
     shared = next(
-        one for one in root.iterfind('.//d:transport_descriptor', space)
+        one
+        for one in root.iterfind('.//d:transport_descriptor', space)
         if one.findtext('d:type', namespaces=space) == 'SHM'
-    )  # fmt: skip
+    )
     assert int(shared.findtext('d:segment_size', '0', space)) >= 64 << 20
     assert int(shared.findtext('d:maxMessageSize', '0', space)) >= 1920 * 1080 * 3
     participant = root.find('.//d:participant', space)
@@ -102,15 +107,22 @@ def launched(model: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     parameters = tmp_path / 'parameters.yaml'
     parameters.write_text('/**:\n  ros__parameters:\n    top_k: 2\n    model: none\n')
     words = [
-        f'model:={model}', 'namespace:=robot', 'image_topic:=/camera/image_raw',
-        'image_transport:=compressed', f'params_file:={parameters}', 'use_respawn:=true',
-    ]  # fmt: skip
+        f'model:={model}',
+        'namespace:=robot',
+        'image_topic:=/camera/image_raw',
+        'image_transport:=compressed',
+        f'params_file:={parameters}',
+        'use_respawn:=true',
+    ]
     unset = {'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}
     process = subprocess.Popen(
         [sys.executable, '-c', RUN, str(LAUNCH_FILE), *words],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env={key: value for key, value in os.environ.items() if key not in unset},
-    )  # fmt: skip
+    )
     yield process
     if process.poll() is None:
         process.kill()

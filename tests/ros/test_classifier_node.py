@@ -65,9 +65,11 @@ def test_a_frame_is_classified_under_its_own_header(bench: Bench, start: START) 
     camera = bench.camera()
     for class_id in (0, 2):
         image = send_until(
-            bench, camera, lambda c=class_id: bench.image(colour_of(c), frame_id='left_optical'),
+            bench,
+            camera,
+            lambda c=class_id: bench.image(colour_of(c), frame_id='left_optical'),
             results,
-        )  # fmt: skip
+        )
         assert results.last.header == image.header
         assert results.last.results[0].class_id == str(class_id)
         assert len(results.last.results) == 2
@@ -139,9 +141,7 @@ BROKEN = {
 }
 
 
-def test_broken_images_are_counted_and_the_next_good_one_works(
-    bench: Bench, start: START
-) -> None:
+def test_broken_images_are_counted_and_the_next_good_one_works(bench: Bench, start: START) -> None:
     node = start()
     stats = node._ports[''].stats
     results = bench.listen(Classification, 'alexnet/classification')
@@ -335,10 +335,7 @@ def test_a_clock_that_jumps_back_makes_the_tracks_start_anew(
 
 @pytest.mark.parametrize(
     ('change', 'says'),
-    [
-        ({'model': '/no/such/folder'}, '/no/such/folder'),
-        ({'precision': 'int8'}, 'int8'),
-    ],
+    [({'model': '/no/such/folder'}, '/no/such/folder'), ({'precision': 'int8'}, 'int8')],
 )
 def test_configure_without_a_usable_model_fails_in_one_line(
     bench: Bench, model: Path, change: dict[str, Any], says: str

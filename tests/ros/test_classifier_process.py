@@ -103,8 +103,9 @@ def test_the_contract_of_a_running_node(bench: Bench, start_node: START, model: 
     def told() -> dict[str, Any]:
         camera.publish(bench.image())
         status = {one.name: one for one in reports.last.status} if len(reports) else {}
-        values = status and {v.key: v.value for v in status.get(
-            'alexnet: latency', status['alexnet: node']).values}
+        values = status and {
+            v.key: v.value for v in status.get('alexnet: latency', status['alexnet: node']).values
+        }
         return status if 'total p95 (ms)' in (values or {}) else {}
 
     status = bench.until('diagnostics tell the latency', told)
@@ -149,9 +150,16 @@ def test_remaps_and_namespaces_move_the_topics(
     bench: Bench, start_node: START, model: Path
 ) -> None:
     start_node(
-        '-r', '__ns:=/robot', '-r', '__node:=eyes', '-r', 'image:=/camera/image_raw',
-        model=model, image_transport='compressed', autostart=True,
-    )  # fmt: skip
+        '-r',
+        '__ns:=/robot',
+        '-r',
+        '__node:=eyes',
+        '-r',
+        'image:=/camera/image_raw',
+        model=model,
+        image_transport='compressed',
+        autostart=True,
+    )
     bench.until('it is active', lambda: state(bench, '/robot/eyes') == 'active')
     wanted = {'/camera/image_raw/compressed', '/robot/eyes/classification'}
     bench.until(
@@ -165,26 +173,29 @@ def test_diagnostics_go_on_without_a_clock(bench: Bench, start_node: START, mode
     start_node(model=model, autostart=True, use_sim_time=True, diagnostics_period_s=0.5)
     bench.until(
         'it is reported active, again and again, on a steady clock',
-        lambda: sum(
-            one.name == 'alexnet: node' and one.message == 'active'
-            for report in reports.messages for one in report.status
-        ) >= 3,
-    )  # fmt: skip
+        lambda: (
+            sum(
+                one.name == 'alexnet: node' and one.message == 'active'
+                for report in reports.messages
+                for one in report.status
+            )
+            >= 3
+        ),
+    )
 
 
-def test_an_incompatible_camera_is_reported(
-    bench: Bench, start_node: START, model: Path
-) -> None:
+def test_an_incompatible_camera_is_reported(bench: Bench, start_node: START, model: Path) -> None:
     node = start_node(model=model, autostart=True, image_reliability='reliable')
     reports = bench.listen(DiagnosticArray, '/diagnostics')
     bench.camera(qos=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     bench.until(
         'the diagnostics name the policy',
         lambda: any(
-            one.name == 'alexnet: input' and 'RELIABILITY' in one.message
-            and one.level == b'\x02' for report in reports.messages for one in report.status
+            one.name == 'alexnet: input' and 'RELIABILITY' in one.message and one.level == b'\x02'
+            for report in reports.messages
+            for one in report.status
         ),
-    )  # fmt: skip
+    )
     assert 'incompatible' in node.log
 
 
@@ -249,9 +260,11 @@ def test_a_signal_while_the_model_loads_ends_it_with_0(
     bench: Bench, start_node: START, model: Path
 ) -> None:
     node = start_node(
-        model=model, autostart=True, module='tests.ros.slow_classifier',
+        model=model,
+        autostart=True,
+        module='tests.ros.slow_classifier',
         environment={'SLOW': 'load'},
-    )  # fmt: skip
+    )
     bench.until('it is loading', lambda: 'loading slowly' in node.log)
     node.signal(signal.SIGTERM)
     assert node.wait() == 0, node.log
@@ -262,9 +275,13 @@ def test_a_lost_engine_ends_the_process_for_a_respawn(
     bench: Bench, start_node: START, model: Path, how: str
 ) -> None:
     node = start_node(
-        model=model, autostart=True, lazy=False, inference_timeout_s=0.5,
-        module='tests.ros.slow_classifier', environment={'SLOW': how},
-    )  # fmt: skip
+        model=model,
+        autostart=True,
+        lazy=False,
+        inference_timeout_s=0.5,
+        module='tests.ros.slow_classifier',
+        environment={'SLOW': how},
+    )
     bench.until('it is active', lambda: active(bench))
     camera = bench.camera()
 

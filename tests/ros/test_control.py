@@ -23,9 +23,12 @@ def session() -> Iterator[Session]:
 
 def _process(tmp_path: Path, **parameters: object) -> NodeProcess:
     return NodeProcess(
-        MODULE, 'led', parameters=parameters, log=tmp_path / 'led.log',
+        MODULE,
+        'led',
+        parameters=parameters,
+        log=tmp_path / 'led.log',
         env=profile_environment(DOMAIN),
-    )  # fmt: skip
+    )
 
 
 def test_node_is_led_up_and_down_and_ends_with_0(
@@ -35,9 +38,11 @@ def test_node_is_led_up_and_down_and_ends_with_0(
         client = LifecycleClient(session.node, process)
         assert client.state(60.0) == 'unconfigured'
         for transition, state in (
-            ('configure', 'inactive'), ('activate', 'active'),
-            ('deactivate', 'inactive'), ('cleanup', 'unconfigured'),
-        ):  # fmt: skip
+            ('configure', 'inactive'),
+            ('activate', 'active'),
+            ('deactivate', 'inactive'),
+            ('cleanup', 'unconfigured'),
+        ):
             client.change(transition, 60.0)
             assert client.state() == state
         process.check()
@@ -52,8 +57,9 @@ def test_failed_configure_gives_the_nodes_own_reason(session: Session, tmp_path:
 
 
 def test_process_that_ends_is_told_with_its_last_line(session: Session, tmp_path: Path) -> None:
-    process = NodeProcess('alexnet_ros.no_such_module', 'led', parameters={},
-                          log=tmp_path / 'led.log')  # fmt: skip
+    process = NodeProcess(
+        'alexnet_ros.no_such_module', 'led', parameters={}, log=tmp_path / 'led.log'
+    )
     with process, pytest.raises(NodeControlError, match=r'ended with 1: .*no_such_module'):
         LifecycleClient(session.node, process).state(60.0)
 

@@ -14,16 +14,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def _demo(*words: object) -> 'subprocess.CompletedProcess[str]':
     return subprocess.run(
-        [sys.executable, '-m', 'alexnet_ros', 'demo', *map(str, words)], cwd=ROOT, text=True,
-        capture_output=True, check=False, timeout=240, env=dict(os.environ),
-    )  # fmt: skip
+        [sys.executable, '-m', 'alexnet_ros', 'demo', *map(str, words)],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=240,
+        env=dict(os.environ),
+    )
 
 
 def test_demo_of_a_bag_answers_with_the_inputs_stamps(tmp_path: Path, model: Path) -> None:
     drive.write_drive_bag(tmp_path / 'bag', compressed=True, duration_s=2.0, rate_hz=10.0)
     out = tmp_path / 'out'
-    done = _demo('--bag', tmp_path / 'bag', '--model', model, '--regions', 'frame',
-                 '--output', out)  # fmt: skip
+    done = _demo(
+        '--bag', tmp_path / 'bag', '--model', model, '--regions', 'frame', '--output', out
+    )
     assert done.returncode == 0, done.stderr
     assert 'of 20 frames were classified' in done.stdout
     assert "all stamps equal the input's" in done.stdout
@@ -42,8 +48,9 @@ def test_demo_with_an_altered_model_is_one_line_and_wrong_usage_is_2(
     tmp_path: Path, model: Path
 ) -> None:
     drive.write_drive_bag(tmp_path / 'bag', compressed=True, duration_s=0.2)
-    done = _demo('--bag', tmp_path / 'bag', '--model', model, '--output', tmp_path / 'out',
-                 '--rate', 'fast')  # fmt: skip
+    done = _demo(
+        '--bag', tmp_path / 'bag', '--model', model, '--output', tmp_path / 'out', '--rate', 'fast'
+    )
     assert done.returncode == 2
     onnx = next(model.glob('*.onnx'))
     broken = tmp_path / 'broken'

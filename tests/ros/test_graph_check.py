@@ -51,6 +51,9 @@ def test_image_topic_with_a_deaf_listener_is_reported() -> None:
         other.node.create_subscription(Image, '/deaf/image', print, _qos(RELIABLE))
         line = '/deaf/image: from camera best_effort, 1 listening'
         _until(lambda: line in image_topic_report(other.node)[0])  # names come a little later
-        _until(lambda: image_topic_report(other.node)[1] == [
-            '/deaf/image: listener wants reliable, best effort is offered by camera'
-        ])
+        _until(
+            lambda: (
+                image_topic_report(other.node)[1]
+                == ['/deaf/image: listener wants reliable, best effort is offered by camera']
+            )
+        )

@@ -36,8 +36,9 @@ class SimClock:
     def tick(self) -> None:
         if self.running:
             self.now_ns += 20_000_000
-            self._publisher.publish(Clock(clock=Time(
-                sec=self.now_ns // 10**9, nanosec=self.now_ns % 10**9)))
+            self._publisher.publish(
+                Clock(clock=Time(sec=self.now_ns // 10**9, nanosec=self.now_ns % 10**9))
+            )
 
 
 @pytest.mark.parametrize(('policy', 'locked'), [('hold', False), ('stop', True)])
@@ -61,9 +62,9 @@ def test_stale_images_hold_the_limit_and_lock_as_configured(
     bench.until('all is well', lambda: ears.status.level == OK)
 
 
-@pytest.mark.parametrize(('shift_s', 'why'), [
-    (-5.0, 'too_old'), (-1e6, 'too_old'), (0.5, 'future'), (1e6, 'future'),
-])
+@pytest.mark.parametrize(
+    ('shift_s', 'why'), [(-5.0, 'too_old'), (-1e6, 'too_old'), (0.5, 'future'), (1e6, 'future')]
+)
 def test_old_and_future_images_do_nothing(bench: Bench, shift_s: float, why: str) -> None:
     ears, recogniser = robot(bench)
     recogniser.shift_s = shift_s

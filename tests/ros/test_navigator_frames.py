@@ -32,8 +32,9 @@ def test_blocked_locks_and_free_lets_go(bench: Bench) -> None:
 
 def test_heading_follows_the_scores_and_slows_in_turns(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, actions='heading_actions.yaml', max_speed_mps=1.0,
-              heading_smoothing=0.0)
+    bench.add(
+        SignNavigator, actions='heading_actions.yaml', max_speed_mps=1.0, heading_smoothing=0.0
+    )
     camera = Recogniser(bench, frames=True)
     camera.scores = [(0, 0.75), (1, 0.25)]
     bench.until('left', lambda: ears.headings.messages)

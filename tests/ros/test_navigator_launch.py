@@ -35,8 +35,9 @@ def content(name: str) -> Any:
 
 def test_the_written_files_agree_with_the_declarations() -> None:
     remedy = 'run python -m alexnet_ros.ros.parameter_docs'
-    assert NAVIGATOR_YAML.read_text() == parameter_file(
-        NavigatorSettings, 'sign_navigator'), remedy
+    assert NAVIGATOR_YAML.read_text() == parameter_file(NavigatorSettings, 'sign_navigator'), (
+        remedy
+    )
     manual = NAVIGATOR_MANUAL.read_text()
     assert manual == manual_with_table(manual, NavigatorSettings), remedy
 
@@ -77,14 +78,17 @@ def launched(name: str, *words: str) -> 'subprocess.Popen[str]':
         pytest.skip('launch_ros is not installed here (it has no wheel)')
     return subprocess.Popen(
         [sys.executable, '-c', RUN, str(ROOT / 'launch' / f'{name}.launch.py'), *words],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env=dict(os.environ),
     )
 
 
-@pytest.mark.parametrize(('name', 'cap', 'policy'), [
-    ('signs', 0.7, 'hold'), ('navigation', 0.5, 'stop'),
-])
+@pytest.mark.parametrize(
+    ('name', 'cap', 'policy'), [('signs', 0.7, 'hold'), ('navigation', 0.5, 'stop')]
+)
 def test_the_launch_files_start_both_nodes_wired(
     bench: Bench, model: Path, name: str, cap: float, policy: str
 ) -> None:
@@ -99,12 +103,15 @@ def test_the_launch_files_start_both_nodes_wired(
         answer = bench.call(GetParameters, '/car/sign_navigator/get_parameters', names).values
         assert (answer[0].double_value, answer[1].string_value) == (cap, policy)
         topic = 'detections' if name == 'signs' else 'classification'
-        bench.until('both ends', lambda: (
-            bench.node.count_publishers(f'/car/alexnet/{topic}') == 1
-            and bench.node.count_subscribers(f'/car/alexnet/{topic}') == 1
-            and bench.node.count_subscribers('/car/alexnet/label_info') == 1
-            and bench.node.count_publishers('/car/controller_limit') == 1
-        ))
+        bench.until(
+            'both ends',
+            lambda: (
+                bench.node.count_publishers(f'/car/alexnet/{topic}') == 1
+                and bench.node.count_subscribers(f'/car/alexnet/{topic}') == 1
+                and bench.node.count_subscribers('/car/alexnet/label_info') == 1
+                and bench.node.count_publishers('/car/controller_limit') == 1
+            ),
+        )
         assert not limits.messages
         process.send_signal(signal.SIGINT)
         log, _ = process.communicate(timeout=DEADLINE_S)

@@ -48,12 +48,15 @@ def test_killed_navigator_releases_nothing_and_a_new_one_goes_on(
     assert ears.values == [pytest.approx(30 / 3.6)]
 
 
-@pytest.mark.parametrize(('parameters', 'words'), [
-    ({'max_speed_mps': '0.0'}, 'max_speed_mps'),
-    ({'max_speed_mps': '.nan'}, 'max_speed_mps'),
-    ({'on_stale': 'drive'}, 'on_stale must be one of'),
-    ({'actions': '/none/such.yaml'}, 'no table of actions'),
-])
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({'max_speed_mps': '0.0'}, 'max_speed_mps'),
+        ({'max_speed_mps': '.nan'}, 'max_speed_mps'),
+        ({'on_stale': 'drive'}, 'on_stale must be one of'),
+        ({'actions': '/none/such.yaml'}, 'no table of actions'),
+    ],
+)
 def test_bad_start_ends_with_one_and_says_why(
     start_node: Start, parameters: dict[str, str], words: str
 ) -> None:
@@ -65,8 +68,15 @@ def test_bad_start_ends_with_one_and_says_why(
 
 def test_namespace_and_remaps_are_followed(bench: Bench, start_node: Start) -> None:
     limits = bench.listen(SpeedLimit, 'car/controller/limit')
-    start_node('-r', '__ns:=/car', '-r', 'speed_limit:=controller/limit',
-               '-r', 'detections:=/detections', module=MODULE)
+    start_node(
+        '-r',
+        '__ns:=/car',
+        '-r',
+        'speed_limit:=controller/limit',
+        '-r',
+        'detections:=/detections',
+        module=MODULE,
+    )
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))
     bench.until('the limit', lambda: limits.messages)

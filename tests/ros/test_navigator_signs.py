@@ -121,12 +121,21 @@ def test_limit_above_the_cap_is_the_cap_and_the_cap_is_live(bench: Bench) -> Non
     bench.until('the new cap', lambda: ears.values == [5.0, 1.5])
 
 
-@pytest.mark.parametrize(('name', 'value'), [
-    ('max_speed_mps', 0.0), ('max_speed_mps', -1.0), ('max_speed_mps', float('nan')),
-    ('max_speed_mps', float('inf')), ('max_speed_mps', 3), ('max_age_s', 0.0),
-    ('on_stale', 'drive'), ('actions', 'blocked_actions.yaml'), ('velocity_source', 'odom'),
-    ('limit_distance_m', 10.0),
-])
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('max_speed_mps', 0.0),
+        ('max_speed_mps', -1.0),
+        ('max_speed_mps', float('nan')),
+        ('max_speed_mps', float('inf')),
+        ('max_speed_mps', 3),
+        ('max_age_s', 0.0),
+        ('on_stale', 'drive'),
+        ('actions', 'blocked_actions.yaml'),
+        ('velocity_source', 'odom'),
+        ('limit_distance_m', 10.0),
+    ],
+)
 def test_bad_change_of_a_parameter_is_refused_with_its_reason(
     bench: Bench, name: str, value: Any
 ) -> None:
@@ -138,10 +147,17 @@ def test_bad_change_of_a_parameter_is_refused_with_its_reason(
     assert node.get_parameter(name).value == before
 
 
-@pytest.mark.parametrize(('name', 'value'), [
-    ('max_speed_mps', 0.0), ('max_speed_mps', 'fast'), ('on_stale', 'drive'),
-    ('actions', 'none_such.yaml'), ('limit_distance_m', 5.0), ('stop_hold_s', 1),
-])
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('max_speed_mps', 0.0),
+        ('max_speed_mps', 'fast'),
+        ('on_stale', 'drive'),
+        ('actions', 'none_such.yaml'),
+        ('limit_distance_m', 5.0),
+        ('stop_hold_s', 1),
+    ],
+)
 def test_bad_start_is_refused_in_one_line(bench: Bench, name: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         bench.add(SignNavigator, **{name: value})
@@ -193,8 +209,9 @@ def test_odometry_without_its_messages_is_refused_at_start(
 def test_table_for_another_model_does_nothing_and_says_so(bench: Bench) -> None:
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     labels = bench.node.create_publisher(LabelInfo, 'label_info', latched)
-    labels.publish(LabelInfo(class_map=[
-        VisionClass(class_id=i, class_name=f'animal {i}') for i in range(43)]))
+    labels.publish(
+        LabelInfo(class_map=[VisionClass(class_id=i, class_name=f'animal {i}') for i in range(43)])
+    )
     _, ears, recogniser = robot(bench)
     bench.until('the labels are compared', lambda: 'labels' in ears.kinds())
     recogniser.show(detection(STOP, '1'), detection(LIMIT_30, '2'))

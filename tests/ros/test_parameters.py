@@ -19,9 +19,11 @@ class Holder(Node):
         super().__init__('holder', **kwargs)
         self.active = self.configured = False
         self.settings = Parameters(
-            self, ClassifierSettings,
-            active=lambda: self.active, configured=lambda: self.configured,
-        )  # fmt: skip
+            self,
+            ClassifierSettings,
+            active=lambda: self.active,
+            configured=lambda: self.configured,
+        )
 
 
 @pytest.fixture
@@ -133,9 +135,7 @@ def test_array_parameters_keep_their_type(holder: Holder) -> None:
     assert holder.settings.current.recognizer.roi_xywh == [1, 2, 30, 40]
 
 
-def test_a_misspelt_override_is_named(
-    bench: Bench, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_misspelt_override_is_named(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     bench.add(Holder, topk=3, something_of_another_node=1, top_k=2)
     log = capfd.readouterr().err
     assert 'topk is not known' in log

@@ -34,9 +34,7 @@ def only(bag: Path, stamps_ns: set[int], copy: Path) -> Path:
     with BagReader(bag) as reader, BagWriter(copy) as writer:
         for one in reader.images():
             if one.stamp_ns in stamps_ns:
-                (message,) = (
-                    m for m in reader.messages([one.topic]) if m.log_ns == one.log_ns
-                )
+                (message,) = (m for m in reader.messages([one.topic]) if m.log_ns == one.log_ns)
                 writer.write_raw(message.topic, message.kind, message.data, message.log_ns)
     return copy
 
@@ -46,9 +44,11 @@ def confirmed(results: Recorded, stamps_ns: list[int]) -> Signs:
     frames = [results.recognition('', one, SIZE_WH) for one in stamps_ns]
     return tuple(
         (one.track_id, one.newly_confirmed, one.classification.results[0].class_id)
-        for frame in frames if frame is not None
-        for one in frame.detections if one.track_id
-    )  # fmt: skip
+        for frame in frames
+        if frame is not None
+        for one in frame.detections
+        if one.track_id
+    )
 
 
 @pytest.mark.parametrize('compressed', [False, True])
@@ -60,14 +60,19 @@ def test_live_and_offline_find_the_same_signs_and_tracks(
     compressed: bool,
 ) -> None:
     bag = tmp_path / 'bag'
-    truth = write_drive_bag(
-        bag, compressed=compressed, signs=SIGNS, duration_s=2.9, rate_hz=10.0
-    )
+    truth = write_drive_bag(bag, compressed=compressed, signs=SIGNS, duration_s=2.9, rate_hz=10.0)
     start_node(
-        '-r', 'image:=/camera/image', '-r', 'image/compressed:=/camera/image/compressed',
-        model=signs, backend='cpu', regions='signs', autostart=True, use_sim_time=True,
+        '-r',
+        'image:=/camera/image',
+        '-r',
+        'image/compressed:=/camera/image/compressed',
+        model=signs,
+        backend='cpu',
+        regions='signs',
+        autostart=True,
+        use_sim_time=True,
         image_transport='compressed' if compressed else 'raw',
-    )  # fmt: skip
+    )
 
     def active() -> bool:
         return bench.call(GetState, '/alexnet/get_state').current_state.label == 'active'

@@ -42,9 +42,8 @@ def _collect(session: Session, count: int) -> tuple[Recorder, threading.Event]:
             done.set()
 
     recorder = Recorder(
-        session.node, {'/played': KIND, '/clock': 'rosgraph_msgs/msg/Clock'},
-        on_message=on_message,
-    )  # fmt: skip
+        session.node, {'/played': KIND, '/clock': 'rosgraph_msgs/msg/Clock'}, on_message=on_message
+    )
     return recorder, done
 
 
@@ -62,8 +61,12 @@ def test_play_sends_every_message_unchanged_in_order(session: Session) -> None:
     assert got[3].message.header.frame_id == 'frame 3'
     assert report.stamps_ns['/played'] == [START_NS + index for index in range(20)]
     assert sent == items
-    clocks = [stamp for one in recorder.received if one.kind.endswith('Clock')
-              for stamp in [one.message.clock]]
+    clocks = [
+        stamp
+        for one in recorder.received
+        if one.kind.endswith('Clock')
+        for stamp in [one.message.clock]
+    ]
     times = [stamp.sec * 10**9 + stamp.nanosec for stamp in clocks]
     assert times == sorted(times)
     assert times[-1] <= items[-1].at_ns + 200_000_000

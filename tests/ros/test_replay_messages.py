@@ -17,10 +17,15 @@ STAMP_NS = 1_750_000_000_123_456_789
 def recognition() -> Recognition:
     known = Classification((ClassScore(14, 'Stop', 0.75), ClassScore(2, '50', 0.125)), False)
     unknown = Classification((ClassScore(3, '60', 0.5),), unknown=True)
-    return Recognition('', STAMP_NS, (640, 480), (
-        Detection((10.5, 20.25, 30.0, 40.0), known, track_id='7'),
-        Detection((1.0, 2.0, 3.0, 4.0), unknown),
-    ))  # fmt: skip
+    return Recognition(
+        '',
+        STAMP_NS,
+        (640, 480),
+        (
+            Detection((10.5, 20.25, 30.0, 40.0), known, track_id='7'),
+            Detection((1.0, 2.0, 3.0, 4.0), unknown),
+        ),
+    )
 
 
 def live_header(frame_id: str) -> Header:

@@ -62,10 +62,16 @@ def test_young_segment_stays(segment: Path) -> None:
     assert segment.exists()
 
 
-@pytest.mark.parametrize('name', [
-    'fastrtps_port7411_el', 'other_0123456789abcdef_el', 'fastrtps_0123456789abcdef',
-    'fastrtps_0123456789ABCDEF_el', 'x_fastrtps_0123456789abcdef_el',
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'fastrtps_port7411_el',
+        'other_0123456789abcdef_el',
+        'fastrtps_0123456789abcdef',
+        'fastrtps_0123456789ABCDEF_el',
+        'x_fastrtps_0123456789abcdef_el',
+    ],
+)
 def test_files_of_others_stay(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     os.utime(tmp_path / name, (1e9, 1e9))
@@ -103,8 +109,10 @@ def test_what_a_killed_node_leaves_is_cleared_by_the_next_one(
         for name in left:  # as if it had run for longer
             os.utime(FOLDER / f'{name}_el', (1e9, 1e9))
         second = start_node()
-        bench.until('what the first left is gone', lambda left=left: not [
-            name for name in left if (FOLDER / name).exists()])
+        bench.until(
+            'what the first left is gone',
+            lambda left=left: not [name for name in left if (FOLDER / name).exists()],
+        )
         assert bench.call(GetState, '/alexnet/get_state').current_state.label == 'unconfigured'
         assert all((FOLDER / name).exists() for name in mine | owned(second.process.pid))
         if 'shared memory of killed processes removed' in second.log:

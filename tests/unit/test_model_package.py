@@ -69,10 +69,17 @@ def test_package_written_and_loaded_says_the_same(tmp_path: Path) -> None:
 def test_smallest_precision_is_the_default(tmp_path: Path) -> None:
     data = colour_model().SerializeToString()
     package = write_package(
-        tmp_path / 'm', name='m', version='1', input=InputSpec(32, 32), labels=labels_of(4),
-        files={'fp32': data, 'int8': data, 'fp16': data}, scores=ScoreSpec(),
-        architecture={}, metrics={}, origin={},
-    )  # fmt: skip
+        tmp_path / 'm',
+        name='m',
+        version='1',
+        input=InputSpec(32, 32),
+        labels=labels_of(4),
+        files={'fp32': data, 'int8': data, 'fp16': data},
+        scores=ScoreSpec(),
+        architecture={},
+        metrics={},
+        origin={},
+    )
     assert package.default_precision == 'int8'
     assert list(package.files) == ['int8', 'fp16', 'fp32']
     with pytest.raises(ModelPackageError, match="has no 'int4' file; it has int8, fp16, fp32"):
@@ -273,9 +280,7 @@ def test_path_is_taken_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -
             find_package(long)
 
 
-def test_installed_prefix_is_looked_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installed_prefix_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tiny_package(tmp_path / 'share/alexnet_ros/models/fitted')
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
     assert find_package('fitted') == made.folder
@@ -298,12 +303,33 @@ values = st.recursive(
     max_leaves=5,
 )
 PLACES = (
-    'name', 'version', 'architecture', 'input', 'files', 'labels', 'labels_sha256', 'scores',
-    'metrics', 'origin', 'input height', 'input width', 'input resize', 'input resize_px',
-    'input margin', 'files fp32', 'files int8', 'files fp32 file', 'files fp32 sha256',
-    'files fp32 bytes', 'scores temperature', 'scores unknown', 'scores unknown class_id',
-    'scores unknown energy', 'scores unknown score', 'more',
-)  # fmt: skip
+    'name',
+    'version',
+    'architecture',
+    'input',
+    'files',
+    'labels',
+    'labels_sha256',
+    'scores',
+    'metrics',
+    'origin',
+    'input height',
+    'input width',
+    'input resize',
+    'input resize_px',
+    'input margin',
+    'files fp32',
+    'files int8',
+    'files fp32 file',
+    'files fp32 sha256',
+    'files fp32 bytes',
+    'scores temperature',
+    'scores unknown',
+    'scores unknown class_id',
+    'scores unknown energy',
+    'scores unknown score',
+    'more',
+)
 
 
 @given(place=st.sampled_from(PLACES), value=values)

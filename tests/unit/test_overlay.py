@@ -8,7 +8,10 @@ from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection,
 
 
 def sign(
-    bbox: BBoxXYWH, name: str = 'Yield', score: float = 0.91, track: str | None = None,
+    bbox: BBoxXYWH,
+    name: str = 'Yield',
+    score: float = 0.91,
+    track: str | None = None,
     unknown: bool = False,
 ) -> Detection:
     return Detection(bbox, Classification((ClassScore(3, name, score),), unknown), 0.9, track)
@@ -22,15 +25,20 @@ def frame(width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), 90, np.uint8)
 
 
-@pytest.mark.parametrize(('found', 'text'), [
-    (sign((0, 0, 9, 9)), 'Yield 91%'),
-    (sign((0, 0, 9, 9), track='7'), 'Yield 91% #7'),
-    (sign((0, 0, 9, 9), unknown=True), 'unknown'),
-    (Detection((0, 0, 9, 9), Classification((), True)), 'unknown'),
-    (sign((0, 0, 9, 9), name='Geb\u00fchr f\u00fcr Fu\u00dfg\u00e4nger \u2013 5\u00b0'),
-     'Gebuehr fuer Fussgaenger - 5 deg 91%'),
-    (sign((0, 0, 9, 9), name='\u505c'), '? 91%'),
-])
+@pytest.mark.parametrize(
+    ('found', 'text'),
+    [
+        (sign((0, 0, 9, 9)), 'Yield 91%'),
+        (sign((0, 0, 9, 9), track='7'), 'Yield 91% #7'),
+        (sign((0, 0, 9, 9), unknown=True), 'unknown'),
+        (Detection((0, 0, 9, 9), Classification((), True)), 'unknown'),
+        (
+            sign((0, 0, 9, 9), name='Geb\u00fchr f\u00fcr Fu\u00dfg\u00e4nger \u2013 5\u00b0'),
+            'Gebuehr fuer Fussgaenger - 5 deg 91%',
+        ),
+        (sign((0, 0, 9, 9), name='\u505c'), '? 91%'),
+    ],
+)
 def test_caption_tells_name_percent_and_track_in_ascii(found: Detection, text: str) -> None:
     assert overlay.caption(found) == text
     assert text.isascii()
@@ -60,7 +68,8 @@ def test_text_is_large_enough_to_read_at_every_size() -> None:
 def test_lines_stay_inside_and_do_not_cover_other_signs() -> None:
     found = [
         sign((600, 0, 39, 39), 'End of no passing by vehicles over 3.5 metric tons'),
-        sign((580, 60, 40, 40)), sign((580, 101, 40, 40), track='2'),
+        sign((580, 60, 40, 40)),
+        sign((580, 101, 40, 40), track='2'),
     ]
     drawn = overlay.draw(frame(640, 480), recognition((640, 480), *found))
     assert (drawn[65:95, 585:615] == 90).all()
@@ -85,8 +94,11 @@ def test_read_only_views_and_nothing_found_are_fine() -> None:
 boxes = st.tuples(*[st.floats(allow_nan=True, allow_infinity=True, width=32)] * 4)
 
 
-@given(st.lists(st.tuples(boxes, st.text(max_size=80)), max_size=5),
-       st.integers(1, 80), st.integers(1, 60))
+@given(
+    st.lists(st.tuples(boxes, st.text(max_size=80)), max_size=5),
+    st.integers(1, 80),
+    st.integers(1, 60),
+)
 def test_any_detection_can_be_drawn(items, width: int, height: int) -> None:
     found = [sign(box, name) for box, name in items]
     drawn = overlay.draw(frame(width, height), recognition((width, height), *found))

@@ -68,14 +68,22 @@ def test_every_requirement_is_pinned() -> None:
 
 
 OPTIONAL = {  # used where they are found
-    'ray', 'tensorrt', 'tensorrt_rtx', 'compression',
-    'bond', 'bondpy',  # apt has them, the index has not
-}  # fmt: skip
+    'ray',
+    'tensorrt',
+    'tensorrt_rtx',
+    'compression',
+    'bond',
+    'bondpy',  # apt has them, the index has not
+}
 BROUGHT = {'apsw': 'rosbags', 'backports': 'rosbags', 'lz4': 'rosbags'}
 MODULES = {
-    'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'cuda': 'cuda-bindings', 'yaml': 'PyYAML',
-    'tensorrt_rtx_bindings': 'tensorrt_rtx_cu13_bindings', **BROUGHT,
-}  # fmt: skip
+    'PIL': 'pillow',
+    'cv2': 'opencv-python-headless',
+    'cuda': 'cuda-bindings',
+    'yaml': 'PyYAML',
+    'tensorrt_rtx_bindings': 'tensorrt_rtx_cu13_bindings',
+    **BROUGHT,
+}
 
 
 def test_every_package_that_is_imported_is_installed_by_the_set_up() -> None:

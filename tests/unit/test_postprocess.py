@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from alexnet_ros.errors import EngineRunError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import ScoreSpec
-from alexnet_ros.postprocess import (
-    classifications_from_logits,
-    free_energies,
-    log_probabilities,
-)
+from alexnet_ros.postprocess import classifications_from_logits, free_energies, log_probabilities
 from tests.models import labels_of
 
 FOUR = labels_of(4)

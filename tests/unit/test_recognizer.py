@@ -98,11 +98,7 @@ def test_all_cameras_and_regions_share_one_batch(package: ModelPackage) -> None:
         Frame(plain(GREEN), 2, 'left'),
         Frame(scene((GREEN, (50, 50, 20, 20))), 3, 'rear'),
     ]
-    boxes = [
-        [box(10, 10, 30, 30, 0.6), box(100, 50, 40, 40, 0.9)],
-        [],
-        [box(50, 50, 20, 20)],
-    ]
+    boxes = [[box(10, 10, 30, 30, 0.6), box(100, 50, 40, 40, 0.9)], [], [box(50, 50, 20, 20)]]
     with recognizer(package, regions='detections') as made:
         found = made.recognize(frames, boxes)
         assert batches(made) == [3]

@@ -28,11 +28,15 @@ def fill(frame: np.ndarray, points: np.ndarray, colour) -> None:
 def put_sign(frame: np.ndarray, kind: str, middle, side: float) -> tuple[float, ...]:
     """Draw one sign; return its tight box xywh."""
     count, start, rim, face = {
-        'limit': (40, 0, RED, WHITE), 'caution': (3, -90, RED, WHITE),
-        'yield': (3, 90, RED, WHITE), 'yellow yield': (3, 90, RED, YELLOW),
+        'limit': (40, 0, RED, WHITE),
+        'caution': (3, -90, RED, WHITE),
+        'yield': (3, 90, RED, WHITE),
+        'yellow yield': (3, 90, RED, YELLOW),
         'stop': (8, 22.5, RED, RED),
-        'no entry': (40, 0, RED, RED), 'keep right': (40, 0, BLUE, BLUE),
-        'priority': (4, 0, WHITE, YELLOW), 'end of limits': (40, 0, (60, 60, 60), WHITE),
+        'no entry': (40, 0, RED, RED),
+        'keep right': (40, 0, BLUE, BLUE),
+        'priority': (4, 0, WHITE, YELLOW),
+        'end of limits': (40, 0, (60, 60, 60), WHITE),
     }[kind]
     radius = side / 2 if count > 4 else side / (3**0.5 if count == 3 else 2)
     outer = corners(count, start, middle, radius)
@@ -43,13 +47,21 @@ def put_sign(frame: np.ndarray, kind: str, middle, side: float) -> tuple[float, 
     if kind in {'stop', 'no entry'}:
         half = (round(side * 0.38), round(side * 0.09))
         cv2.rectangle(
-            frame, (int(middle[0]) - half[0], int(middle[1]) - half[1]),
-            (int(middle[0]) + half[0], int(middle[1]) + half[1]), WHITE, -1,
+            frame,
+            (int(middle[0]) - half[0], int(middle[1]) - half[1]),
+            (int(middle[0]) + half[0], int(middle[1]) + half[1]),
+            WHITE,
+            -1,
         )
     if kind == 'limit':
         cv2.putText(
-            frame, '50', (int(middle[0] - side * 0.24), int(middle[1] + side * 0.14)),
-            cv2.FONT_HERSHEY_SIMPLEX, side / 75, (20, 20, 20), max(1, round(side / 18)),
+            frame,
+            '50',
+            (int(middle[0] - side * 0.24), int(middle[1] + side * 0.14)),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            side / 75,
+            (20, 20, 20),
+            max(1, round(side / 18)),
         )
     x, y, width, height = cv2.boundingRect((outer / 16).astype(np.float32))
     return float(x), float(y), float(width), float(height)
@@ -73,7 +85,14 @@ def best_overlap(regions, box) -> float:
 
 
 KINDS = (
-    'limit', 'caution', 'yield', 'yellow yield', 'stop', 'no entry', 'keep right', 'priority',
+    'limit',
+    'caution',
+    'yield',
+    'yellow yield',
+    'stop',
+    'no entry',
+    'keep right',
+    'priority',
     'end of limits',
 )
 
@@ -97,8 +116,9 @@ def test_signs_are_found_from_dusk_to_glare(kind: str, gain: float) -> None:
     assert best_overlap(SignFinder().find(lit), box) > 0.6
 
 
-@pytest.mark.parametrize(('upper', 'lower'), [('caution', 'limit'), ('yield', 'keep right'),
-                                              ('limit', 'limit')])
+@pytest.mark.parametrize(
+    ('upper', 'lower'), [('caution', 'limit'), ('yield', 'keep right'), ('limit', 'limit')]
+)
 def test_signs_that_touch_on_one_pole_are_told_apart(upper: str, lower: str) -> None:
     frame = road()
     above = put_sign(frame, upper, (700, 200), 80)

@@ -32,9 +32,10 @@ def outline_of(points: np.ndarray) -> np.ndarray:
     return contour
 
 
-@pytest.mark.parametrize(('colour', 'leads'), [
-    ((180, 30, 30), 'red'), ((20, 60, 160), 'blue'), ((220, 170, 20), 'yellow'),
-])
+@pytest.mark.parametrize(
+    ('colour', 'leads'),
+    [((180, 30, 30), 'red'), ((20, 60, 160), 'blue'), ((220, 170, 20), 'yellow')],
+)
 @pytest.mark.parametrize('light', [1.0, 0.5, 0.25])
 def test_colour_keeps_its_value_in_any_light(colour, leads: str, light: float) -> None:
     maps = colour_maps(plain([round(v * light) for v in colour]))
@@ -49,10 +50,16 @@ def test_grey_has_no_colour_and_darkness_no_noise() -> None:
         assert max(int(maps[name].max()) for name in ('red', 'blue', 'yellow')) < 70
 
 
-@pytest.mark.parametrize(('size_wh', 'min_size_px', 'count'), [
-    ((1920, 1080), 24, 1), ((960, 540), 24, 1), ((960, 540), 23, 0), ((640, 480), 48, 2),
-    ((3840, 2160), 24, 2),
-])
+@pytest.mark.parametrize(
+    ('size_wh', 'min_size_px', 'count'),
+    [
+        ((1920, 1080), 24, 1),
+        ((960, 540), 24, 1),
+        ((960, 540), 23, 0),
+        ((640, 480), 48, 2),
+        ((3840, 2160), 24, 2),
+    ],
+)
 def test_frames_are_halved_as_far_as_small_signs_allow(size_wh, min_size_px, count) -> None:
     assert halvings(size_wh, min_size_px) == count
     assert (size_wh[0] >> count) * (size_wh[1] >> count) <= MOST_AREA
@@ -68,11 +75,19 @@ def test_shrunk_averages_exactly_and_cuts_odd_rows() -> None:
     assert shrunk(image, 0) is image
 
 
-@pytest.mark.parametrize(('points', 'name'), [
-    (polygon(40, 0), 'disc'), (polygon(8, 22.5), 'disc'), (polygon(3, -90), 'triangle'),
-    (polygon(3, 90), 'yield'), (polygon(4, 0), 'diamond'), (polygon(4, 45), 'square'),
-    (polygon(3, -80), 'triangle'), (polygon(4, 8), 'diamond'),
-])
+@pytest.mark.parametrize(
+    ('points', 'name'),
+    [
+        (polygon(40, 0), 'disc'),
+        (polygon(8, 22.5), 'disc'),
+        (polygon(3, -90), 'triangle'),
+        (polygon(3, 90), 'yield'),
+        (polygon(4, 0), 'diamond'),
+        (polygon(4, 45), 'square'),
+        (polygon(3, -80), 'triangle'),
+        (polygon(4, 8), 'diamond'),
+    ],
+)
 def test_shape_of_an_outline_is_told(points: np.ndarray, name: str) -> None:
     outline = Points([outline_of(points)])
     shapes, fit = shape_fit(outline.support(), outline.boxes)
@@ -195,7 +210,7 @@ def test_specks_go_and_whatever_is_larger_stays_to_the_pixel(side: int, share: f
 def test_a_lone_speck_goes_and_the_next_larger_stays() -> None:
     for wide, tall, stays in ((5, 5, False), (1, 5, False), (6, 1, True), (2, 6, True)):
         packed = np.zeros((1, 40, 40), np.uint8)
-        packed[0, 10:10 + tall, 12:12 + wide] = 4
+        packed[0, 10 : 10 + tall, 12 : 12 + wide] = 4
         assert (without_specks(packed, 5) == packed).all() == stays
     few = np.ones((1, 6, 90), np.uint8)
     assert without_specks(few, 5) is few

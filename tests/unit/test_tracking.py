@@ -179,7 +179,8 @@ def test_number_of_tracks_is_bounded() -> None:
     for frame in range(4):
         many = [
             sight((20.0 * column, 20.0 * row + 100 * (frame % 2), 10, 10), 0)
-            for column in range(40) for row in range(5)
+            for column in range(40)
+            for row in range(5)
         ]
         feed(tracker, frame * FRAME_NS, *many)
         assert tracker.count <= MOST_TRACKS
@@ -210,14 +211,17 @@ def test_asked_agreement_is_the_first_confirming_frame(hits: int) -> None:
         assert (found.track_id is not None) == (frame + 1 >= hits)
 
 
-boxes = st.tuples(
-    st.floats(-50, 1300), st.floats(-50, 750), st.floats(0, 300), st.floats(0, 300)
+boxes = st.tuples(st.floats(-50, 1300), st.floats(-50, 750), st.floats(0, 300), st.floats(0, 300))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 10**10), st.lists(st.tuples(boxes, st.integers(0, 4)), max_size=6)
+        ),
+        max_size=12,
+    )
 )
-
-
-@given(st.lists(st.tuples(
-    st.integers(0, 10**10), st.lists(st.tuples(boxes, st.integers(0, 4)), max_size=6)
-), max_size=12))
 def test_any_input_keeps_order_and_unique_ids(frames) -> None:
     first, second = Tracker(), Tracker()
     for stamp, items in frames:

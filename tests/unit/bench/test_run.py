@@ -13,13 +13,22 @@ ROOT = Path(__file__).resolve().parents[3]
 ENGINE = {'engine': 'ours', 'batch': 1, 'median_ms': 2.1, 'faster_than_baseline': 7.8}
 GROWTH = {'engine': '100 classes', 'median_ms': 2.1, 'faster_than_baseline': 1.0}
 INGEST = {
-    'size_wh': [640, 480], 'case': 'rgb8, this package', 'p50_ms': 0.14, 'p95_ms': 0.19,
+    'size_wh': [640, 480],
+    'case': 'rgb8, this package',
+    'p50_ms': 0.14,
+    'p95_ms': 0.19,
     'faster_than_baseline': 5.4,
-}  # fmt: skip
+}
 MACHINE = {
-    'processor': 'a CPU', 'cores': 2, 'memory_gib': 8, 'read_bandwidth_gb_s': 10.0,
-    'system': 'Linux', 'python': '3.11', 'versions': {'numpy': '2'}, 'load_1min': 0.1,
-}  # fmt: skip
+    'processor': 'a CPU',
+    'cores': 2,
+    'memory_gib': 8,
+    'read_bandwidth_gb_s': 10.0,
+    'system': 'Linux',
+    'python': '3.11',
+    'versions': {'numpy': '2'},
+    'load_1min': 0.1,
+}
 NODE = {'group': 'node', 'name': 'raw 640x480', 'sent_hz': 30.0}
 
 
@@ -51,9 +60,10 @@ def test_ingest_stands_beside_the_engines(tool: ModuleType) -> None:
     result = tool.measure(Namespace(model='signs', rounds=1, seconds=1.0))
     rows = {(row['group'], row['name']): row for row in result['rows']}
     assert set(rows) == {
-        ('batch 1', 'ours'), ('classes', '100 classes'),
+        ('batch 1', 'ours'),
+        ('classes', '100 classes'),
         ('ingest', '640x480 rgb8, this package'),
-    }  # fmt: skip
+    }
     assert rows['ingest', '640x480 rgb8, this package']['faster'] == 5.4
     assert '| 640x480 rgb8, this package | 0.14 | 0.19 | 5.4 |' in tool.page(result)
     assert '| raw 640x480 | 30 |' in tool.page(result)

@@ -52,10 +52,20 @@ def test_without_a_gpu_the_cpu_is_no_trouble_to_tell(model: str, tmp_path: Path)
     if has_nvidia_gpu():
         pytest.skip('this machine has a GPU')
     done = subprocess.run(
-        [sys.executable, '-m', 'alexnet_ros', 'classify', '--model', model, '--json',
-         picture(tmp_path, 1)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            '-m',
+            'alexnet_ros',
+            'classify',
+            '--model',
+            model,
+            '--json',
+            picture(tmp_path, 1),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert json.loads(done.stdout)['class_name'] == 'green'
     assert done.stderr == ''
     assert done.returncode == 0

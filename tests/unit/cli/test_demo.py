@@ -88,19 +88,30 @@ def test_demo_of_a_missing_model_or_bag_is_one_line(tmp_path: Path, capsys: Any)
     assert main(['demo', '--model', str(tmp_path / 'none'), '--output', str(tmp_path)]) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     tiny_package(tmp_path / 'model')
-    words = ['demo', '--model', str(tmp_path / 'model'), '--bag', str(tmp_path / 'no_bag'),
-             '--output', str(tmp_path / 'out')]  # fmt: skip
+    words = [
+        'demo',
+        '--model',
+        str(tmp_path / 'model'),
+        '--bag',
+        str(tmp_path / 'no_bag'),
+        '--output',
+        str(tmp_path / 'out'),
+    ]
     assert main(words) == 1
     assert 'no_bag is no bag' in capsys.readouterr().err
 
 
 def _detections(seconds: int, *found: tuple[str, str, float]) -> Any:
     stamp = Thing(sec=seconds, nanosec=500_000_000)
-    return Thing(header=Thing(stamp=stamp), detections=[
-        Thing(id=track, results=[Thing(hypothesis=Thing(class_id=class_id, score=score))])
-        if class_id else Thing(id=track, results=[])
-        for track, class_id, score in found
-    ])  # fmt: skip
+    return Thing(
+        header=Thing(stamp=stamp),
+        detections=[
+            Thing(id=track, results=[Thing(hypothesis=Thing(class_id=class_id, score=score))])
+            if class_id
+            else Thing(id=track, results=[])
+            for track, class_id, score in found
+        ],
+    )
 
 
 def test_printer_says_each_sign_limit_and_lock_once(capsys: Any) -> None:
@@ -110,8 +121,10 @@ def test_printer_says_each_sign_limit_and_lock_once(capsys: Any) -> None:
         printer.show(Thing(kind=kind, message=message))
 
     signs, limit, lock = (
-        'vision_msgs/msg/Detection2DArray', 'nav2_msgs/msg/SpeedLimit', 'std_msgs/msg/Bool',
-    )  # fmt: skip
+        'vision_msgs/msg/Detection2DArray',
+        'nav2_msgs/msg/SpeedLimit',
+        'std_msgs/msg/Bool',
+    )
     show(lock, Thing(data=False))
     show(signs, _detections(2, ('', '2', 0.9), ('7', '', 0.0)))
     show(signs, _detections(3, ('7', '2', 0.987)))

@@ -30,10 +30,12 @@ def test_doctor_json_has_the_fields_of_the_contract(monkeypatch: Any, capsys: An
     found = [Check('gpu', ok=False, detail='none', remedy='buy one'), Check('a', True, 'b')]
     code, got = _json(monkeypatch, capsys, found)
     assert code == 0
-    assert got == {'checks': [
-        {'name': 'gpu', 'ok': False, 'detail': 'none', 'remedy': 'buy one'},
-        {'name': 'a', 'ok': True, 'detail': 'b', 'remedy': ''},
-    ]}  # fmt: skip
+    assert got == {
+        'checks': [
+            {'name': 'gpu', 'ok': False, 'detail': 'none', 'remedy': 'buy one'},
+            {'name': 'a', 'ok': True, 'detail': 'b', 'remedy': ''},
+        ]
+    }
 
 
 def test_doctor_fails_only_for_what_is_needed(monkeypatch: Any, capsys: Any) -> None:

@@ -39,8 +39,13 @@ def test_reader_that_has_enough_is_no_traceback(tmp_path: Path) -> None:
     os.close(reading)
     done = subprocess.run(
         [sys.executable, '-m', 'alexnet_ros', *words],
-        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60, cwd=ROOT,
-    )  # fmt: skip
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=ROOT,
+    )
     os.close(writing)
     assert done.returncode == 1
     assert done.stderr == ''

@@ -171,10 +171,15 @@ def test_output_that_cannot_be_made_is_one_clear_line(
     assert 'cannot create' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('words', [
-    ['--every', '0', 'a.png'], ['--score-threshold', '2', 'a.png'], [],
-    ['--regions', 'detections', 'a.png'],
-])
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['--every', '0', 'a.png'],
+        ['--score-threshold', '2', 'a.png'],
+        [],
+        ['--regions', 'detections', 'a.png'],
+    ],
+)
 def test_wrong_usage_exits_with_2(model: str, words: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         recognize(model, *words)

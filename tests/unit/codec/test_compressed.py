@@ -66,9 +66,17 @@ def test_data_of_live_and_bag_messages_is_decoded(kind: Any) -> None:
 
 @pytest.mark.parametrize(
     'text',
-    ['jpeg', 'jpg', 'JPEG', ' jpeg', 'rgb8; jpeg compressed bgr8', 'bgr8; jpeg compressed bgr8',
-     'mono8; jpeg compressed ', '; jpeg compressed bgr8'],
-)  # fmt: skip
+    [
+        'jpeg',
+        'jpg',
+        'JPEG',
+        ' jpeg',
+        'rgb8; jpeg compressed bgr8',
+        'bgr8; jpeg compressed bgr8',
+        'mono8; jpeg compressed ',
+        '; jpeg compressed bgr8',
+    ],
+)
 def test_format_is_read_as_image_transport_writes_it(text: str) -> None:
     found = rgb_from_compressed(Compressed(text, JPEG))
     assert np.abs(found.astype(int) - RGB).mean() < 2

@@ -197,9 +197,7 @@ def test_every_encoding_refuses_short_step_and_short_data(encoding: str) -> None
         ({'step': 'wide'}, 'bad_data'),
     ],
 )
-def test_malformed_image_is_refused_with_its_reason(
-    change: dict[str, Any], expected: str
-) -> None:
+def test_malformed_image_is_refused_with_its_reason(change: dict[str, Any], expected: str) -> None:
     made = RawImage()
     assert rgb_from_image(made).shape == (2, 4, 3)
     for name, value in change.items():

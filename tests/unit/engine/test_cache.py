@@ -15,10 +15,18 @@ from alexnet_ros.engine.cache import EngineCache, EngineKey, default_folder, sid
 from alexnet_ros.errors import EngineBuildError, EngineCacheError
 
 KEY = EngineKey(
-    model='signs', onnx_sha256='ab' * 32, flavour='tensorrt', tensorrt='10.3.0', gpu='Orin',
-    compute_capability='8.7', driver='L4T 36.4, CUDA 12.6', platform='linux aarch64',
-    precision='int8', shapes='image [1..4..16, 128, 128, 3]', flags='level=3',
-)  # fmt: skip
+    model='signs',
+    onnx_sha256='ab' * 32,
+    flavour='tensorrt',
+    tensorrt='10.3.0',
+    gpu='Orin',
+    compute_capability='8.7',
+    driver='L4T 36.4, CUDA 12.6',
+    platform='linux aarch64',
+    precision='int8',
+    shapes='image [1..4..16, 128, 128, 3]',
+    flags='level=3',
+)
 DATA = bytes(range(256)) * 8
 
 

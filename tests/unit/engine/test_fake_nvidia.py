@@ -6,9 +6,7 @@ import re
 import pytest
 
 real_cuda = pytest.importorskip('cuda.bindings.runtime', reason='cuda-python is not installed')
-trt = pytest.importorskip(
-    'tensorrt_rtx_bindings', reason='TensorRT for RTX is not installed'
-)
+trt = pytest.importorskip('tensorrt_rtx_bindings', reason='TensorRT for RTX is not installed')
 
 from alexnet_ros.engine import cuda, trt_contexts, trt_session  # noqa: E402
 from tests import fake_cuda, fake_tensorrt  # noqa: E402

@@ -8,11 +8,15 @@ from alexnet_ros.engine.host import cores, has_nvidia_gpu, one_line
 @pytest.mark.parametrize(
     ('file', 'there'),
     [
-        ('dev/nvidia0', True), ('dev/nvidia3', True), ('dev/nvhost-gpu', True),
-        ('dev/nvgpu/igpu0/ctrl', True), ('usr/lib/wsl/lib/libcuda.so.1', True),
-        ('dev/nvidiactl', False), ('dev/dri/card0', False),
+        ('dev/nvidia0', True),
+        ('dev/nvidia3', True),
+        ('dev/nvhost-gpu', True),
+        ('dev/nvgpu/igpu0/ctrl', True),
+        ('usr/lib/wsl/lib/libcuda.so.1', True),
+        ('dev/nvidiactl', False),
+        ('dev/dri/card0', False),
     ],
-)  # fmt: skip
+)
 def test_gpu_is_seen_by_its_device(tmp_path: Path, file: str, there: bool) -> None:
     assert not has_nvidia_gpu(tmp_path)
     path = tmp_path / file

@@ -35,10 +35,17 @@ class TestOnnxRuntime(EngineContract):
 
 def written(folder: Path, model: onnx.ModelProto) -> ModelPackage:
     return write_package(
-        folder, name='m', version='1', input=InputSpec(32, 32), labels=labels_of(4),
-        files={'fp32': model.SerializeToString()}, scores=ScoreSpec(),
-        architecture={}, metrics={}, origin={},
-    )  # fmt: skip
+        folder,
+        name='m',
+        version='1',
+        input=InputSpec(32, 32),
+        labels=labels_of(4),
+        files={'fp32': model.SerializeToString()},
+        scores=ScoreSpec(),
+        architecture={},
+        metrics={},
+        origin={},
+    )
 
 
 def test_threads_are_told_and_obeyed(package: ModelPackage) -> None:

@@ -46,9 +46,16 @@ def test_a_graph_it_cannot_run_is_refused_with_the_file_named(tmp_path: Path) ->
     model = colour_model(4)
     model.graph.node[0].op_type = 'NoSuchOperator'
     package = write_package(
-        tmp_path / 'bad', name='bad', version='1', input=InputSpec(32, 32), labels=labels_of(4),
-        files={'fp32': model.SerializeToString()}, scores=ScoreSpec(),
-        architecture={}, metrics={}, origin={},
+        tmp_path / 'bad',
+        name='bad',
+        version='1',
+        input=InputSpec(32, 32),
+        labels=labels_of(4),
+        files={'fp32': model.SerializeToString()},
+        scores=ScoreSpec(),
+        architecture={},
+        metrics={},
+        origin={},
     )
     with pytest.raises(EngineBuildError, match=r'bad_fp32\.onnx: OpenVINO'):
         OpenVinoEngine(package)

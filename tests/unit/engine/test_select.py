@@ -59,7 +59,9 @@ def test_auto_falls_back_to_the_cpu_and_says_why(
 
 @pytest.mark.parametrize('installed', [('tensorrt',), ('tensorrt_rtx',), ()])
 def test_gpu_left_idle_is_one_warning(
-    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    package: ModelPackage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     installed: tuple[str, ...],
 ) -> None:
     with_gpu(monkeypatch, *installed)
@@ -78,8 +80,11 @@ def test_gpu_left_idle_is_one_warning(
     [(('tensorrt_rtx',), logging.INFO), (('tensorrt', 'tensorrt_rtx'), logging.WARNING)],
 )
 def test_rtx_in_place_of_a_broken_tensorrt_is_a_warning(
-    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
-    installed: tuple[str, ...], level: int,
+    package: ModelPackage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    installed: tuple[str, ...],
+    level: int,
 ) -> None:
     def opened(model: ModelPackage, flavour: str, **_: Any) -> Any:
         if flavour == 'tensorrt':
@@ -95,7 +100,9 @@ def test_rtx_in_place_of_a_broken_tensorrt_is_a_warning(
 
 @pytest.mark.parametrize('backend', ['cpu', 'onnxruntime'])
 def test_backend_chosen_by_hand_is_no_trouble(
-    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    package: ModelPackage,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     backend: str,
 ) -> None:
     with_gpu(monkeypatch, 'tensorrt')

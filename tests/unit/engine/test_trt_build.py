@@ -43,7 +43,10 @@ def test_both_variants_build_in_every_precision_for_every_gpu(
     side = SIDES[variant]
     for capability in capabilities:
         built = build_engine(
-            rtx, alexnet_onnx(variant, precision), shapes_for(side, side, 16, SETTINGS), SETTINGS,
+            rtx,
+            alexnet_onnx(variant, precision),
+            shapes_for(side, side, 16, SETTINGS),
+            SETTINGS,
             compute_capability=capability,
         )
         assert len(built.data) > 1_000_000
@@ -63,8 +66,10 @@ def test_bundled_models_build_in_every_precision_for_every_gpu(
     for precision in package.files:
         for capability in known_capabilities(rtx):
             built = build_engine(
-                rtx, package.read_onnx(precision),
-                shapes_for(spec.height, spec.width, 16, SETTINGS), SETTINGS,
+                rtx,
+                package.read_onnx(precision),
+                shapes_for(spec.height, spec.width, 16, SETTINGS),
+                SETTINGS,
                 compute_capability=capability,
             )
             assert built.data
@@ -119,8 +124,7 @@ def test_timing_cache_is_left_alone_where_nothing_is_timed(rtx: TensorRtApi) -> 
 
 
 @pytest.mark.parametrize(
-    ('onnx', 'message'),
-    [(b'', 'must have one input'), (b'no network', 'cannot read the network')],
+    ('onnx', 'message'), [(b'', 'must have one input'), (b'no network', 'cannot read the network')]
 )
 def test_unreadable_network_is_an_error(rtx: TensorRtApi, onnx: bytes, message: str) -> None:
     with pytest.raises(EngineBuildError, match=message):
@@ -168,8 +172,12 @@ def test_builder_reports_phases_and_steps(
     monkeypatch.setattr(trt_watch, 'TICK_S', 0.002)
     reports = list[BuildProgress]()
     build_engine(
-        rtx, alexnet_onnx('2012', 'fp32'), shapes_for(227, 227, 4, SETTINGS), SETTINGS,
-        compute_capability='8.6', report=reports.append,
+        rtx,
+        alexnet_onnx('2012', 'fp32'),
+        shapes_for(227, 227, 4, SETTINGS),
+        SETTINGS,
+        compute_capability='8.6',
+        report=reports.append,
     )
     fractions = [r.fraction for r in reports if r.fraction is not None]
     assert fractions, 'the progress monitor was not called'
@@ -190,7 +198,10 @@ def test_cancelled_build_ends_without_an_engine(
     monkeypatch.setattr(trt_build, 'BuildWatch', cancelled)
     with pytest.raises(EngineBuildError, match='could not build'):
         build_engine(
-            rtx, alexnet_onnx('2012', 'fp32'), shapes_for(227, 227, 4, SETTINGS), SETTINGS,
+            rtx,
+            alexnet_onnx('2012', 'fp32'),
+            shapes_for(227, 227, 4, SETTINGS),
+            SETTINGS,
             compute_capability='8.6',
         )
 

@@ -60,7 +60,10 @@ class Bench:
         self._patch.setattr(trt, 'load_tensorrt', lambda _: api)
         self._patch.setattr(trt, 'load_cuda', lambda: Cuda(self.cuda))
         return trt.open_tensorrt(
-            package, 'tensorrt_rtx', max_batch=max_batch, cache_dir=self._folder / 'engines',
+            package,
+            'tensorrt_rtx',
+            max_batch=max_batch,
+            cache_dir=self._folder / 'engines',
             settings=TensorRtSettings(**settings),
         )
 
@@ -128,9 +131,7 @@ def test_network_that_cannot_be_captured_runs_without_a_graph(
     bench.hidden = CLASSIC
     bench.cuda.fail(function, *['cudaErrorStreamCaptureUnsupported'] * 2)
     with bench.open(package, max_batch=2) as engine:
-        assert np.abs(
-            engine.infer(images(2)).logits - reference_logits(images(2), 6)
-        ).max() < 1e-3
+        assert np.abs(engine.infer(images(2)).logits - reference_logits(images(2), 6)).max() < 1e-3
     assert 'cudaGraphLaunch' not in bench.cuda.calls
 
 
@@ -139,9 +140,7 @@ def test_integrated_gpu_shares_memory_and_copies_nothing(
 ) -> None:
     bench.cuda.integrated = True
     with bench.open(package) as engine:
-        assert np.abs(
-            engine.infer(images(2)).logits - reference_logits(images(2), 6)
-        ).max() < 1e-3
+        assert np.abs(engine.infer(images(2)).logits - reference_logits(images(2), 6)).max() < 1e-3
     assert 'cudaMemcpyAsync' not in bench.cuda.calls
     assert 'cudaHostGetDevicePointer' in bench.cuda.calls
 
@@ -176,7 +175,10 @@ def test_engine_built_ahead_for_this_capability_is_taken(
     bench: Bench, package: ModelPackage, tmp_path: Path
 ) -> None:
     plan = trt.prepare(
-        package, 'tensorrt_rtx', compute_capability='8.6', max_batch=4,
+        package,
+        'tensorrt_rtx',
+        compute_capability='8.6',
+        max_batch=4,
         cache_dir=tmp_path / 'engines',
     )
     bench.open(package).close()
@@ -247,9 +249,7 @@ def test_no_memory_for_one_image_is_unavailable(bench: Bench, package: ModelPack
         bench.open(package, max_batch=1)
 
 
-def test_memory_lost_while_running_is_retried_smaller(
-    bench: Bench, package: ModelPackage
-) -> None:
+def test_memory_lost_while_running_is_retried_smaller(bench: Bench, package: ModelPackage) -> None:
     with bench.open(package) as engine:
         bench.cuda.fail('cudaStreamSynchronize', 'cudaErrorMemoryAllocation')
         found = engine.infer(images(4)).logits

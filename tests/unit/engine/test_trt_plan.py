@@ -41,10 +41,12 @@ def test_second_build_is_cached(package: ModelPackage, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     'options',
     [
-        {'compute_capability': '8.9'}, {'max_batch': 4}, {'precision': 'fp32', 'max_batch': 5},
+        {'compute_capability': '8.9'},
+        {'max_batch': 4},
+        {'precision': 'fp32', 'max_batch': 5},
         {'settings': trt.TensorRtSettings(optimization_level=1)},
     ],
-)  # fmt: skip
+)
 def test_whatever_changes_the_engine_changes_the_key(
     package: ModelPackage, tmp_path: Path, options: dict[str, Any]
 ) -> None:

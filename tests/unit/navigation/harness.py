@@ -73,7 +73,8 @@ class Drive:
             self.ros_ns += 10**8
             self.steady_ns += 10**8
             self.fault = self.navigator.observe_signs(
-                SignFrame(camera, self.ros_ns - self.age_ns, signs), self.now)
+                SignFrame(camera, self.ros_ns - self.age_ns, signs), self.now
+            )
             self.commands.append(self.navigator.step(self.now))
         return self.last
 
@@ -84,6 +85,7 @@ class Drive:
             self.steady_ns += 10**8
             self.fault = self.navigator.observe_classes(
                 ClassFrame('', self.ros_ns - self.age_ns, tuple(Score(*one) for one in scores)),
-                self.now)
+                self.now,
+            )
             self.commands.append(self.navigator.step(self.now))
         return self.last

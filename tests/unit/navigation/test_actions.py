@@ -23,12 +23,25 @@ def test_shipped_sign_table_has_all_43_classes() -> None:
     assert SIGNS.reads == 'detections'
     assert list(SIGNS) == list(range(43))
     limits = {i: one.speed_mps for i, one in SIGNS.items() if one.kind == 'speed_limit'}
-    assert limits == pytest.approx({
-        0: 20 / 3.6, 1: 30 / 3.6, 2: 50 / 3.6, 3: 60 / 3.6, 4: 70 / 3.6, 5: 80 / 3.6,
-        7: 100 / 3.6, 8: 120 / 3.6,
-    })
+    assert limits == pytest.approx(
+        {
+            0: 20 / 3.6,
+            1: 30 / 3.6,
+            2: 50 / 3.6,
+            3: 60 / 3.6,
+            4: 70 / 3.6,
+            5: 80 / 3.6,
+            7: 100 / 3.6,
+            8: 120 / 3.6,
+        }
+    )
     assert [SIGNS[i].kind for i in (6, 13, 14, 32, 12)] == [
-        'end_of_limit', 'yield', 'stop', 'end_of_limits', 'none']
+        'end_of_limit',
+        'yield',
+        'stop',
+        'end_of_limits',
+        'none',
+    ]
 
 
 def test_shipped_sign_table_uses_the_names_of_the_data_set() -> None:
@@ -51,32 +64,55 @@ def test_misnamed_tells_classes_called_otherwise_and_missing() -> None:
     assert "'Stop' in the table and 'Give way' in the model" in wrong[14]
 
 
-@pytest.mark.parametrize(('text', 'words'), [
-    ('', 'expected exactly the keys'),
-    ('input: [', 'not YAML'),
-    ('\x00', 'not YAML'),
-    ('input: radar\nclasses: {1: {name: a, action: none}}', 'input must be one of'),
-    ('input: detections\nclasses: []', 'must map class ids'),
-    ('input: detections\nclasses: {-1: {name: a, action: none}}', 'whole number'),
-    ('input: detections\nclasses: {true: {name: a, action: none}}', 'whole number'),
-    ('input: detections\nclasses: {1: stop}', 'expected {name'),
-    ('input: detections\nclasses: {1: {action: stop}}', 'needs a name'),
-    ('input: detections\nclasses: {1: {name: a, action: fly}}', 'action must be one of'),
-    ('input: detections\nclasses: {1: {name: a, action: lock}}', 'action must be one of'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit}}', 'speed_limit needs'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: 0}}', 'in [0.1, 500'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: .nan}}', 'must be in'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: .inf}}', 'must be in'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: "9"}}', 'a number'),
-    ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: yes}}', 'a number'),
-    ('input: detections\nclasses: {1: {name: a, action: stop, heading: 1}}', 'may have'),
-    ('input: detections\nclasses: {1: {name: a, action: warn, kmh: 1, percent: 2}}', 'not both'),
-    ('input: classification\nclasses: {1: {name: a, action: heading, heading: 2}}', 'must be in'),
-    ('input: classification\nclasses: {1: {name: a, action: slow, percent: 0}}', 'must be in'),
-    ('input: detections\nclasses:\n  1: {name: a, action: stop}\n  1: {name: b, action: none}',
-     "line 4: '1' comes twice"),
-    ('input: detections\nclasses: {1: {name: a, action: stop, action: none}}', 'comes twice'),
-])
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('', 'expected exactly the keys'),
+        ('input: [', 'not YAML'),
+        ('\x00', 'not YAML'),
+        ('input: radar\nclasses: {1: {name: a, action: none}}', 'input must be one of'),
+        ('input: detections\nclasses: []', 'must map class ids'),
+        ('input: detections\nclasses: {-1: {name: a, action: none}}', 'whole number'),
+        ('input: detections\nclasses: {true: {name: a, action: none}}', 'whole number'),
+        ('input: detections\nclasses: {1: stop}', 'expected {name'),
+        ('input: detections\nclasses: {1: {action: stop}}', 'needs a name'),
+        ('input: detections\nclasses: {1: {name: a, action: fly}}', 'action must be one of'),
+        ('input: detections\nclasses: {1: {name: a, action: lock}}', 'action must be one of'),
+        ('input: detections\nclasses: {1: {name: a, action: speed_limit}}', 'speed_limit needs'),
+        (
+            'input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: 0}}',
+            'in [0.1, 500',
+        ),
+        (
+            'input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: .nan}}',
+            'must be in',
+        ),
+        (
+            'input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: .inf}}',
+            'must be in',
+        ),
+        ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: "9"}}', 'a number'),
+        ('input: detections\nclasses: {1: {name: a, action: speed_limit, kmh: yes}}', 'a number'),
+        ('input: detections\nclasses: {1: {name: a, action: stop, heading: 1}}', 'may have'),
+        (
+            'input: detections\nclasses: {1: {name: a, action: warn, kmh: 1, percent: 2}}',
+            'not both',
+        ),
+        (
+            'input: classification\nclasses: {1: {name: a, action: heading, heading: 2}}',
+            'must be in',
+        ),
+        ('input: classification\nclasses: {1: {name: a, action: slow, percent: 0}}', 'must be in'),
+        (
+            (
+                'input: detections\nclasses:\n'
+                '  1: {name: a, action: stop}\n  1: {name: b, action: none}'
+            ),
+            "line 4: '1' comes twice",
+        ),
+        ('input: detections\nclasses: {1: {name: a, action: stop, action: none}}', 'comes twice'),
+    ],
+)
 def test_read_table_refuses_what_is_not_as_it_must_be(
     tmp_path: Path, text: str, words: str
 ) -> None:

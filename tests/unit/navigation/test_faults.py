@@ -5,21 +5,18 @@ import math
 import pytest
 
 from alexnet_ros.navigation import Score, SignFrame, SignSeen, event_json
-from tests.unit.navigation.harness import (
-    END_OF_ALL,
-    LIMIT_30,
-    START_NS,
-    STOP,
-    YIELD,
-    Drive,
-    sign,
+from tests.unit.navigation.harness import END_OF_ALL, LIMIT_30, START_NS, STOP, YIELD, Drive, sign
+
+
+@pytest.mark.parametrize(
+    ('age_ns', 'why'),
+    [
+        (1_100_000_000, 'too_old'),
+        (3600 * 10**9, 'too_old'),
+        (-60_000_000, 'future'),
+        (-3600 * 10**9, 'future'),
+    ],
 )
-
-
-@pytest.mark.parametrize(('age_ns', 'why'), [
-    (1_100_000_000, 'too_old'), (3600 * 10**9, 'too_old'),
-    (-60_000_000, 'future'), (-3600 * 10**9, 'future'),
-])
 def test_old_and_future_images_do_nothing_and_are_no_sign_of_life(age_ns: int, why: str) -> None:
     drive = Drive(age_ns=age_ns)
     drive.see(sign(STOP), sign(LIMIT_30, '2'), seconds=3)
@@ -60,12 +57,20 @@ def test_repeated_or_reordered_images_do_nothing() -> None:
     assert not drive.wait(0.1).stop_lock
 
 
-@pytest.mark.parametrize('bad', [
-    sign(STOP, score=math.nan), sign(STOP, score=math.inf), sign(STOP, score=1.0001),
-    sign(STOP, score=-0.1), sign(STOP, height_px=math.nan), sign(STOP, height_px=math.inf),
-    sign(STOP, height_px=-1), sign(STOP, track_id='x' * 257),
-    SignSeen('1', 40, (Score(STOP, 0.9), Score(1, math.nan))),
-])
+@pytest.mark.parametrize(
+    'bad',
+    [
+        sign(STOP, score=math.nan),
+        sign(STOP, score=math.inf),
+        sign(STOP, score=1.0001),
+        sign(STOP, score=-0.1),
+        sign(STOP, height_px=math.nan),
+        sign(STOP, height_px=math.inf),
+        sign(STOP, height_px=-1),
+        sign(STOP, track_id='x' * 257),
+        SignSeen('1', 40, (Score(STOP, 0.9), Score(1, math.nan))),
+    ],
+)
 def test_message_with_one_impossible_value_is_refused_whole(bad: SignSeen) -> None:
     drive = Drive()
     drive.see(seconds=1)
@@ -219,10 +224,17 @@ def test_event_is_one_line_of_json_with_the_state_after_it() -> None:
     drive.see(sign(LIMIT_30, '7'), camera='front')
     told = {e.kind: json.loads(event_json(e, drive.last, drive.now)) for e in drive.last.events}
     assert told['limit'] == {
-        'event': 'limit', 'time_s': drive.ros_ns / 1e9,
-        'stamp_s': (drive.ros_ns - drive.age_ns) / 1e9, 'camera': 'front', 'track_id': '7',
-        'class_id': 1, 'class_name': 'Speed limit (30km/h)', 'score': 0.99,
-        'did': 'sign: 8.33 m/s', 'speed_limit_mps': 8.3333, 'stop_lock': False,
+        'event': 'limit',
+        'time_s': drive.ros_ns / 1e9,
+        'stamp_s': (drive.ros_ns - drive.age_ns) / 1e9,
+        'camera': 'front',
+        'track_id': '7',
+        'class_id': 1,
+        'class_name': 'Speed limit (30km/h)',
+        'score': 0.99,
+        'did': 'sign: 8.33 m/s',
+        'speed_limit_mps': 8.3333,
+        'stop_lock': False,
     }
     drive.see(seconds=2)
     drive.see(sign(END_OF_ALL, '8'))

@@ -7,10 +7,15 @@ from tests.unit.navigation.harness import Drive
 
 BLOCKED = read_table(find_table('blocked_actions.yaml'))
 HEADING = read_table(find_table('heading_actions.yaml'))
-SLOW = ActionTable('classification', {
-    0: Action(0, 'blocked', 'lock'), 1: Action(1, 'narrow', 'slow', percent=20.0),
-    2: Action(2, 'wide', 'slow', percent=60.0), 3: Action(3, 'free', 'none'),
-})
+SLOW = ActionTable(
+    'classification',
+    {
+        0: Action(0, 'blocked', 'lock'),
+        1: Action(1, 'narrow', 'slow', percent=20.0),
+        2: Action(2, 'wide', 'slow', percent=60.0),
+        3: Action(3, 'free', 'none'),
+    },
+)
 
 
 def test_blocked_locks_after_few_frames_and_free_unlocks_after_more() -> None:
@@ -41,7 +46,7 @@ def test_blocked_holds_while_stale_whatever_the_policy() -> None:
 
 @pytest.mark.parametrize('scores', [(), ((0, 0.4),), ((7, 0.9),), ((-1, 0.9),)])
 def test_uncertain_frames_change_nothing_and_become_stale(
-    scores: tuple[tuple[int, float], ...]
+    scores: tuple[tuple[int, float], ...],
 ) -> None:
     drive = Drive({'on_stale': 'stop'}, table=BLOCKED)
     drive.classify((1, 0.9), frames=6)

@@ -22,10 +22,13 @@ from alexnet_ros.navigation import (
 )
 
 SIGNS = read_table(find_table('sign_actions.yaml'))
-FRAMES = ActionTable('classification', {
-    **read_table(find_table('blocked_actions.yaml')),
-    2: read_table(find_table('heading_actions.yaml'))[0],
-})
+FRAMES = ActionTable(
+    'classification',
+    {
+        **read_table(find_table('blocked_actions.yaml')),
+        2: read_table(find_table('heading_actions.yaml'))[0],
+    },
+)
 START_NS = 1_750_000_000 * 10**9
 
 any_float = st.floats(width=64)
@@ -40,22 +43,28 @@ signs = st.lists(
 telling = st.sampled_from([0, 1, 2, 5, 6, 8, 13, 14, 25, 32])
 good_signs = st.lists(
     st.builds(
-        SignSeen, st.sampled_from(['1', '2', '3', '4']), st.floats(0, 100),
+        SignSeen,
+        st.sampled_from(['1', '2', '3', '4']),
+        st.floats(0, 100),
         telling.map(lambda one: (Score(one, 0.9),)),
-    ), max_size=3,
+    ),
+    max_size=3,
 ).map(tuple)
 ages_s = st.one_of(st.floats(0, 0.9), st.floats(0, 0.9), st.floats(-3600, 3600))
-changes = st.fixed_dictionaries({}, optional={
-    'max_speed_mps': st.floats(0.01, 100),
-    'on_stale': st.sampled_from(['hold', 'stop']),
-    'release_to': st.sampled_from(['none', 'cap']),
-    'limit_time_s': st.floats(0, 20),
-    'stop_hold_s': st.floats(0.1, 10),
-    'yield_speed_mps': st.floats(0.01, 100),
-    'same_place_s': st.floats(0, 5),
-    'max_age_s': st.floats(0.01, 5),
-    'stale_after_s': st.floats(0.05, 5),
-})
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        'max_speed_mps': st.floats(0.01, 100),
+        'on_stale': st.sampled_from(['hold', 'stop']),
+        'release_to': st.sampled_from(['none', 'cap']),
+        'limit_time_s': st.floats(0, 20),
+        'stop_hold_s': st.floats(0.1, 10),
+        'yield_speed_mps': st.floats(0.01, 100),
+        'same_place_s': st.floats(0, 5),
+        'max_age_s': st.floats(0.01, 5),
+        'stale_after_s': st.floats(0.05, 5),
+    },
+)
 
 
 class Promises(RuleBasedStateMachine):
@@ -113,7 +122,10 @@ class Promises(RuleBasedStateMachine):
         after = self.step()
         if fault:
             assert (after.speed_limit_mps, after.stop_lock, after.heading) == (
-                before.speed_limit_mps, before.stop_lock, None)
+                before.speed_limit_mps,
+                before.stop_lock,
+                None,
+            )
 
     @rule(found=signs, age_s=ages_s, camera=st.sampled_from(['', 'left']))
     def anything_seen(self, found: tuple[SignSeen, ...], age_s: float, camera: str) -> None:
@@ -125,10 +137,15 @@ class Promises(RuleBasedStateMachine):
             self.tick(0.2, 0.2)
             self.observe(SignFrame('', self.ros_ns, found))
 
-    @rule(extra=st.builds(
-        SignSeen, st.just('extra'), st.floats(0, 100),
-        st.sampled_from([0, 13, 14, 25]).map(lambda one: (Score(one, 0.9),))),
-        found=good_signs)
+    @rule(
+        extra=st.builds(
+            SignSeen,
+            st.just('extra'),
+            st.floats(0, 100),
+            st.sampled_from([0, 13, 14, 25]).map(lambda one: (Score(one, 0.9),)),
+        ),
+        found=good_signs,
+    )
     def one_more_warning_only_slows(self, extra: SignSeen, found: tuple[SignSeen, ...]) -> None:
         self.tick(0.1, 0.1)
         without = copy.deepcopy(self.navigator)
@@ -149,8 +166,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(value=st.one_of(any_float, st.floats(0, 100), st.just(0.0)), percentage=st.booleans())
     def other_limit(self, value: float, percentage: bool) -> None:
-        self.may_release = not self.navigator.observe_limit(
-            value, self.now, percentage=percentage)
+        self.may_release = not self.navigator.observe_limit(value, self.now, percentage=percentage)
         self.step()
 
     @rule(mps=any_float)
@@ -192,7 +208,9 @@ class FramePromises(Promises):
 
 
 LIGHT = settings(
-    max_examples=40, stateful_step_count=25, deadline=None,
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestSignPromises = Promises.TestCase

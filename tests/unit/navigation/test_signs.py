@@ -223,9 +223,10 @@ def test_limit_of_another_source_that_is_no_limit_is_refused(value: float) -> No
     assert drive.see().speed_limit_mps == 3.0
 
 
-@pytest.mark.parametrize(('value', 'percentage', 'limit'), [
-    (400.0, True, 30.0), (400.0, False, 30.0), (5e-324, True, 0.01), (5e-324, False, 0.01),
-])
+@pytest.mark.parametrize(
+    ('value', 'percentage', 'limit'),
+    [(400.0, True, 30.0), (400.0, False, 30.0), (5e-324, True, 0.01), (5e-324, False, 0.01)],
+)
 def test_limit_of_another_source_is_kept_inside_the_range(
     value: float, percentage: bool, limit: float
 ) -> None:
@@ -240,9 +241,10 @@ def test_unconfirmed_sign_does_nothing() -> None:
     assert drive.kinds() == ['fresh']
 
 
-@pytest.mark.parametrize(('seen', 'why'), [
-    (sign(99), 'not_in_table'), (sign(-1), 'not_in_table'), (sign(STOP, score=0.4), 'score'),
-])
+@pytest.mark.parametrize(
+    ('seen', 'why'),
+    [(sign(99), 'not_in_table'), (sign(-1), 'not_in_table'), (sign(STOP, score=0.4), 'score')],
+)
 def test_sign_that_cannot_be_acted_on_is_told_once(seen: object, why: str) -> None:
     drive = Drive()
     drive.see(seen, seconds=3)  # type: ignore[arg-type]

@@ -12,10 +12,18 @@ from tests.unit.replay.test_page import html_of, run_with
 
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 QUIET = (
-    '--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-sync',
-    '--disable-background-networking', '--disable-component-update', '--hide-scrollbars',
-    '--enable-logging=stderr', '--v=0', '--virtual-time-budget=2000',
-)  # fmt: skip
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--no-first-run',
+    '--disable-sync',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--hide-scrollbars',
+    '--enable-logging=stderr',
+    '--v=0',
+    '--virtual-time-budget=2000',
+)
 PROBE = """<script>
 const page = document.createElement('iframe');
 page.width = WIDTH; page.height = 900; page.srcdoc = HTML;
@@ -49,10 +57,18 @@ def test_report_shows_its_pictures_and_fits(browser: str, tmp_path: Path, width:
     probe = PROBE.replace('WIDTH', str(width)).replace('HTML', html)
     (tmp_path / 'probe.html').write_text(f'<!DOCTYPE html><body>{probe}</body>')
     done = subprocess.run(
-        [browser, *QUIET, f'--user-data-dir={tmp_path / "profile"}', '--dump-dom',
-         f'file://{tmp_path / "probe.html"}'],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+        [
+            browser,
+            *QUIET,
+            f'--user-data-dir={tmp_path / "profile"}',
+            '--dump-dom',
+            f'file://{tmp_path / "probe.html"}',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert 'CONSOLE' not in done.stderr, done.stderr
     found = json.loads(re.search(r'\{.*\}', done.stdout)[0])
     assert found['images'] >= 2

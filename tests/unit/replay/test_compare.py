@@ -26,11 +26,18 @@ def report(*signs: dict[str, Any], right: int = 2, false: int = 0) -> dict[str, 
         'model': {'name': 'm', 'version': '1', 'precision': 'int8'},
         'timing': {'stages': {'engine': {'p50_ms': 3.0}}},
         'truth': {
-            'event_precision': 1.0, 'event_recall': right / 2, 'frame_accuracy': 0.9,
-            'wrong_reports_per_frame': 0.0, 'median_delay_s': 0.1, 'events_right': right,
-            'events_false': false, 'events_expected': 2, 'spans': spans, 'errors': errors,
+            'event_precision': 1.0,
+            'event_recall': right / 2,
+            'frame_accuracy': 0.9,
+            'wrong_reports_per_frame': 0.0,
+            'median_delay_s': 0.1,
+            'events_right': right,
+            'events_false': false,
+            'events_expected': 2,
+            'spans': spans,
+            'errors': errors,
         },
-    }  # fmt: skip
+    }
 
 
 def test_same_reports_have_no_changes() -> None:

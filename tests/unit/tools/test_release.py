@@ -27,11 +27,14 @@ def play(folder: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize(('report', 'code', 'words'), [
-    ([GOOD, SKIPPED], 0, '1 packages asked for, 1 unknown'),
-    ([GOOD, WEAK], 1, 'old 1.0: CVE-1 (fixed in 1.1)'),
-    ([SKIPPED], 2, '0 packages asked for'),
-])
+@pytest.mark.parametrize(
+    ('report', 'code', 'words'),
+    [
+        ([GOOD, SKIPPED], 0, '1 packages asked for, 1 unknown'),
+        ([GOOD, WEAK], 1, 'old 1.0: CVE-1 (fixed in 1.1)'),
+        ([SKIPPED], 2, '0 packages asked for'),
+    ],
+)
 def test_audit_tells_what_the_service_said(
     release: ModuleType, tmp_path: Path, report: list[dict[str, object]], code: int, words: str
 ) -> None:

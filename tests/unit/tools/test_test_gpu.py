@@ -7,14 +7,27 @@ import pytest
 from tools import test_gpu as tool
 
 ROW = {
-    'network': 'signs', 'runner': 'tensorrt', 'device': 'Orin (sm_87)', 'precision': 'int8',
-    'batch': 1, 'p50_ms': 0.3, 'p99_ms': 0.5, 'gpu_run_ms': 0.2, 'weight_mb': 6.3,
-    'bandwidth_gb_s': 190.0, 'bound_ms': 0.1,
-}  # fmt: skip
+    'network': 'signs',
+    'runner': 'tensorrt',
+    'device': 'Orin (sm_87)',
+    'precision': 'int8',
+    'batch': 1,
+    'p50_ms': 0.3,
+    'p99_ms': 0.5,
+    'gpu_run_ms': 0.2,
+    'weight_mb': 6.3,
+    'bandwidth_gb_s': 190.0,
+    'bound_ms': 0.1,
+}
 OTHER = {
-    'network': 'torchvision-0-0', 'runner': 'PyTorch eager', 'device': 'Orin',
-    'precision': 'fp16 (autocast)', 'batch': 1, 'p50_ms': 2.0, 'p99_ms': 3.0,
-}  # fmt: skip
+    'network': 'torchvision-0-0',
+    'runner': 'PyTorch eager',
+    'device': 'Orin',
+    'precision': 'fp16 (autocast)',
+    'batch': 1,
+    'p50_ms': 2.0,
+    'p99_ms': 3.0,
+}
 
 
 def test_rows_become_a_table() -> None:

@@ -24,8 +24,11 @@ def picture(class_id: int, rng: np.random.Generator, side: int = 48) -> NDArray[
         low, high = middle - reach, middle + reach
         cv2.rectangle(image, (low, low), (high, high), colour, -1)
     else:
-        corners = [[middle, middle - reach], [middle - reach, middle + reach],
-                   [middle + reach, middle + reach]]
+        corners = [
+            [middle, middle - reach],
+            [middle - reach, middle + reach],
+            [middle + reach, middle + reach],
+        ]
         cv2.fillPoly(image, [np.array(corners, np.int32)], colour)
     noise = rng.normal(0, 8, image.shape)
     return np.clip(image + noise, 0, 255).astype(np.uint8)

@@ -10,8 +10,19 @@ from alexnet_ros.training.measure import stretched
 from tests.unit.training.generated import picture
 
 STILL = SignAugmentation(
-    rotation_deg=0, scale=1, stretch=1, shift=0, shear=0, perspective=0, photometry=0, blur=0,
-    low_resolution=0, noise=0, shadow=0, occlusion=0, jpeg=0,
+    rotation_deg=0,
+    scale=1,
+    stretch=1,
+    shift=0,
+    shear=0,
+    perspective=0,
+    photometry=0,
+    blur=0,
+    low_resolution=0,
+    noise=0,
+    shadow=0,
+    occlusion=0,
+    jpeg=0,
 )
 
 
@@ -68,8 +79,9 @@ def test_paper_changes_crop_mirror_and_shift_colours() -> None:
     rng = np.random.default_rng(0)
     images = [picture(int(c), rng, 64) for c in range(4)] * 5
     components = colour_components(images, len(images))
-    np.testing.assert_allclose(components.directions @ components.directions.T, np.eye(3),
-                               atol=1e-9)
+    np.testing.assert_allclose(
+        components.directions @ components.directions.T, np.eye(3), atol=1e-9
+    )
     assert components.variances[0] >= components.variances[2] > 0
     out = np.zeros((56, 56, 3), np.uint8)
     means = []

@@ -9,8 +9,23 @@ import pytest
 from alexnet_ros.cli.main import main
 from alexnet_ros.model_package import ModelPackage
 
-SMALL = ('--input-px', '67', '--fc6-rank', '8', '--fc7-rank', '8', '--batch', '8', '--steps', '3',
-         '--threads', '0', '--augmentation', 'none', '--no-half')
+SMALL = (
+    '--input-px',
+    '67',
+    '--fc6-rank',
+    '8',
+    '--fc7-rank',
+    '8',
+    '--batch',
+    '8',
+    '--steps',
+    '3',
+    '--threads',
+    '0',
+    '--augmentation',
+    'none',
+    '--no-half',
+)
 
 
 @pytest.mark.slow
@@ -19,14 +34,51 @@ def test_train_compress_export_evaluate_in_a_row(
 ) -> None:
     run = tmp_path / 'run'
     data = ['--data', str(shapes), '--group', '(.*)_[0-9]']
-    assert main(['train', *data, *SMALL, '--background-share', '0.2', '--background-count', '20',
-                 '--output', str(run)]) == 0
+    assert (
+        main(
+            [
+                'train',
+                *data,
+                *SMALL,
+                '--background-share',
+                '0.2',
+                '--background-count',
+                '20',
+                '--output',
+                str(run),
+            ]
+        )
+        == 0
+    )
     assert 'checkpoint.safetensors' in capsys.readouterr().out
-    assert main(['compress', str(run / 'checkpoint.safetensors'), '--fc6-rank', '4',
-                 '--output', str(run / 'small.safetensors')]) == 0
+    assert (
+        main(
+            [
+                'compress',
+                str(run / 'checkpoint.safetensors'),
+                '--fc6-rank',
+                '4',
+                '--output',
+                str(run / 'small.safetensors'),
+            ]
+        )
+        == 0
+    )
     assert 'fc6: rank 4' in capsys.readouterr().out
-    assert main(['export', str(run / 'small.safetensors'), *data, '--role', 'shape',
-                 '--output', str(tmp_path / 'shapes_model')]) == 0
+    assert (
+        main(
+            [
+                'export',
+                str(run / 'small.safetensors'),
+                *data,
+                '--role',
+                'shape',
+                '--output',
+                str(tmp_path / 'shapes_model'),
+            ]
+        )
+        == 0
+    )
     package = ModelPackage.load(tmp_path / 'shapes_model')
     assert package.default_precision == 'int8'
     assert package.labels.names == ('cross', 'disc', 'square', 'triangle', 'background')
@@ -35,8 +87,9 @@ def test_train_compress_export_evaluate_in_a_row(
     assert package.metrics['parity']['fp32']['max_abs'] < 1e-3
     assert package.architecture['fc6_rank'] == 4
     capsys.readouterr()
-    assert main(['evaluate', '--model', str(package.folder), '--images', str(shapes),
-                 '--json']) == 0
+    assert (
+        main(['evaluate', '--model', str(package.folder), '--images', str(shapes), '--json']) == 0
+    )
     assert json.loads(capsys.readouterr().out)['images'] == 160
 
 
@@ -44,8 +97,15 @@ def test_recipe_gives_settings_and_options_override(
     shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / 'r.yaml').write_text('rate: 0.5\nstepz: 3\n')
-    arguments = ['train', '--data', str(shapes), '--recipe', str(tmp_path / 'r.yaml'),
-                 '--output', str(tmp_path / 'run')]
+    arguments = [
+        'train',
+        '--data',
+        str(shapes),
+        '--recipe',
+        str(tmp_path / 'r.yaml'),
+        '--output',
+        str(tmp_path / 'run'),
+    ]
     assert main(arguments) == 1
     assert "unknown setting 'stepz'" in capsys.readouterr().err
     (tmp_path / 'r.yaml').write_text('rate: 50.0\n')
@@ -70,12 +130,32 @@ def test_export_needs_exactly_one_source(capsys: pytest.CaptureFixture[str]) -> 
 def test_two_processes_train_together(shapes: Path, tmp_path: Path) -> None:
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'MASTER_ADDR': '127.0.0.1'}
     command = [
-        sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
-        '-m', 'alexnet_ros', 'train', '--data', str(shapes), *SMALL, '--check-every', '3',
-        '--output', str(tmp_path / 'run'),
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc-per-node',
+        '2',
+        '-m',
+        'alexnet_ros',
+        'train',
+        '--data',
+        str(shapes),
+        *SMALL,
+        '--check-every',
+        '3',
+        '--output',
+        str(tmp_path / 'run'),
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300,
-                          check=False, cwd=Path(__file__).parents[3])
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=Path(__file__).parents[3],
+    )
     assert done.returncode == 0, done.stderr
     rows = (tmp_path / 'run/metrics.csv').read_text().splitlines()
     assert rows[1].startswith('3,48,')  # three steps of two times eight images

@@ -42,8 +42,13 @@ def test_full_matrices_become_thin_ones(monkeypatch: pytest.MonkeyPatch) -> None
 def test_checkpoint_is_cut_to_a_lower_rank(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = AlexNet(SMALL)
-    facts = {'architecture': SMALL.as_mapping(), 'names': ['a', 'b', 'c'],
-             'settings': {'fc6_rank': 24, 'fc7_rank': 24}, 'background': False, 'data': 'x'}
+    facts = {
+        'architecture': SMALL.as_mapping(),
+        'names': ['a', 'b', 'c'],
+        'settings': {'fc6_rank': 24, 'fc7_rank': 24},
+        'background': False,
+        'data': 'x',
+    }
     save_checkpoint(
         tmp_path / 'a.safetensors', {f'ema.{n}': t for n, t in network.state_dict().items()}, facts
     )

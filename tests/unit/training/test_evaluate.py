@@ -38,8 +38,20 @@ def test_json_has_the_stated_keys_and_true_figures(
 ) -> None:
     package = tiny_package(tmp_path / 'model', classes=4, background=True)
     manifest = write_set(tmp_path)
-    code = main(['evaluate', '--model', str(package.folder), '--manifest', str(manifest),
-                 '--images', str(tmp_path), '--json', '--report', str(tmp_path / 'report')])
+    code = main(
+        [
+            'evaluate',
+            '--model',
+            str(package.folder),
+            '--manifest',
+            str(manifest),
+            '--images',
+            str(tmp_path),
+            '--json',
+            '--report',
+            str(tmp_path / 'report'),
+        ]
+    )
     assert code == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
@@ -65,8 +77,20 @@ def test_background_video_is_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
     for number in range(4):  # three of the class for none, one of class 0
         image = crop(0 if number == 0 else 3, np.random.default_rng(number))
         cv2.imwrite(str(other / f'{number}.png'), image[..., ::-1])
-    main(['evaluate', '--model', str(package.folder), '--manifest', str(manifest), '--json',
-          '--images', str(tmp_path), '--background', str(other)])
+    main(
+        [
+            'evaluate',
+            '--model',
+            str(package.folder),
+            '--manifest',
+            str(manifest),
+            '--json',
+            '--images',
+            str(tmp_path),
+            '--background',
+            str(other),
+        ]
+    )
     found = json.loads(capsys.readouterr().out)
     assert found['background_images'] == 4
     assert found['background_accepted'] == 0.25
@@ -110,8 +134,9 @@ def test_ten_views_agree_on_an_even_picture(tmp_path: Path) -> None:
     assert first.probabilities.shape == second.probabilities.shape
 
 
-@pytest.mark.parametrize(('truth', 'text'), [([], 'no images'), ([3], 'unknown label 3'),
-                                             ([-1], 'unknown label -1')])
+@pytest.mark.parametrize(
+    ('truth', 'text'), [([], 'no images'), ([3], 'unknown label 3'), ([-1], 'unknown label -1')]
+)
 def test_nothing_or_unknown_labels_are_refused(
     truth: list[int], text: str, tmp_path: Path
 ) -> None:
@@ -121,10 +146,14 @@ def test_nothing_or_unknown_labels_are_refused(
         evaluate(package, engine, images, truth)
 
 
-@pytest.mark.parametrize(('row', 'text'), [
-    ('missing.png,0', 'missing.png is in none'), ('0.png,9', "unknown label '9'"),
-    ('bad.png,0', 'unreadable image'),
-])
+@pytest.mark.parametrize(
+    ('row', 'text'),
+    [
+        ('missing.png,0', 'missing.png is in none'),
+        ('0.png,9', "unknown label '9'"),
+        ('bad.png,0', 'unreadable image'),
+    ],
+)
 def test_bad_input_is_one_clear_line(
     row: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,8 +161,18 @@ def test_bad_input_is_one_clear_line(
     write_set(tmp_path, 1)
     (tmp_path / 'bad.png').write_bytes(b'nothing')
     (tmp_path / 'm.csv').write_text(f'file,class_id\n{row}\n')
-    code = main(['evaluate', '--model', str(package.folder), '--json',
-                 '--manifest', str(tmp_path / 'm.csv'), '--images', str(tmp_path)])
+    code = main(
+        [
+            'evaluate',
+            '--model',
+            str(package.folder),
+            '--json',
+            '--manifest',
+            str(tmp_path / 'm.csv'),
+            '--images',
+            str(tmp_path),
+        ]
+    )
     output = capsys.readouterr()
     assert code == 1
     assert not output.out

@@ -10,9 +10,7 @@ from alexnet_ros.training.figures import (
 
 
 def test_figures_of_a_worked_example() -> None:
-    probabilities = np.array([
-        [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3],
-    ])
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3]])
     truth = np.array([0, 1, 1, 2])
     figures = figures_from(probabilities, truth, np.array([False, True, False, False]))
     assert figures.top1 == 0.5

@@ -24,25 +24,41 @@ def small_classifier(path: Path, *, batch: int | str = 1, softmax: bool = True) 
     if softmax:
         nodes.append(helper.make_node('Softmax', ['scores'], ['y'], axis=1))
     graph = helper.make_graph(
-        nodes, 'small',
+        nodes,
+        'small',
         [helper.make_tensor_value_info('x', TensorProto.FLOAT, [batch, 3, 8, 8])],
-        [helper.make_tensor_value_info('y' if softmax else 'scores', TensorProto.FLOAT,
-                                       [batch, 3])],
+        [
+            helper.make_tensor_value_info(
+                'y' if softmax else 'scores', TensorProto.FLOAT, [batch, 3]
+            )
+        ],
         [
             numpy_helper.from_array(np.array([1 if batch == 1 else -1, 3], np.int64), 'shape'),
             numpy_helper.from_array(np.eye(3, dtype=np.float32), 'w'),
             numpy_helper.from_array(np.zeros(3, np.float32), 'b'),
         ],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)],
-                                ir_version=8), path)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8), path
+    )
 
 
 def test_onnxs_own_alexnet_gives_its_published_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(['export', '--onnx', str(LIGHT / 'light_bvlc_alexnet.onnx'), '--colour', 'bgr',
-                 '--mean', '104,117,123', '--output', str(tmp_path / 'bvlc')])
+    code = main(
+        [
+            'export',
+            '--onnx',
+            str(LIGHT / 'light_bvlc_alexnet.onnx'),
+            '--colour',
+            'bgr',
+            '--mean',
+            '104,117,123',
+            '--output',
+            str(tmp_path / 'bvlc'),
+        ]
+    )
     assert code == 0
     assert 'fp32' in capsys.readouterr().out
     package = ModelPackage.load(tmp_path / 'bvlc')
@@ -62,13 +78,15 @@ def test_onnxs_own_alexnet_gives_its_published_output(
 
 @pytest.mark.parametrize('colour', ['rgb', 'bgr'])
 @pytest.mark.parametrize('batch', [1, 'N'])
-def test_preprocessing_stands_in_the_graph(
-    colour: str, batch: int | str, tmp_path: Path
-) -> None:
+def test_preprocessing_stands_in_the_graph(colour: str, batch: int | str, tmp_path: Path) -> None:
     small_classifier(tmp_path / 'm.onnx', batch=batch)
     how = Preprocessing((10.0, 20.0, 30.0), (0.5, 1.0, 2.0), colour)
     package = wrap_package(
-        tmp_path / 'm.onnx', tmp_path / 'model', name='m', version='1', labels=None,
+        tmp_path / 'm.onnx',
+        tmp_path / 'model',
+        name='m',
+        version='1',
+        labels=None,
         preprocessing=how,
     )
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
@@ -89,8 +107,12 @@ def test_labels_must_match_the_outputs(tmp_path: Path) -> None:
     (tmp_path / 'l.csv').write_text('class_id,name\n0,a\n1,b\n')
     with pytest.raises(ModelPackageError, match='has 3 classes'):
         wrap_package(
-            tmp_path / 'm.onnx', tmp_path / 'model', name='m', version='1',
-            labels=tmp_path / 'l.csv', preprocessing=Preprocessing(),
+            tmp_path / 'm.onnx',
+            tmp_path / 'model',
+            name='m',
+            version='1',
+            labels=tmp_path / 'l.csv',
+            preprocessing=Preprocessing(),
         )
 
 
@@ -99,6 +121,10 @@ def test_file_that_is_no_onnx_is_refused(content: bytes, tmp_path: Path) -> None
     (tmp_path / 'm.onnx').write_bytes(content)
     with pytest.raises(ModelPackageError, match=r'm\.onnx'):
         wrap_package(
-            tmp_path / 'm.onnx', tmp_path / 'model', name='m', version='1', labels=None,
+            tmp_path / 'm.onnx',
+            tmp_path / 'model',
+            name='m',
+            version='1',
+            labels=None,
             preprocessing=Preprocessing(),
         )

@@ -17,15 +17,14 @@ from alexnet_ros.training.network import AlexNet, Architecture
 
 ARCHITECTURES = {
     'torchvision, batch norm, factored, contrast': Architecture(
-        classes=5, fc6_rank=16, fc7_rank=16, batch_norm=True, normalisation='contrast',
-        input_px=96,
+        classes=5, fc6_rank=16, fc7_rank=16, batch_norm=True, normalisation='contrast', input_px=96
     ),
     '2012, towers, LRN, mean only': Architecture(
-        '2012', classes=5, fc6_rank=16, fc7_rank=16, normalisation='mean', input_px=111,
+        '2012', classes=5, fc6_rank=16, fc7_rank=16, normalisation='mean', input_px=111
     ),
     'published size, imagenet, not factored': Architecture(classes=3, fc7_rank=4, fc6_rank=4),
     '2/2 pooling': Architecture(
-        classes=3, fc6_rank=8, fc7_rank=8, overlapping=False, input_px=96, response_norm=True,
+        classes=3, fc6_rank=8, fc7_rank=8, overlapping=False, input_px=96, response_norm=True
     ),
 }
 
@@ -58,10 +57,16 @@ def test_onnx_gives_what_pytorch_gives(name: str, tmp_path: Path) -> None:
         wanted = [part.numpy() for part in network(torch.from_numpy(batch))]
     files = onnx_files(network, batch)
     package = write_package(
-        tmp_path / 'model', name='model', version='1', files=files,
+        tmp_path / 'model',
+        name='model',
+        version='1',
+        files=files,
         input=InputSpec(architecture.size_px, architecture.size_px),
         labels=labels_for([f'c{i}' for i in range(architecture.classes)], background=False),
-        scores=ScoreSpec(), architecture={}, metrics={}, origin={},
+        scores=ScoreSpec(),
+        architecture={},
+        metrics={},
+        origin={},
     )
     for precision, limit in (('fp32', 1e-4), ('fp16', 5e-3), ('int8', 0.15)):
         with OnnxRuntimeEngine(package, precision=precision, threads=1) as engine:
@@ -83,9 +88,11 @@ def test_tensorrt_for_rtx_builds_every_precision(name: str) -> None:
         builder = trt.Builder(logger)
         definition = builder.create_network(0)
         parser = trt.OnnxParser(definition, logger)
-        errors = [] if parser.parse(data) else [
-            str(parser.get_error(i)) for i in range(parser.num_errors)
-        ]
+        errors = (
+            []
+            if parser.parse(data)
+            else [str(parser.get_error(i)) for i in range(parser.num_errors)]
+        )
         assert not errors, (precision, errors)
         config = builder.create_builder_config()
         config.num_compute_capabilities = 1

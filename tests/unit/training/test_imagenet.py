@@ -30,7 +30,9 @@ def test_torchvisions_file_becomes_a_package(tmp_path: Path) -> None:
     network = AlexNet().eval()
     torch.save(network.state_dict(), tmp_path / 'alexnet.pth')
     package = export_torchvision(
-        tmp_path / 'alexnet.pth', tmp_path / 'imagenet', labels=names_csv(tmp_path),
+        tmp_path / 'alexnet.pth',
+        tmp_path / 'imagenet',
+        labels=names_csv(tmp_path),
         precision='fp32',
     )
     assert (package.input.resize, package.input.resize_px) == ('centre_crop', 256)

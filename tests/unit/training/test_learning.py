@@ -7,8 +7,15 @@ from alexnet_ros.training.run import Data, train
 from alexnet_ros.training.settings import TrainSettings
 
 SHORT = {
-    'fc6_rank': 32, 'fc7_rank': 32, 'input_px': 96, 'augmentation': 'none', 'batch': 16,
-    'rate': 0.02, 'average_decay': 0.9, 'threads': 0, 'hold_out_every': 5,
+    'fc6_rank': 32,
+    'fc7_rank': 32,
+    'input_px': 96,
+    'augmentation': 'none',
+    'batch': 16,
+    'rate': 0.02,
+    'average_decay': 0.9,
+    'threads': 0,
+    'hold_out_every': 5,
 }
 
 
@@ -17,7 +24,11 @@ SHORT = {
 def test_both_variants_learn_four_shapes(variant: str, shapes: Path, tmp_path: Path) -> None:
     records, names = read_data(shapes, group='(.*)_[0-9]')
     settings = TrainSettings(
-        variant=variant, steps=180, check_every=180, save_every=1000, **SHORT  # type: ignore[arg-type]
+        variant=variant,
+        steps=180,
+        check_every=180,
+        save_every=1000,
+        **SHORT,  # type: ignore[arg-type]
     )
     figures = train(settings, Data(records, names, 'shapes'), tmp_path, report=lambda _: None)
     assert figures['top1'] >= 0.95

@@ -38,16 +38,35 @@ def trainer(folder: Path, **changes: Any) -> Trainer:
     rng = np.random.default_rng(0)
     ids = np.arange(24) % 4
     images = [picture(int(c), rng) for c in ids]
-    settings = LoopSettings(**{
-        'steps': 6, 'batch': 4, 'check_every': 3, 'save_every': 100, 'threads': 0, 'half': False,
-        **changes,
-    })
+    settings = LoopSettings(
+        **{
+            'steps': 6,
+            'batch': 4,
+            'check_every': 3,
+            'save_every': 100,
+            'threads': 0,
+            'half': False,
+            **changes,
+        }
+    )
     network = new_network(ARCHITECTURE, TrainSettings())
     batches = BatchMaker([Source(images, ids, 1.0)], resize, settings.batch, settings.seed)
-    facts = {'architecture': ARCHITECTURE.as_mapping(), 'names': NAMES, 'background': False,
-             'settings': {}, 'data': 'shapes'}
-    return Trainer(network, batches, settings, folder, facts=facts,
-                   validation=Validation(images, ids), report=lambda _: None)
+    facts = {
+        'architecture': ARCHITECTURE.as_mapping(),
+        'names': NAMES,
+        'background': False,
+        'settings': {},
+        'data': 'shapes',
+    }
+    return Trainer(
+        network,
+        batches,
+        settings,
+        folder,
+        facts=facts,
+        validation=Validation(images, ids),
+        report=lambda _: None,
+    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -222,7 +241,11 @@ def test_schedules_rise_and_fall() -> None:
 
 def test_progressive_sizes_take_equal_shares() -> None:
     assert [input_size(p, (96, 128, 224)) for p in (0, 0.3, 0.4, 0.7, 1.0)] == [
-        96, 96, 128, 224, 224,
+        96,
+        96,
+        128,
+        224,
+        224,
     ]
 
 

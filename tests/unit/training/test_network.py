@@ -23,14 +23,22 @@ def test_parameter_counts_are_the_published_ones() -> None:
 def test_torchvision_has_torchvisions_key_names_and_shapes() -> None:
     shapes = {name: tuple(t.shape) for name, t in AlexNet().state_dict().items()}
     assert shapes == {
-        'features.0.weight': (64, 3, 11, 11), 'features.0.bias': (64,),
-        'features.3.weight': (192, 64, 5, 5), 'features.3.bias': (192,),
-        'features.6.weight': (384, 192, 3, 3), 'features.6.bias': (384,),
-        'features.8.weight': (256, 384, 3, 3), 'features.8.bias': (256,),
-        'features.10.weight': (256, 256, 3, 3), 'features.10.bias': (256,),
-        'classifier.1.weight': (4096, 9216), 'classifier.1.bias': (4096,),
-        'classifier.4.weight': (4096, 4096), 'classifier.4.bias': (4096,),
-        'classifier.6.weight': (1000, 4096), 'classifier.6.bias': (1000,),
+        'features.0.weight': (64, 3, 11, 11),
+        'features.0.bias': (64,),
+        'features.3.weight': (192, 64, 5, 5),
+        'features.3.bias': (192,),
+        'features.6.weight': (384, 192, 3, 3),
+        'features.6.bias': (384,),
+        'features.8.weight': (256, 384, 3, 3),
+        'features.8.bias': (256,),
+        'features.10.weight': (256, 256, 3, 3),
+        'features.10.bias': (256,),
+        'classifier.1.weight': (4096, 9216),
+        'classifier.1.bias': (4096,),
+        'classifier.4.weight': (4096, 4096),
+        'classifier.4.bias': (4096,),
+        'classifier.6.weight': (1000, 4096),
+        'classifier.6.bias': (1000,),
     }
 
 
@@ -43,8 +51,9 @@ def test_2012_has_the_papers_towers() -> None:
     assert shapes['features.10.weight'] == (256, 192, 3, 3)
 
 
-@pytest.mark.parametrize(('variant', 'first'), [('2012', (96, 55, 55)),
-                                                ('torchvision', (64, 55, 55))])
+@pytest.mark.parametrize(
+    ('variant', 'first'), [('2012', (96, 55, 55)), ('torchvision', (64, 55, 55))]
+)
 def test_summary_follows_the_paper(variant: str, first: tuple[int, ...]) -> None:
     network = AlexNet(Architecture(variant))
     rows = {row.name: row for row in summary(network)}
@@ -63,7 +72,7 @@ def test_response_normalisation_is_the_papers_formula() -> None:
     x = np.random.default_rng(0).uniform(0, 30, (1, 8, 3, 3)).astype(np.float32)
     wanted = np.empty_like(x)
     for channel in range(8):  # b = a / (k + alpha * sum of squares over n channels) ^ beta
-        near = x[:, max(0, channel - 2):channel + 3]
+        near = x[:, max(0, channel - 2) : channel + 3]
         wanted[:, channel] = x[:, channel] / (2 + 1e-4 * (near**2).sum(1)) ** 0.75
     layer = torch.nn.LocalResponseNorm(**LRN)
     got = layer(torch.from_numpy(x)).numpy()
@@ -114,8 +123,13 @@ def test_paper_initialisation_sets_the_papers_biases() -> None:
     initialise(network, 'paper')
     state = network.state_dict()
     ones = {n for n, t in state.items() if n.endswith('bias') and bool((t == 1).all())}
-    assert ones == {'features.3.bias', 'features.8.bias', 'features.10.bias',
-                    'classifier.1.second.bias', 'classifier.4.second.bias'}
+    assert ones == {
+        'features.3.bias',
+        'features.8.bias',
+        'features.10.bias',
+        'classifier.1.second.bias',
+        'classifier.4.second.bias',
+    }
     assert abs(float(state['features.6.weight'].std()) - 0.01) < 5e-4
 
 
