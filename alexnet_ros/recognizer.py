@@ -24,7 +24,7 @@ from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Outputs, Recognition, Region
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.sign_policy import sign_results
+from alexnet_ros.signs.policy import sign_results
 from alexnet_ros.tracking import Tracker
 
 BBoxInts = tuple[int, int, int, int]

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.records import BBoxXYWH, Region
-from alexnet_ros.sign_candidates import KINDS, Candidates, merged
-from alexnet_ros.sign_colours import Plane, colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import colour_candidates
-from alexnet_ros.sign_rating import rated
-from alexnet_ros.sign_symmetry import discs
+from alexnet_ros.signs.candidates import KINDS, Candidates, merged
+from alexnet_ros.signs.colours import Plane, colour_maps, halvings, shrunk
+from alexnet_ros.signs.outlines import colour_candidates
+from alexnet_ros.signs.rating import rated
+from alexnet_ros.signs.symmetry import discs
 
 LEAST_OUTLINE = 0.6
 """Share of a disc's outline that must be an edge, where colour does not help."""

@@ -1,12 +1,12 @@
 """
-Fit the weights of alexnet_ros/sign_weights.py.
+Fit the weights of alexnet_ros/signs/weights.py.
 
 Signs of GTSRB's training tracks (those that validation does not use) are pasted
 into road and drive frames; every candidate that the finder's sources give is a
 sign (overlap 0.5 or more) or not (0.2 or less). One logistic model for each
 kind of candidate, with a small penalty on the weights' squares.
 
-    python benchmarks/fit_rating.py ../shared > alexnet_ros/sign_weights.py
+    python benchmarks/fit_rating.py ../shared > alexnet_ros/signs/weights.py
 """
 
 import json
@@ -20,9 +20,9 @@ from pasted import Image, Track, read_tracks, stills
 
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.sign_candidates import KINDS, overlaps
-from alexnet_ros.sign_colours import colour_maps, halvings, shrunk
-from alexnet_ros.sign_rating import FEATURES, features
+from alexnet_ros.signs.candidates import KINDS, overlaps
+from alexnet_ros.signs.colours import colour_maps, halvings, shrunk
+from alexnet_ros.signs.rating import FEATURES, features
 
 ROUNDS = 30
 SHARES = {12: 8.0, 13: 8.0, 14: 4.0, 17: 4.0}  # the only ones of their shape

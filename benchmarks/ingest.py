@@ -28,7 +28,7 @@ from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.model_package import InputSpec
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import Region
-from alexnet_ros.replay.drive import drive_frames
+from alexnet_ros.synthetic.drive import drive_frames
 
 Image = NDArray[np.uint8]
 Case = Callable[[], object]

@@ -24,7 +24,7 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.sign_rating import WEIGHTS
+from alexnet_ros.signs.rating import WEIGHTS
 
 Weights = Mapping[str, Sequence[float]]
 

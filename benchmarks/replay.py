@@ -19,15 +19,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.bags.frames import decoded
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.bench.machine import machine
 from alexnet_ros.config import RecognizerSettings
+from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
-from alexnet_ros.replay.bags import BagReader, BagWriter
-from alexnet_ros.replay.drive import START_NS, drive_frames, write_drive_bag
-from alexnet_ros.replay.frames import decoded
-from alexnet_ros.replay.pictures import jpeg_from_rgb
 from alexnet_ros.replay.replay import replay_bag
+from alexnet_ros.synthetic.drive import START_NS, drive_frames, write_drive_bag
 
 PERIOD_NS = 33_333_333
 

@@ -25,7 +25,7 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame, Recognition
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.sign_candidates import overlaps
+from alexnet_ros.signs.candidates import overlaps
 
 LEAST_PX = 32
 LEAST_IOU = 0.5

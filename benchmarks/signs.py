@@ -24,10 +24,10 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
 from alexnet_ros.regions import SignFinder, disc_candidates
-from alexnet_ros.sign_candidates import Candidates, merged
-from alexnet_ros.sign_colours import colour_maps, halvings, shrunk
-from alexnet_ros.sign_outlines import colour_candidates
-from alexnet_ros.sign_rating import rated
+from alexnet_ros.signs.candidates import Candidates, merged
+from alexnet_ros.signs.colours import colour_maps, halvings, shrunk
+from alexnet_ros.signs.outlines import colour_candidates
+from alexnet_ros.signs.rating import rated
 
 SIZES = ((960, 540), (1920, 1080))
 

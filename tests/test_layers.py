@@ -1,36 +1,30 @@
 """The import rule of docs/architecture.md, checked from the source."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / 'alexnet_ros'
-LAYERS = (  # a module imports from rows above its own, or from its own folder
-    {'errors', 'records'},
-    {'config', 'labels'},
-    {'model_package'},
-    {'sign_candidates', 'sign_colours', 'sign_edges', 'sign_masks', 'sign_shapes', 'sign_weights'},
-    {'sign_outlines', 'sign_policy', 'sign_rating', 'sign_symmetry'},
-    {'codec', 'preprocess', 'regions', 'postprocess', 'tracking', 'navigation', 'overlay'},
-    {'engine'},
-    {'recognizer'},
-    {'training', 'replay', 'ros', 'bench'},
-    {'cli'},
-    {'__main__'},
-)
+ARCHITECTURE = ROOT.parent / 'docs/architecture.md'
+ROW = re.compile(r'^\| \d+ \| (.+?) \|', re.MULTILINE)
 FENCED = {  # third-party package: where alone it may be imported
     'rclpy': 'ros/',
-    'tensorrt': 'engine/trt_api.py',
-    'tensorrt_rtx': 'engine/trt_api.py',
-    'tensorrt_rtx_bindings': 'engine/trt_api.py',
+    'tensorrt': 'engine/tensorrt/api.py',
+    'tensorrt_rtx': 'engine/tensorrt/api.py',
+    'tensorrt_rtx_bindings': 'engine/tensorrt/api.py',
     'onnxruntime': 'engine/onnxrt.py',
     'openvino': 'engine/openvino.py',
     'torch': 'training/',
-    'rosbags': 'replay/',
+    'rosbags': 'bags/',
     'ray': 'replay/',
-    'cuda': 'engine/cuda.py',
+    'cuda': 'engine/tensorrt/cuda.py',
     'onnx': 'training/',
 }
-RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
+RANK = {  # a module imports from rows above its own, or from its own folder
+    name: rank
+    for rank, row in enumerate(ROW.findall(ARCHITECTURE.read_text(encoding='utf-8')))
+    for name in re.findall(r'`(\w+)/?`', row)
+} | {'__main__': 1000}
 
 
 def imported(path: Path) -> set[str]:
@@ -61,3 +55,8 @@ def test_imports_follow_the_layers() -> None:
             if fenced or (ours and rest[0] != own and RANK[rest[0]] >= RANK[own]):
                 strays.append(f'{place} imports {name}')
     assert not strays
+
+
+def test_every_module_has_a_row_and_every_row_a_module() -> None:
+    modules = {path.name.removesuffix('.py') for path in ROOT.iterdir() if path.name[0] != '_'}
+    assert modules | {'__main__'} == set(RANK)

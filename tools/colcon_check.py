@@ -111,8 +111,8 @@ def check_node(prefix: Path, model: str) -> None:
             [str(site), *filter(None, [os.environ.get('PYTHONPATH')])]
         )
         sys.path.insert(0, str(site))
-        from alexnet_ros.ros import control, dds_check
-        from alexnet_ros.ros.session import Session
+        from alexnet_ros.ros.clients import control, dds_check
+        from alexnet_ros.ros.clients.session import Session
 
         if not Path(control.__file__).is_relative_to(prefix):
             raise CheckError(f'alexnet_ros was imported from {control.__file__}')

@@ -104,7 +104,7 @@ def _recognition(package: ModelPackage, parts: list[str], rounds: int) -> list[R
 
 def _drive_frames() -> dict[str, list[Image]]:
     """Return a frame a second of the rendered drive, at several sizes."""
-    from alexnet_ros.replay.drive import drive_frames
+    from alexnet_ros.synthetic.drive import drive_frames
 
     return {
         f'{width}x{height}': [
@@ -128,7 +128,7 @@ def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _node(scenario: NodeScenario) -> dict[str, Any]:
-    from alexnet_ros.ros.dds_check import VARIABLES, profile_environment
+    from alexnet_ros.ros.clients.dds_check import VARIABLES, profile_environment
 
     environment = {**os.environ, **profile_environment(40 + os.getpid() % 60)}
     if not scenario.profile:

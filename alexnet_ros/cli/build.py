@@ -7,7 +7,7 @@ import json
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.cache import default_folder
 from alexnet_ros.engine.progress import ProgressPrinter
-from alexnet_ros.engine.trt import Plan, prepare
+from alexnet_ros.engine.tensorrt.engine import Plan, prepare
 from alexnet_ros.errors import EngineCacheError
 from alexnet_ros.model_package import ModelPackage
 

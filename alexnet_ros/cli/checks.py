@@ -151,7 +151,7 @@ def check_dds_profile() -> list[Check]:
                 'dds profile', ok=False, detail='not looked at: ROS is missing', remedy='see ros'
             )
         ]
-    from alexnet_ros.ros import dds_check
+    from alexnet_ros.ros.clients import dds_check
 
     shipped = dds_check.profile_path()
     remedy = f'export {dds_check.VARIABLES[0]}={shipped} {dds_check.VARIABLES[1]}={shipped}'
@@ -173,7 +173,7 @@ def check_graph() -> list[Check]:
     """Look at the running graph: segment in use, image topics, who cannot hear them."""
     if not probe('import rclpy')[0]:
         return []
-    from alexnet_ros.ros.graph_check import survey_graph
+    from alexnet_ros.ros.clients.graph_check import survey_graph
 
     domain = os.environ.get('ROS_DOMAIN_ID', '0')
     try:
@@ -209,7 +209,7 @@ def check_graph() -> list[Check]:
 def check_engines() -> list[Check]:
     """Look for a GPU, TensorRT of any flavour and ONNX Runtime; one way to run is needed."""
     gpu, gpu_text = probe(
-        'from alexnet_ros.engine.cuda import load_cuda; print(load_cuda().device())'
+        'from alexnet_ros.engine.tensorrt.cuda import load_cuda; print(load_cuda().device())'
     )
     device = has_nvidia_gpu()
     found = [
@@ -225,7 +225,7 @@ def check_engines() -> list[Check]:
     versions = {}
     for flavour in ('tensorrt', 'tensorrt_rtx'):
         ok, text = probe(
-            'from alexnet_ros.engine.trt_api import load_tensorrt; '
+            'from alexnet_ros.engine.tensorrt.api import load_tensorrt; '
             f'print(load_tensorrt({flavour!r}).version)'
         )
         if ok:

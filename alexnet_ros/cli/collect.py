@@ -5,14 +5,14 @@ import json
 import sys
 from pathlib import Path
 
+from alexnet_ros.bags.find import bags_in
+from alexnet_ros.bags.reader import frames_of
 from alexnet_ros.cli.replay import add_model_arguments, engine_of, settings_of
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.dataset.collect import HOW, CollectOptions, collect_bag
+from alexnet_ros.dataset.collection import Collection
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.collect import HOW, CollectOptions, collect_bag
-from alexnet_ros.replay.collection import Collection
-from alexnet_ros.replay.many import bags_in
 from alexnet_ros.replay.progress import Progress
-from alexnet_ros.replay.replay import frames_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

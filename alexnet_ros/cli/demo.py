@@ -18,7 +18,7 @@ from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
 
 if TYPE_CHECKING:
-    from alexnet_ros.ros.recorder import Recorder
+    from alexnet_ros.ros.clients.recorder import Recorder
 
 CLASSIFIER, NAVIGATOR = 'alexnet', 'sign_navigator'
 TOPICS = {
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     source = choose_input(args)
     print(f'input:  {source.text}')
     print(f'model:  {package.name} {package.version}, {package.default_precision}')
-    from alexnet_ros.ros.dds_check import own_domain, profile_environment
+    from alexnet_ros.ros.clients.dds_check import own_domain, profile_environment
 
     os.environ.update(profile_environment(own_domain()))
     stamps, recorder = play_through(args, source)
@@ -86,10 +86,10 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
     :raises NodeControlError: a node could not be started, led or heard.
     """
     from alexnet_ros.cli.demo_print import Printer
-    from alexnet_ros.ros.control import LifecycleClient, NodeControlError, NodeProcess
-    from alexnet_ros.ros.player import Outgoing, Player
-    from alexnet_ros.ros.recorder import Recorder
-    from alexnet_ros.ros.session import Session
+    from alexnet_ros.ros.clients.control import LifecycleClient, NodeControlError, NodeProcess
+    from alexnet_ros.ros.clients.player import Outgoing, Player
+    from alexnet_ros.ros.clients.recorder import Recorder
+    from alexnet_ros.ros.clients.session import Session
 
     package = ModelPackage.load(args.model)
     first_ns = next((picture.at_ns for picture in source.pictures()), 0)
@@ -161,7 +161,7 @@ def conclude(
 ) -> int:
     """Say how much was answered, write the results; 1 if nothing was answered."""
     from alexnet_ros.cli.demo_results import write_results
-    from alexnet_ros.ros.player import stamp_ns_from_cdr
+    from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 
     topic = f'/{CLASSIFIER}/classification'
     answers = [stamp_ns_from_cdr(m.data) for m in recorder.received if m.topic == topic]

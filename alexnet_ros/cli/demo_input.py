@@ -12,14 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
+from alexnet_ros.bags.writer import header
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.errors import BagError
-from alexnet_ros.replay import drive
-from alexnet_ros.replay.bags import BagReader
-from alexnet_ros.replay.bagwriter import header
-from alexnet_ros.replay.typestore import COMPRESSED, IMAGE, typestore
+from alexnet_ros.synthetic import drive
 
-RENDERERS = ('drive', 'scene', 'sign_art', 'glyphs', 'bagwriter', 'pictures')
+RENDERERS = ('drive', 'scene', 'sign_art', 'glyphs')
 DRIVE_TOPIC = '/camera/image'
 VIDEO_TOPIC = '/camera/image'
 VIDEO_START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"

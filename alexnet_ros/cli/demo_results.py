@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.demo_input import DemoInput
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.replay.bagwriter import BagWriter
 from alexnet_ros.replay.recorded import Recorded
-from alexnet_ros.replay.report import write_report
-from alexnet_ros.replay.run import Run
-from alexnet_ros.replay.truth import read_truth
+from alexnet_ros.report.ground_truth import read_truth
+from alexnet_ros.report.run import Run
+from alexnet_ros.report.write import write_report
 
 ENGINE_KEYS = ('backend', 'device', 'reason')
 

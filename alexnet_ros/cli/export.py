@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         print('export needs either a checkpoint or --onnx FILE', file=sys.stderr)
         return 2
     if args.onnx is not None:
-        from alexnet_ros.training.foreign import Preprocessing, wrap_package
+        from alexnet_ros.training.imported import Preprocessing, wrap_package
 
         package = wrap_package(
             args.onnx,

@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.errors import BagError
-from alexnet_ros.replay.bags import BagReader, BagWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alexnet_ros.ros.player import Outgoing, Player
-    from alexnet_ros.ros.recorder import Received
+    from alexnet_ros.ros.clients.player import Outgoing, Player
+    from alexnet_ros.ros.clients.recorder import Received
 
 RECORDED = {  # suffix of a topic: its type; what scoring reads
     '/classification': 'vision_msgs/msg/Classification',
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def outgoing(bag: Path, topics: list[str]) -> 'Iterator[Outgoing]':
     """Yield the messages of some topics of a bag, as they are stored."""
-    from alexnet_ros.ros.player import Outgoing
+    from alexnet_ros.ros.clients.player import Outgoing
 
     with BagReader(bag) as reader:
         for message in reader.messages(topics):
@@ -96,9 +97,9 @@ def run(args: argparse.Namespace) -> int:
             raise BagError(f'{args.bag} has no {", ".join(missing) or "images"}; it has {there}')
         kinds = {topic: reader.topics[topic].kind for topic in topics}
         start_ns = reader.start_ns
-    from alexnet_ros.ros.player import Player
-    from alexnet_ros.ros.recorder import Recorder
-    from alexnet_ros.ros.session import Session
+    from alexnet_ros.ros.clients.player import Player
+    from alexnet_ros.ros.clients.recorder import Recorder
+    from alexnet_ros.ros.clients.session import Session
 
     with ExitStack() as stack:
         keeper = None

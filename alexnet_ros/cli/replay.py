@@ -6,22 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from alexnet_ros.bags.find import bags_in
+from alexnet_ros.bags.reader import frames_of
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.errors import BagError
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.compare import gate
-from alexnet_ros.replay.many import (
-    Task,
-    bags_in,
-    merge,
-    reports_of,
-    run_local,
-    run_ray,
-    write_summary,
-)
+from alexnet_ros.replay.many import Task, merge, reports_of, run_local, run_ray, write_summary
 from alexnet_ros.replay.progress import Progress
-from alexnet_ros.replay.replay import ReplayOptions, frames_of, replay_bag, score_recording
-from alexnet_ros.replay.report import read_report
+from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
+from alexnet_ros.report.compare import gate
+from alexnet_ros.report.write import read_report
 
 STOPPED = 130  # as the shell says it after Ctrl-C
 

@@ -15,7 +15,7 @@ from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.progress import BuildProgress
-from alexnet_ros.engine.trt_api import MODULES, is_installed
+from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
 from alexnet_ros.errors import ConfigError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
@@ -79,7 +79,7 @@ def open_engine(
     for name in CANDIDATES[backend]:
         try:
             if name in ('tensorrt', 'tensorrt_rtx'):
-                from alexnet_ros.engine.trt import open_tensorrt
+                from alexnet_ros.engine.tensorrt.engine import open_tensorrt
 
                 engine: Engine = open_tensorrt(
                     package,

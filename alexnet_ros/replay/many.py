@@ -6,7 +6,6 @@ A bag that fails is reported and stops nothing.
 
 import contextlib
 import dataclasses
-import glob
 import json
 import os
 import socket
@@ -22,9 +21,8 @@ from typing import Any
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.errors import AlexnetRosError, BagError
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.bags import is_bag
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag
-from alexnet_ros.replay.report import read_report
+from alexnet_ros.report.write import read_report
 
 
 @dataclass(frozen=True)
@@ -43,40 +41,6 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     options: ReplayOptions = field(default_factory=ReplayOptions)
-
-
-def bags_in(names: Iterable[str]) -> list[Path]:
-    """
-    Return the bags that are meant.
-
-    :param names: bags, folders that hold bags at any depth, or glob patterns.
-    :raises BagError: a name leads to no bag.
-    """
-    found: dict[Path, None] = {}
-    for name in names:
-        # Path.glob takes no absolute patterns.
-        matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
-        places = [Path(match) for match in matches]
-        here = [bag for place in places for bag in _below(place)]
-        found |= dict.fromkeys(here)
-        if not here:
-            raise BagError(f'{name} is no bag and holds none')
-    return list(found)
-
-
-def _below(place: Path) -> Iterator[Path]:
-    """Yield the bags in a folder; a bag's own files are no bags of their own."""
-    if is_bag(place):
-        metadata = place.is_dir() and (place / 'metadata.yaml').exists()
-        loose = [] if metadata or place.is_file() else [p for p in place.iterdir() if is_bag(p)]
-        if len(loose) <= 1:
-            yield place
-        else:
-            yield from sorted(loose)
-    elif place.is_dir():
-        for part in sorted(place.iterdir()):
-            if not part.name.startswith('.'):
-                yield from _below(part)
 
 
 def run_task(task: Task) -> dict[str, Any]:

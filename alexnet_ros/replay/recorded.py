@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.errors import BagError
-from alexnet_ros.records import Recognition
-from alexnet_ros.replay.bags import BagReader
-from alexnet_ros.replay.guide import NavigationLog
-from alexnet_ros.replay.messages import (
+from alexnet_ros.bags.messages import (
     BOOL,
     DETECTIONS,
     LABEL_INFO,
     SPEED_LIMIT,
     recognition_from_detections,
 )
-from alexnet_ros.replay.typestore import typestore
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.typestore import typestore
+from alexnet_ros.errors import BagError
+from alexnet_ros.navigation.offline import NavigationLog
+from alexnet_ros.records import Recognition
 
 
 class Recorded:

@@ -9,24 +9,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_ros.bags.find import camera_names
+from alexnet_ros.bags.frames import BagFrame, every_frame, paced_frames
+from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.errors import AlexnetRosError, BagError, EngineFatalError, EngineRunError
+from alexnet_ros.navigation.offline import OfflineNavigator
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Recognition
-from alexnet_ros.replay.bags import BagReader, camera_names
-from alexnet_ros.replay.compare import compare
-from alexnet_ros.replay.frames import BagFrame, every_frame, paced_frames
-from alexnet_ros.replay.guide import Guide
 from alexnet_ros.replay.recorded import Recorded
-from alexnet_ros.replay.report import read_report, write_report
 from alexnet_ros.replay.results import ResultsWriter
-from alexnet_ros.replay.run import Run, identity_of
-from alexnet_ros.replay.truth import Truth, read_truth
-from alexnet_ros.replay.video import VideoWriter
-
-
-def nothing() -> None:
-    """Do nothing; unlike a lambda it travels to other processes."""
+from alexnet_ros.report.compare import compare
+from alexnet_ros.report.ground_truth import Truth, read_truth
+from alexnet_ros.report.run import Run, identity_of
+from alexnet_ros.report.write import read_report, write_report
+from alexnet_ros.video import VideoWriter
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class ReplayOptions:
 
     :param topics: image topics; empty for all cameras of the bag.
     :param realtime: in the bag's own time, dropping as the live node does.
-    :param truth: a truth file, see :mod:`alexnet_ros.replay.truth`.
+    :param truth: a truth file, see :mod:`alexnet_ros.report.ground_truth`.
     :param video: also write annotated video.
     :param compare: another ``report.json`` to say the differences to.
     :param actions: table of the sign navigator; empty for no navigation.
@@ -50,7 +47,7 @@ class ReplayOptions:
     video: bool = False
     compare: Path | None = None
     actions: str = 'sign_actions.yaml'
-    on_frame: Callable[[], None] = nothing
+    on_frame: Callable[[], None] | None = None
 
 
 def replay_bag(
@@ -62,7 +59,7 @@ def replay_bag(
     """
     Run a bag through a recognizer.
 
-    :param bag: as :class:`~alexnet_ros.replay.bags.BagReader` takes it.
+    :param bag: as :class:`~alexnet_ros.bags.reader.BagReader` takes it.
     :param output: folder for ``results.mcap``, ``report.json``,
         ``report.html`` and the video; made if missing.
     :returns: the finished run; ``complete`` is false after Ctrl-C, and the
@@ -106,7 +103,8 @@ def replay_bag(
                     sink.take(one, recognition)
                 for one in group:
                     for _ in range(1 + one.dropped):
-                        options.on_frame()
+                        if options.on_frame:
+                            options.on_frame()
             complete = True
         except KeyboardInterrupt:
             pass  # the report says that it is not complete
@@ -122,7 +120,7 @@ class _Sink:
 
     run: Run
     results: ResultsWriter
-    guide: Guide | None
+    guide: OfflineNavigator | None
     video: VideoWriter | None
     begun: bool = False
 
@@ -151,12 +149,14 @@ class _Sink:
             self.video.close()
 
 
-def _guide(recognizer: Recognizer, options: ReplayOptions, names: dict[int, str]) -> Guide | None:
+def _guide(
+    recognizer: Recognizer, options: ReplayOptions, names: dict[int, str]
+) -> OfflineNavigator | None:
     """Return the navigator to run; none for whole frames unless a table is named."""
     whole = recognizer.settings.regions == 'frame'
     if not options.actions or (whole and options.actions == ReplayOptions.actions):
         return None
-    return Guide(names, NavigatorSettings(actions=options.actions))
+    return OfflineNavigator(names, NavigatorSettings(actions=options.actions))
 
 
 def score_recording(
@@ -198,7 +198,8 @@ def score_recording(
             for (one,) in every_frame(reader, cameras):
                 count = run.camera(one.camera)
                 count.read += 1
-                options.on_frame()
+                if options.on_frame:
+                    options.on_frame()
                 if one.frame is None:
                     count.rejected[one.refused] += 1
                     continue
@@ -277,13 +278,3 @@ def _folder(output: str | Path) -> Path:
     except OSError as error:
         raise BagError(f'cannot write to {folder}: {error.strerror}') from error
     return folder
-
-
-def frames_of(bag: str | Path, topics: tuple[str, ...] = ()) -> int:
-    """Return how many images a replay of this bag reads."""
-    with BagReader(bag) as reader:
-        return sum(
-            reader.topics[t].messages
-            for t in topics or reader.image_topics()
-            if t in reader.topics
-        )

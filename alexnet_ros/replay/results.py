@@ -4,11 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.records import Recognition
-from alexnet_ros.replay.bagwriter import BagWriter, qos
-from alexnet_ros.replay.guide import Told
-from alexnet_ros.replay.messages import (
+from alexnet_ros.bags.messages import (
     BOOL,
     CLASSIFICATION,
     DETECTIONS,
@@ -20,6 +16,10 @@ from alexnet_ros.replay.messages import (
     label_info_message,
     speed_limit_message,
 )
+from alexnet_ros.bags.writer import BagWriter, qos
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.navigation.offline import NavigatorOutput
+from alexnet_ros.records import Recognition
 
 NODE = '/alexnet'
 
@@ -67,7 +67,7 @@ class ResultsWriter:
         )
         self._bag.write(f'{own}/detections', detections_message(recognition, frame_id), log_ns)
 
-    def write_told(self, told: Iterable[Told], offset_ns: int) -> None:
+    def write_told(self, told: Iterable[NavigatorOutput], offset_ns: int) -> None:
         """
         Write the navigator's topics.
 

@@ -23,8 +23,8 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos
 from alexnet_ros.ros.bond import NOTICE_S, ManagerBond
 from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.clients.findings import Finding, array_from_findings
 from alexnet_ros.ros.diagnostics import Heartbeat
-from alexnet_ros.ros.findings import Finding, array_from_findings
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Mailbox
 from alexnet_ros.ros.parameters import Parameters

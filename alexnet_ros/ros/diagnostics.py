@@ -15,7 +15,7 @@ from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo
 from alexnet_ros.ros.camera import CameraPort
-from alexnet_ros.ros.findings import ERROR, OK, STALE, WARN, Finding
+from alexnet_ros.ros.clients.findings import ERROR, OK, STALE, WARN, Finding
 from alexnet_ros.ros.stats import PERCENTILES, Samples
 
 

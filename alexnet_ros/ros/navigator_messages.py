@@ -5,7 +5,7 @@ import math
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 
 from alexnet_ros.navigation import ClassFrame, Moment, Navigator, Score, SignFrame, SignSeen
-from alexnet_ros.ros.findings import ERROR, OK, STALE, WARN, Finding
+from alexnet_ros.ros.clients.findings import ERROR, OK, STALE, WARN, Finding
 
 HINTS = {
     'too_old': 'is use_sim_time the same for all nodes?',

@@ -36,7 +36,7 @@ from alexnet_ros.navigation import (
     read_table,
 )
 from alexnet_ros.ros import qos
-from alexnet_ros.ros.findings import array_from_findings
+from alexnet_ros.ros.clients.findings import array_from_findings
 from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.navigator_messages import (
     class_frame_from_message,

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from alexnet_ros.replay.scene import PlacedSign, Pose, Scene
+from alexnet_ros.synthetic.scene import PlacedSign, Pose, Scene
 from tests.faults.faults import fault, mutations
 from tests.ros.navigator_bench import LIMIT_30, Ears
 from tests.ros.robot import ROOT, Bench, NodeProcess

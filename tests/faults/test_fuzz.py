@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.config import (
     ClassifierSettings,
     NavigatorSettings,
@@ -21,7 +23,6 @@ from alexnet_ros.config import (
     settings_from_mapping,
 )
 from alexnet_ros.errors import AlexnetRosError, ConfigError
-from alexnet_ros.replay.bags import BagReader, BagWriter
 from tests.faults.faults import fault, mutations
 from tests.ros.robot import ROOT
 

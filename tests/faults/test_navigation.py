@@ -9,7 +9,7 @@ import pytest
 from nav2_msgs.msg import SpeedLimit
 from vision_msgs.msg import Detection2D
 
-from alexnet_ros.ros.findings import OK, WARN
+from alexnet_ros.ros.clients.findings import OK, WARN
 from tests.faults.faults import fault
 from tests.faults.shared import Shared
 from tests.ros.navigator_bench import (

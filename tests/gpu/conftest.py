@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from alexnet_ros.config import TensorRtSettings
-from alexnet_ros.engine.trt import open_tensorrt, probe
-from alexnet_ros.engine.trt_api import MODULES
-from alexnet_ros.engine.trt_runtime import TensorRtEngine
+from alexnet_ros.engine.tensorrt.api import MODULES
+from alexnet_ros.engine.tensorrt.engine import open_tensorrt, probe
+from alexnet_ros.engine.tensorrt.runtime import TensorRtEngine
 from alexnet_ros.errors import EngineUnavailableError
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
 from tests.models import labels_of

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet_ros.engine.cuda import Cuda, load_cuda
+from alexnet_ros.engine.tensorrt.cuda import Cuda, load_cuda
 from alexnet_ros.model_package import ModelPackage, find_package, model_places
 from tests.gpu.conftest import MakePackage, OpenTensorRt, pictures
 

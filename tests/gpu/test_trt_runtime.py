@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alexnet_ros.engine.cuda import load_cuda
 from alexnet_ros.engine.select import open_engine
-from alexnet_ros.engine.trt import open_tensorrt
+from alexnet_ros.engine.tensorrt.cuda import load_cuda
+from alexnet_ros.engine.tensorrt.engine import open_tensorrt
 from alexnet_ros.model_package import ModelPackage
 from tests.engine_contract import package_fixture
 from tests.gpu.conftest import MakePackage, OpenTensorRt, pictures

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from alexnet_ros.replay import drive
-from alexnet_ros.replay.bags import BagReader
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.synthetic import drive
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ from builtin_interfaces.msg import Time
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
-from alexnet_ros.ros.findings import ERROR, OK, STALE
+from alexnet_ros.ros.clients.findings import ERROR, OK, STALE
 from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.navigator_bench import END_OF_ALL, LIMIT_30, STOP, Ears, Recogniser, detection
 from tests.ros.robot import Bench

@@ -11,7 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from alexnet_ros.errors import ConfigError
-from alexnet_ros.ros.findings import ERROR, OK, STALE
+from alexnet_ros.ros.clients.findings import ERROR, OK, STALE
 from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.navigator_bench import (
     END_OF_ALL,

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from lifecycle_msgs.srv import GetState
 
+from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.cli.main import main
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.bags import BagReader
 from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
-from alexnet_ros.replay.report import read_report
+from alexnet_ros.report.write import read_report
+from tests.boxes_bag import PERIOD_NS, START_NS, write_frames
 from tests.ros.robot import Bench, NodeProcess
-from tests.unit.replay.boxes_bag import PERIOD_NS, START_NS, write_frames
 
 CLASSES = [0] * 12 + [1] * 12 + [2] * 12
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from lifecycle_msgs.srv import GetState
 
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.main import main
 from alexnet_ros.errors import ModelPackageError
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.replay.bags import BagReader, BagWriter
-from alexnet_ros.replay.drive import write_drive_bag
 from alexnet_ros.replay.recorded import Recorded
-from alexnet_ros.replay.scene import PlacedSign
+from alexnet_ros.synthetic.drive import write_drive_bag
+from alexnet_ros.synthetic.scene import PlacedSign
 from tests.ros.robot import Bench, NodeProcess
 
 SIGNS = (PlacedSign(2, 16, roll_deg=1.5), PlacedSign(12, 28, lateral_m=2.8))

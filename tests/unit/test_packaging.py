@@ -41,7 +41,7 @@ def test_package_xml_names_every_message_package_that_is_imported() -> None:
 
 
 def test_interface_definitions_equal_those_of_the_bag_types() -> None:
-    typestore = pytest.importorskip('alexnet_ros.replay.typestore')
+    typestore = pytest.importorskip('alexnet_ros.bags.typestore')
     for name, text in typestore.DEFINITIONS.items():
         package, _, message = name.split('/')
         path = ROOT / 'tools' / 'interfaces' / package / 'msg' / f'{message}.msg'

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.regions import SignFinder, clipped
-from alexnet_ros.sign_candidates import Candidates, merged, overlaps
+from alexnet_ros.signs.candidates import Candidates, merged, overlaps
 from tests.shared_data import shared
 
 RED, BLUE, YELLOW, WHITE = (190, 30, 35), (25, 75, 170), (235, 180, 30), (235, 235, 235)

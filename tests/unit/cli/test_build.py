@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_ros.cli.main import main
-from alexnet_ros.engine.trt_api import is_installed
+from alexnet_ros.engine.tensorrt.api import is_installed
 from alexnet_ros.model_package import ModelPackage
 from tests.models import tiny_package
 

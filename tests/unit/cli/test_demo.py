@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli import demo_input
 from alexnet_ros.cli.demo_print import Printer
 from alexnet_ros.cli.main import main
 from alexnet_ros.errors import BagError
-from alexnet_ros.replay import drive
-from alexnet_ros.replay.bagwriter import BagWriter
+from alexnet_ros.synthetic import drive
 from tests.models import tiny_package
 
 

@@ -89,7 +89,7 @@ def test_check_engine_cache_tells_a_file_that_would_be_refused(
 def test_check_dds_profile_notices_its_absence_and_a_bad_one(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    dds_check = pytest.importorskip('alexnet_ros.ros.dds_check')
+    dds_check = pytest.importorskip('alexnet_ros.ros.clients.dds_check')
     for name in dds_check.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     (absent,) = checks.check_dds_profile()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.cli.main import main
-from alexnet_ros.replay.bags import BagReader
+from tests.boxes_bag import write_frames
 from tests.models import tiny_package
-from tests.unit.replay.boxes_bag import write_frames
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from alexnet_ros.engine.trt_api import TensorRtApi, load_tensorrt
+from alexnet_ros.engine.tensorrt.api import TensorRtApi, load_tensorrt
 from alexnet_ros.errors import EngineUnavailableError
 
 AlexNetOnnx = Callable[[str, str], bytes]

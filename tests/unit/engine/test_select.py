@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from alexnet_ros.engine import onnxrt, select, trt
+from alexnet_ros.engine import onnxrt, select
 from alexnet_ros.engine.select import CANDIDATES, open_engine
+from alexnet_ros.engine.tensorrt import engine as trt
 from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 from tests.engine_contract import images, package_fixture
@@ -120,7 +121,7 @@ def test_backend_asked_for_has_no_fallback(package: ModelPackage, backend: str) 
 def test_missing_library_is_the_reason(
     package: ModelPackage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('alexnet_ros.engine.trt_api._found', lambda _: False)
+    monkeypatch.setattr('alexnet_ros.engine.tensorrt.api._found', lambda _: False)
     trt.load_tensorrt.cache_clear()
     with open_engine(package) as engine:
         assert 'module tensorrt is not installed' in engine.info.reason

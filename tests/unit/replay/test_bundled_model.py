@@ -8,10 +8,10 @@ from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import ModelPackageError
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.compare import gate
-from alexnet_ros.replay.drive import write_drive_bag
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
-from alexnet_ros.replay.report import read_report
+from alexnet_ros.report.compare import gate
+from alexnet_ros.report.write import read_report
+from alexnet_ros.synthetic.drive import write_drive_bag
 
 
 @pytest.mark.slow

@@ -5,17 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from alexnet_ros.bags.find import bags_in
 from alexnet_ros.errors import BagError
-from alexnet_ros.replay.many import (
-    Task,
-    bags_in,
-    merge,
-    run_local,
-    run_ray,
-    run_task,
-    write_summary,
-)
-from tests.unit.replay.boxes_bag import write_frames
+from alexnet_ros.replay.many import Task, merge, run_local, run_ray, run_task, write_summary
+from tests.boxes_bag import write_frames
 
 
 @pytest.fixture

@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.typestore import typestore
+from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import BagError, EngineRunError
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.bags import BagReader, BagWriter
-from alexnet_ros.replay.drive import write_drive_bag
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
-from alexnet_ros.replay.report import read_report
-from alexnet_ros.replay.scene import PlacedSign
-from alexnet_ros.replay.typestore import typestore
-from tests.unit.replay.boxes_bag import PERIOD_NS, START_NS, write_frames
+from alexnet_ros.report.write import read_report
+from alexnet_ros.synthetic.drive import write_drive_bag
+from alexnet_ros.synthetic.scene import PlacedSign
+from tests.boxes_bag import PERIOD_NS, START_NS, write_frames
 
 CLASSES = [0] * 6 + [1] * 6 + [2] * 6
 

@@ -1,0 +1,1 @@
+"""Reading, mending and writing rosbags without ROS."""

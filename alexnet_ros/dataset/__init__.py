@@ -1,0 +1,1 @@
+"""Pictures to label and train on, taken from bags."""

@@ -1,0 +1,229 @@
+"""
+The CUDA side of a TensorRT engine; used by one thread only.
+
+Everything that belongs to the GPU is made, used and released here, in the
+thread that :class:`TensorRtEngine` keeps for it.
+"""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from alexnet_ros.config import TensorRtSettings
+from alexnet_ros.engine.batch import check_finite
+from alexnet_ros.engine.tensorrt.api import TensorRtApi
+from alexnet_ros.engine.tensorrt.contexts import ContextPool, NativeContexts, Slot, SlotContexts
+from alexnet_ros.engine.tensorrt.cuda import Cuda, Device, DeviceBuffer, DeviceOutOfMemoryError
+from alexnet_ros.errors import (
+    EngineFatalError,
+    EngineMismatchError,
+    EngineRunError,
+    EngineUnavailableError,
+)
+from alexnet_ros.records import Outputs
+
+INPUT = 'image'
+STAGES = ('upload', 'run', 'download')
+# TensorRT's own nptype() fails on 8.5 and 8.6 with NumPy 1.24 and newer (np.bool).
+DTYPES: Mapping[str, DTypeLike] = {'UINT8': np.uint8, 'FLOAT': np.float32, 'HALF': np.float16}
+log = logging.getLogger(__name__)
+
+
+class DeviceSession:
+    """
+    One engine on one GPU: buffers, contexts, graphs, events.
+
+    :param plan: the serialised engine, verified before it comes here.
+    :param kernels: what an earlier process compiled for this GPU, verified
+        likewise; only TensorRT for RTX has that.
+    :raises EngineMismatchError: TensorRT refuses the engine, or it is not for
+        this network.
+    :raises DeviceOutOfMemoryError: it does not fit into the GPU's memory.
+    """
+
+    def __init__(
+        self,
+        api: TensorRtApi,
+        cuda: Cuda,
+        device: Device,
+        plan: bytes,
+        *,
+        settings: TensorRtSettings,
+        kernels: bytes = b'',
+    ) -> None:
+        self._api = api
+        self._cuda = cuda
+        self._device = device
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._contexts: ContextPool | None = None
+        self._buffers: dict[str, DeviceBuffer] = {}
+        self._stream: Any = None
+        self._events: list[Any] = []
+        self.gpu_ms: Mapping[str, float] = MappingProxyType({})
+        cuda.use(device.index)
+        try:
+            self._start(plan, settings, kernels)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, plan: bytes, settings: TensorRtSettings, kernels: bytes) -> None:
+        api, cuda = self._api, self._cuda
+        api.errors.clear()
+        self._stream = cuda.stream()
+        for _ in range(4):
+            self._events.append(cuda.event())  # one by one, so that a failure leaks none
+        try:
+            self._runtime = api.module.Runtime(api.logger)
+        except Exception as error:
+            raise EngineUnavailableError(
+                f'{api.flavour} {api.version} cannot start: {api.take_errors()}'
+            ) from error
+        if settings.version_compatible and hasattr(self._runtime, 'engine_host_code_allowed'):
+            self._runtime.engine_host_code_allowed = True  # such engines carry their own runtime
+        if settings.dla_core >= 0:
+            self._runtime.DLA_core = settings.dla_core
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise self._failure('TensorRT refuses to load the engine', EngineMismatchError)
+        smallest, _, largest = map(tuple, self._engine.get_tensor_profile_shape(INPUT, 0))
+        self.min_batch, self.max_batch = int(smallest[0]), int(largest[0])
+        self._allocate(largest)
+        native = hasattr(api.module, 'CudaGraphStrategy')
+        pool = NativeContexts if native else SlotContexts
+        self._contexts = pool(
+            api, cuda, self._engine, self._stream, settings=settings, kernels=kernels
+        )
+
+    def _allocate(self, largest: tuple[int, ...]) -> None:
+        """Make one buffer for each input and output, at the largest batch."""
+        engine, trt = self._engine, self._api.module
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+        if inputs != [INPUT] or {'logits', 'features'} - set(names):
+            raise EngineMismatchError(
+                f'the engine has the tensors {names}, expected image, logits and features'
+            )
+        for name in names:
+            shape = tuple(int(size) for size in engine.get_tensor_shape(name))
+            kind = engine.get_tensor_dtype(name).name
+            if kind not in DTYPES or (kind == 'UINT8') != (name == INPUT) or min(shape[1:]) < 1:
+                raise EngineMismatchError(f"the engine's {name} is {kind} of shape {shape}")
+            self._buffers[name] = DeviceBuffer(
+                self._cuda, (largest[0], *shape[1:]), DTYPES[kind], mapped=self._device.integrated
+            )
+
+    def run(self, rows: NDArray[np.uint8], *, features: bool, check: bool = True) -> Outputs:
+        """
+        Run one batch that fits.
+
+        :param rows: shape (N, H, W, 3), uint8, any strides; N at most
+            ``max_batch``.
+        :param check: refuse NaN and infinite logits.
+        :returns: new float32 arrays.
+        :raises EngineRunError: the run failed or gave NaN or infinite logits.
+        """
+        if self._contexts is None:
+            raise EngineRunError('the engine is closed; open it again')
+        cuda, stream, count = self._cuda, self._stream, len(rows)
+        image, logits = self._buffers[INPUT], self._buffers['logits']
+        wanted = [logits, *([self._buffers['features']] if features else [])]
+        np.copyto(image.array[:count], rows)  # (N, H, W, 3), the only copy on the host
+        slot = self._contexts.slot(max(count, self.min_batch), self._bind)
+        start, uploaded, ran, end = self._events
+        cuda.call('cudaEventRecord', start, stream)
+        image.upload(count, stream)
+        cuda.call('cudaEventRecord', uploaded, stream)
+        self._launch(slot)
+        cuda.call('cudaEventRecord', ran, stream)
+        for buffer in wanted:
+            buffer.download(count, stream)
+        cuda.call('cudaEventRecord', end, stream)
+        cuda.call('cudaStreamSynchronize', stream)
+        marks = (start, uploaded, ran, end)
+        self.gpu_ms = MappingProxyType(
+            {stage: cuda.elapsed_ms(marks[i], marks[i + 1]) for i, stage in enumerate(STAGES)}
+        )
+        self._contexts.after_run(slot)
+        values = [buffer.array[:count].astype(np.float32) for buffer in wanted]  # copies
+        if check:
+            check_finite(values[0])
+        return Outputs(values[0], values[1] if features else None)
+
+    def _bind(self, context: Any, batch: int) -> None:
+        """Give a context its shape and the fixed addresses."""
+        image = self._buffers[INPUT]
+        good = context.set_input_shape(INPUT, (batch, *image.array.shape[1:]))
+        for name, buffer in self._buffers.items():
+            good = context.set_tensor_address(name, buffer.address) and good
+        if not good:
+            raise self._failure(f'TensorRT refuses a batch of {batch}', EngineRunError)
+
+    def _launch(self, slot: Slot) -> None:
+        """Queue the network, as a graph where one was captured."""
+        if slot.graph is not None:
+            self._cuda.call('cudaGraphLaunch', slot.graph, self._stream)
+        elif not slot.context.execute_async_v3(int(self._stream)):
+            raise self._failure(f'a batch of {slot.batch} did not run', EngineRunError)
+
+    def _failure(self, what: str, kind: type[Exception]) -> Exception:
+        """Return the exception for a TensorRT call that said no, after asking CUDA why."""
+        text = self._api.take_errors()
+        cause = self._cuda.last_error(what)
+        if isinstance(cause, (EngineFatalError, DeviceOutOfMemoryError)):
+            return type(cause)(f'{cause}: {text}')
+        lowered = text.lower()
+        if 'out of memory' in lowered or 'outofmemory' in lowered:
+            return DeviceOutOfMemoryError(f'{what}: the GPU is out of memory: {text}')
+        return kind(f'{what}: {text}')
+
+    def kernels(self) -> bytes:
+        """Return what was compiled for this GPU while running, if that can be kept."""
+        return b'' if self._contexts is None else self._contexts.kernels()
+
+    def close(self, *, lost: bool = False) -> None:
+        """
+        Release everything, in the order that CUDA wants.
+
+        :param lost: the CUDA context is broken; only let go of the objects.
+        """
+        contexts, self._contexts = self._contexts, None
+        buffers, self._buffers = self._buffers, {}
+        events, self._events = self._events, []
+        stream, self._stream = self._stream, None
+        if lost:
+            _LEFT_BEHIND.append((contexts, self._engine, self._runtime))
+            self._engine = self._runtime = None
+            return
+        calls = self._cuda.call
+        if stream is not None:
+            self._quietly(calls, 'cudaStreamSynchronize', stream)
+        if contexts is not None:
+            self._quietly(contexts.close)
+            del contexts
+        self._engine = None
+        self._runtime = None
+        for buffer in buffers.values():
+            self._quietly(buffer.free)
+        for event in events:
+            self._quietly(calls, 'cudaEventDestroy', event)
+        if stream is not None:
+            self._quietly(calls, 'cudaStreamDestroy', stream)
+
+    @staticmethod
+    def _quietly(function: Any, *args: Any) -> None:
+        """Call while releasing: note a failure and go on."""
+        try:
+            function(*args)
+        except EngineRunError as error:
+            log.info('while releasing the engine: %s', error)
+
+
+# Destroying TensorRT objects on a broken CUDA context can crash the process
+# before it has said why it ends, so these stay until it is gone.
+_LEFT_BEHIND: list[Any] = []

@@ -1,0 +1,201 @@
+"""
+Everything that is known of one replay, gathered frame by frame.
+
+The same class takes what the recognizer says offline and what running nodes
+have published, so that both are scored and reported alike.
+"""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros import overlay
+from alexnet_ros.navigation.offline import NavigationLog
+from alexnet_ros.pictures import jpeg_picture
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.records import Recognition
+from alexnet_ros.report.ground_truth import Truth
+from alexnet_ros.report.scoring import Scorer
+from alexnet_ros.report.stages import StageTimes
+from alexnet_ros.report.timeline import Timeline
+
+Image = NDArray[np.uint8]
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class CameraCount:
+    """What became of the frames of one camera."""
+
+    read: int = 0
+    processed: int = 0
+    dropped: int = 0
+    known: int = 0
+    unknown: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts; ``known`` and ``unknown`` are regions."""
+        return {**dataclasses.asdict(self), 'rejected': dict(sorted(self.rejected.items()))}
+
+
+class Run:
+    """
+    One bag's results.
+
+    :param bag: what the report calls it.
+    :param names: class id to name.
+    :param identity: ``model``, ``engine`` and ``settings``, for the report.
+    :param truth: to score against, if known.
+    :param navigation: filled by a :class:`~alexnet_ros.navigation.offline.OfflineNavigator` or
+        with what running nodes published.
+    :param whole_frames: the model looks at whole frames.
+    """
+
+    def __init__(
+        self,
+        bag: str,
+        names: Mapping[int, str],
+        identity: Mapping[str, Any],
+        *,
+        truth: Truth | None = None,
+        navigation: NavigationLog | None = None,
+        whole_frames: bool = False,
+    ) -> None:
+        self.bag = bag
+        self.names = dict(names)
+        self.identity = dict(identity)
+        self.scorer = None if truth is None else Scorer(truth)
+        self.navigation = navigation
+        self.timeline = Timeline(whole_frames=whole_frames)
+        self.times = StageTimes()
+        self.cameras: dict[str, CameraCount] = {}
+        self.losses: list[str] = []
+        self.topics: list[str] = []
+        self.complete = False
+        self.start_ns = 0
+        self.end_ns = 0
+        self.picture = b''
+        self._picture_rank = (0, 0.0)
+        self._began = time.perf_counter()
+        self.seconds = 0.0
+
+    def camera(self, name: str) -> CameraCount:
+        """Return the counters of a camera."""
+        return self.cameras.setdefault(name, CameraCount())
+
+    def add(self, recognition: Recognition, image_rgb: Image | None) -> None:
+        """
+        Take the result of one frame in.
+
+        :param image_rgb: the frame, for pictures; None where it is not at hand.
+        """
+        count = self.camera(recognition.camera)
+        count.processed += 1
+        unknown = sum(d.classification.unknown for d in recognition.detections)
+        count.unknown += unknown
+        count.known += len(recognition.detections) - unknown
+        if not self.start_ns:
+            self.start_ns = recognition.stamp_ns
+        self.end_ns = max(self.end_ns, recognition.stamp_ns)
+        if recognition.stage_ms:
+            self.times.add(recognition.stage_ms)
+        if self.scorer is not None:
+            self.scorer.add_frame(recognition, image_rgb)
+        for entry, event in self.timeline.add(recognition, image_rgb):
+            if self.scorer is not None:
+                entry.right = self.scorer.add_event(event, image_rgb)
+        if image_rgb is not None:
+            self._consider_picture(recognition, image_rgb)
+
+    def _consider_picture(self, recognition: Recognition, image_rgb: Image) -> None:
+        """Keep the frame with the most, then the largest confirmed signs, annotated."""
+        sizes = [
+            d.bbox_xywh[2]
+            for d in recognition.detections
+            if d.track_id is not None and not d.classification.unknown
+        ]
+        rank = (len(sizes), max(sizes, default=0.0))
+        longer = 1.3 * self._picture_rank[1]  # not every frame of an approach anew
+        if not self.picture or (
+            rank[0]
+            and (
+                rank[0] > self._picture_rank[0]
+                or (rank[0] == self._picture_rank[0] and rank[1] > longer)
+            )
+        ):
+            self._picture_rank = rank
+            self.picture = jpeg_picture(overlay.draw(image_rgb, recognition), None, 960)
+
+    def finish(self, *, complete: bool = True) -> None:
+        """
+        Close the books; call once.
+
+        :param complete: false if the replay was stopped before the bag's end.
+        """
+        self.complete = complete
+        self.seconds = time.perf_counter() - self._began
+        self.timeline.finish()
+        if self.scorer is not None:
+            self.scorer.finish()
+
+    @property
+    def processed(self) -> int:
+        """Frames of all cameras that gave a result."""
+        return sum(count.processed for count in self.cameras.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """
+        Return the report; all but ``timing`` is the same for the same input.
+
+        Times in it are seconds from the first image's stamp, ``start_ns``.
+        """
+        return {
+            'format': FORMAT,
+            'complete': self.complete,
+            'bag': {
+                'path': self.bag,
+                'topics': self.topics,
+                'losses': self.losses,
+                'start_ns': self.start_ns,
+                'duration_s': round((self.end_ns - self.start_ns) / 1e9, 4),
+            },
+            **self.identity,
+            'classes': {str(class_id): name for class_id, name in sorted(self.names.items())},
+            'cameras': {name: count.as_json() for name, count in sorted(self.cameras.items())},
+            'signs': [entry.as_json(self.start_ns) for entry in self.timeline.entries],
+            'navigation': None
+            if self.navigation is None
+            else self.navigation.as_json(self.start_ns),
+            'truth': None
+            if self.scorer is None
+            else self.scorer.as_json(self.names, self.start_ns),
+            'timing': {
+                'seconds': round(self.seconds, 3),
+                'frames_per_s': round(self.processed / self.seconds, 2) if self.seconds else None,
+                **self.times.as_json(),
+            },
+        }
+
+
+def identity_of(recognizer: Recognizer) -> dict[str, Any]:
+    """Return what a report says of the model, its engine and the settings."""
+    package, info = recognizer.package, recognizer.engine.info
+    return {
+        'model': {
+            'name': package.name,
+            'version': package.version,
+            'sha256': info.model_sha256,
+            'precision': info.precision,
+            'classes': info.classes,
+        },
+        'engine': {'backend': info.backend, 'device': info.device, 'reason': info.reason},
+        'settings': dataclasses.asdict(recognizer.settings),
+    }

@@ -1,0 +1,353 @@
+"""
+Scoring against the truth, frame by frame as they come.
+
+Two measures. Events: was the right sign confirmed, once, within its span.
+Frames: what each frame says of the signs that it shows.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.pictures import jpeg_picture
+from alexnet_ros.records import BBoxXYWH, Detection, Recognition
+from alexnet_ros.report.ground_truth import Truth, TruthSpan
+
+UNKNOWN, MISSED = -1, -2
+GRACE_NS = 500_000_000  # a confirmation may come so much before or after its span
+SAME_IOU = 0.3
+MOST_PICTURES = 60  # of frame errors; every event error has one
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """One sign that the tracker confirmed."""
+
+    camera: str
+    track_id: str
+    class_id: int
+    stamp_ns: int
+    bbox_xywh: BBoxXYWH
+
+
+@dataclass(slots=True)
+class ScoredError:
+    """
+    One thing that came out wrong.
+
+    :param kind: ``missed``, ``false``, ``again`` (events) or ``frame``.
+    :param truth_id: what was to be seen, :data:`MISSED` for nothing.
+    :param got_id: what was said, or :data:`UNKNOWN`, :data:`MISSED`.
+    """
+
+    kind: str
+    camera: str
+    stamp_ns: int
+    truth_id: int
+    got_id: int
+    picture: bytes = b''
+
+
+@dataclass(slots=True)
+class _SpanState:
+    span: TruthSpan
+    confirmed_ns: int | None = None
+    image: Image | None = None
+    image_ns: int = 0
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Scores:
+    """The figures; see :meth:`Scorer.as_json` for their names."""
+
+    confusion: Counter[tuple[int, int]] = field(default_factory=Counter)
+    wrong_reports: int = 0
+    frames: int = 0
+    right_events: int = 0
+    false_events: int = 0
+    frame_errors: int = 0
+
+
+def iou(one: BBoxXYWH, two: BBoxXYWH) -> float:
+    """Return the overlap of two boxes, intersection over union."""
+    width = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
+    height = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    inside = width * height
+    return inside / (one[2] * one[3] + two[2] * two[3] - inside)
+
+
+def _said(detection: Detection | None) -> int:
+    """Return the class that a detection says."""
+    if detection is None:
+        return MISSED
+    best = detection.classification.best
+    return UNKNOWN if best is None else best.class_id
+
+
+class Scorer:
+    """
+    Compares what comes with what is true.
+
+    :param truth: of this bag.
+    """
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self.scores = Scores()
+        self.errors: list[ScoredError] = []
+        self._states = [_SpanState(span) for span in truth.spans]
+        self._pictures = 0
+
+    # Frames
+
+    def add_frame(self, recognition: Recognition, image_rgb: Image | None) -> None:
+        """Take one frame in; its image is held until its spans are over."""
+        camera, stamp_ns = recognition.camera, recognition.stamp_ns
+        self.scores.frames += 1
+        for state in self._states:
+            if state.done or state.span.camera not in {'', camera}:
+                continue
+            if state.span.start_ns <= stamp_ns <= state.span.end_ns and state.confirmed_ns is None:
+                state.image, state.image_ns = image_rgb, stamp_ns
+            elif stamp_ns > state.span.end_ns + GRACE_NS:
+                self._close(state)
+        if self.truth.marks:
+            self._score_marks(recognition, image_rgb)
+        else:
+            self._score_spans(recognition, image_rgb)
+
+    def _score_marks(self, recognition: Recognition, image_rgb: Image | None) -> None:
+        """Compare the detections with the boxes of this frame."""
+        rest = list(recognition.detections)
+        for mark in self.truth.marks_at(recognition.camera, recognition.stamp_ns):
+            box = mark.bbox_xywh
+            if box is None:
+                found = next((d for d in rest if _said(d) == mark.class_id), None)
+                found = found or next(iter(rest), None)
+            else:
+                found = max(rest, key=lambda d: iou(d.bbox_xywh, box), default=None)
+                if found is not None and iou(found.bbox_xywh, box) < SAME_IOU:
+                    found = None
+            if found is not None:
+                rest.remove(found)
+            self._count(
+                mark.class_id,
+                _said(found),
+                recognition,
+                image_rgb,
+                box if found is None else found.bbox_xywh,
+            )
+        marks = self.truth.marks_at(recognition.camera, recognition.stamp_ns)
+        near = self._near(recognition) - {mark.class_id for mark in marks}
+        for detection in rest:
+            if _said(detection) not in near:
+                self.scores.wrong_reports += 1
+                self._frame_error(
+                    MISSED, _said(detection), recognition, image_rgb, detection.bbox_xywh
+                )
+
+    def _near(self, recognition: Recognition) -> set[int]:
+        """Return what may be said now: the classes to be seen, or just before and after."""
+        stamp_ns = recognition.stamp_ns
+        return {UNKNOWN} | {
+            s.class_id
+            for s in self.truth.spans
+            if s.camera in {'', recognition.camera}
+            and s.start_ns - GRACE_NS <= stamp_ns <= s.end_ns + GRACE_NS
+        }
+
+    def _score_spans(self, recognition: Recognition, image_rgb: Image | None) -> None:
+        """Ask only whether the classes that are to be seen are among the detections."""
+        rest = list(recognition.detections)
+        for span in self.truth.spans_at(recognition.camera, recognition.stamp_ns):
+            found = next((d for d in rest if _said(d) == span.class_id), None)
+            if found is not None:
+                rest.remove(found)
+                self._count(span.class_id, span.class_id, recognition, image_rgb, None)
+                continue
+            known = max(
+                (d for d in rest), key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None
+            )
+            self._count(
+                span.class_id,
+                _said(known),
+                recognition,
+                image_rgb,
+                None if known is None else known.bbox_xywh,
+            )
+        near = self._near(recognition)
+        self.scores.wrong_reports += sum(_said(d) not in near for d in rest)
+
+    def _count(
+        self,
+        truth_id: int,
+        got_id: int,
+        recognition: Recognition,
+        image_rgb: Image | None,
+        box: BBoxXYWH | None,
+    ) -> None:
+        self.scores.confusion[truth_id, got_id] += 1
+        if truth_id != got_id:
+            self._frame_error(truth_id, got_id, recognition, image_rgb, box)
+
+    def _frame_error(
+        self,
+        truth_id: int,
+        got_id: int,
+        recognition: Recognition,
+        image_rgb: Image | None,
+        box: BBoxXYWH | None,
+    ) -> None:
+        self.scores.frame_errors += 1
+        if self._pictures >= MOST_PICTURES or image_rgb is None:
+            return
+        self._pictures += 1
+        self.errors.append(
+            ScoredError(
+                'frame',
+                recognition.camera,
+                recognition.stamp_ns,
+                truth_id,
+                got_id,
+                jpeg_picture(image_rgb, box),
+            )
+        )
+
+    # Events
+
+    def add_event(self, event: Confirmed, image_rgb: Image | None) -> bool:
+        """
+        Take a confirmed sign in.
+
+        :returns: whether it is right and the first of its span.
+        """
+        for state in self._states:
+            span = state.span
+            if (
+                state.confirmed_ns is None
+                and span.class_id == event.class_id
+                and span.camera in {'', event.camera}
+                and span.start_ns - GRACE_NS <= event.stamp_ns <= span.end_ns + GRACE_NS
+            ):
+                state.confirmed_ns, state.image = event.stamp_ns, None
+                self.scores.right_events += 1
+                return True
+        self.scores.false_events += 1
+        again = any(
+            s.span.class_id == event.class_id
+            and s.span.camera in {'', event.camera}
+            and s.span.start_ns - GRACE_NS <= event.stamp_ns <= s.span.end_ns + GRACE_NS
+            for s in self._states
+        )
+        shown = self.truth.spans_at(event.camera, event.stamp_ns)
+        truth_id = event.class_id if again else shown[0].class_id if shown else MISSED
+        picture = b'' if image_rgb is None else jpeg_picture(image_rgb, event.bbox_xywh)
+        self.errors.append(
+            ScoredError(
+                'again' if again else 'false',
+                event.camera,
+                event.stamp_ns,
+                truth_id,
+                event.class_id,
+                picture,
+            )
+        )
+        return False
+
+    def _close(self, state: _SpanState) -> None:
+        """Settle a span that is over."""
+        state.done = True
+        if state.confirmed_ns is None:
+            picture = b'' if state.image is None else jpeg_picture(state.image, None)
+            self.errors.append(
+                ScoredError(
+                    'missed',
+                    state.span.camera,
+                    state.image_ns or state.span.start_ns,
+                    state.span.class_id,
+                    MISSED,
+                    picture,
+                )
+            )
+        state.image = None
+
+    def finish(self) -> None:
+        """Settle what is still open; call once, after the last frame."""
+        for state in self._states:
+            if not state.done:
+                self._close(state)
+        self.errors.sort(key=lambda e: (e.kind == 'frame', e.stamp_ns, e.camera))
+
+    def as_json(self, names: dict[int, str], start_ns: int) -> dict[str, Any]:
+        """
+        Return the figures.
+
+        :param start_ns: what times are counted from.
+        """
+        scores, spans = self.scores, len(self._states)
+        events = scores.right_events + scores.false_events
+        shown = sum(scores.confusion.values())
+        right = sum(n for (truth, got), n in scores.confusion.items() if truth == got)
+        delays = [
+            (s.confirmed_ns - s.span.start_ns) / 1e9
+            for s in self._states
+            if s.confirmed_ns is not None
+        ]
+        return {
+            'event_precision': scores.right_events / events if events else 1.0,
+            'event_recall': scores.right_events / spans if spans else 1.0,
+            'events_right': scores.right_events,
+            'events_false': scores.false_events,
+            'events_expected': spans,
+            'frame_accuracy': right / shown if shown else 1.0,
+            'frame_errors': scores.frame_errors,
+            'signs_shown_in_frames': shown,
+            'wrong_reports_per_frame': scores.wrong_reports / max(scores.frames, 1),
+            'median_delay_s': round(float(np.median(delays)), 4) if delays else None,
+            'spans': [
+                {
+                    'class_id': s.span.class_id,
+                    'class_name': name_of(s.span.class_id, names),
+                    'camera': s.span.camera,
+                    'start_s': round((s.span.start_ns - start_ns) / 1e9, 4),
+                    'end_s': round((s.span.end_ns - start_ns) / 1e9, 4),
+                    'confirmed': s.confirmed_ns is not None,
+                    'delay_s': None
+                    if s.confirmed_ns is None
+                    else round((s.confirmed_ns - s.span.start_ns) / 1e9, 4),
+                    'left_s': None
+                    if s.confirmed_ns is None
+                    else round((s.span.end_ns - s.confirmed_ns) / 1e9, 4),
+                }
+                for s in self._states
+            ],
+            'confusion': [
+                {'truth': name_of(truth, names), 'got': name_of(got, names), 'frames': count}
+                for (truth, got), count in sorted(scores.confusion.items())
+            ],
+            'errors': [
+                {
+                    'kind': e.kind,
+                    'camera': e.camera,
+                    'at_s': round((e.stamp_ns - start_ns) / 1e9, 4),
+                    'truth': name_of(e.truth_id, names),
+                    'got': name_of(e.got_id, names),
+                }
+                for e in self.errors
+            ],
+        }
+
+
+def name_of(class_id: int, names: dict[int, str]) -> str:
+    """Return the name of a class, or what stands for none."""
+    return {UNKNOWN: 'unknown', MISSED: 'nothing'}.get(
+        class_id, names.get(class_id, f'class {class_id}')
+    )

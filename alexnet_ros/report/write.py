@@ -1,0 +1,60 @@
+"""``report.json`` and the self-contained ``report.html``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alexnet_ros.errors import BagError
+from alexnet_ros.report.page import page
+from alexnet_ros.report.run import Run
+
+
+def write_report(folder: str | Path, run: Run, compared: dict[str, Any] | None = None) -> Path:
+    """
+    Write the report of a finished run.
+
+    :param folder: must exist; gets ``report.json``, ``report.html`` and, where
+        frames were at hand, ``picture.jpg``, an annotated one.
+    :param compared: what :func:`alexnet_ros.report.compare.compare` says.
+    :returns: the path of the HTML file.
+    :raises BagError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    report = run.as_json()
+    if compared is not None:
+        report['compared'] = compared
+    try:
+        _replace(folder / 'report.json', (json.dumps(report, indent=1) + '\n').encode())
+        thumbs = [entry.thumb for entry in run.timeline.entries]
+        errors = [] if run.scorer is None else [e.picture for e in run.scorer.errors]
+        html = page(report, thumbs, errors, run.picture)
+        _replace(folder / 'report.html', html.encode())
+        if run.picture:
+            _replace(folder / 'picture.jpg', run.picture)
+    except OSError as error:
+        raise BagError(f'cannot write the report to {folder}: {error.strerror}') from error
+    return folder / 'report.html'
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """
+    Read a ``report.json``, or that of a folder.
+
+    :raises BagError: it is none.
+    """
+    path = Path(path)
+    path = path / 'report.json' if path.is_dir() else path
+    try:
+        report: Any = json.loads(path.read_text(encoding='utf8'))
+    except (OSError, ValueError) as error:
+        raise BagError(f'{path} cannot be read as a report: {error}') from error
+    if not isinstance(report, dict) or 'signs' not in report or 'cameras' not in report:
+        raise BagError(f'{path} is no report of alexnet_ros replay')
+    return report
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    scratch = path.with_name(f'.{path.name}.part')
+    scratch.write_bytes(data)
+    scratch.replace(path)

@@ -1,0 +1,101 @@
+"""
+The Fast DDS profile: where it lies, how to name it, and whether it is used.
+
+With Fast DDS's defaults almost no image gets through under best effort: its
+shared-memory segment of 512 KiB is smaller than one frame.
+"""
+
+import os
+import re
+import shutil
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+LEAST_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
+SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
+
+
+def share_folders() -> list[Path]:
+    """Return where the package's own files may lie: beside the source, or installed."""
+    source = Path(__file__).resolve().parents[3]
+    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    return [source, *(p / 'share' / 'alexnet_ros' for p in (*prefixes, Path(sys.prefix)))]
+
+
+def profile_path() -> Path | None:
+    """Return the Fast DDS profile of this package, or None where it is not installed."""
+    for folder in share_folders():
+        for path in sorted((folder / 'config').glob('fastdds*.xml')):
+            return path
+    return None
+
+
+def own_domain() -> int:
+    """Return a ROS domain for this process alone, of those that people seldom choose."""
+    return 215 + os.getpid() % 18  # 215 to 232: ports above those that Linux hands out
+
+
+def profile_environment(domain: int) -> dict[str, str]:
+    """
+    Return the variables under which nodes of this machine find each other alone.
+
+    :param domain: ROS domain, 0 to 101 or 215 to 232.
+    """
+    found = {'ROS_DOMAIN_ID': str(domain), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    if os.environ.get('ROS_DISTRO') == 'humble':  # later ones warn about it
+        found['ROS_LOCALHOST_ONLY'] = '1'
+    path = profile_path()
+    if path is not None:
+        found |= {name: str(path) for name in VARIABLES}
+    return found
+
+
+def active_profile(env: Mapping[str, str]) -> Path | None:
+    """Return the profile file that the variables name, or None."""
+    for name in VARIABLES:
+        if env.get(name):
+            return Path(env[name])
+    return None
+
+
+def profile_fault(path: Path) -> str:
+    """
+    Say what is wrong with a profile for images, or return an empty string.
+
+    :param path: an XML file of Fast DDS profiles.
+    """
+    try:
+        root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
+    except OSError as error:
+        return f'{path} cannot be read: {error.strerror}'
+    except ET.ParseError as error:
+        return f'{path} is no XML: {error}'
+    texts: dict[str, list[str]] = {}
+    for element in root.iter():
+        name = re.sub(r'^\{.*\}', '', element.tag)
+        texts.setdefault(name, []).append((element.text or '').strip())
+    if 'SHM' not in texts.get('type', []):
+        return f'{path} has no shared-memory transport'
+    sizes = [int(text) for text in texts.get('segment_size', []) if text.isdigit()]
+    if not sizes or max(sizes) < LEAST_SEGMENT_BYTES:
+        got = max(sizes, default=0)
+        return (
+            f'{path} has a shared-memory segment of {got} bytes; at least '
+            f'{LEAST_SEGMENT_BYTES} are needed for images'
+        )
+    if 'false' not in [text.lower() for text in texts.get('useBuiltinTransports', [])]:
+        return f'{path} leaves the built-in transports on (useBuiltinTransports)'
+    return ''
+
+
+def segments_in_use() -> int:
+    """Return how many shared-memory segments of Fast DDS exist on this machine."""
+    return len(list(SHARED_MEMORY.glob('fast*_*'))) if SHARED_MEMORY.is_dir() else 0
+
+
+def shared_memory_free_bytes() -> int:
+    """Return the free space of the shared memory, 0 where there is none."""
+    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0

@@ -1,0 +1,91 @@
+"""Looks at a running ROS graph: who offers images, and who cannot hear them."""
+
+import time
+from pathlib import Path
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from alexnet_ros.ros.clients.dds_check import LEAST_SEGMENT_BYTES, SHARED_MEMORY
+from alexnet_ros.ros.clients.session import Session
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+DISCOVERY_S = 2.0
+
+
+def incompatibility(offered: QoSProfile, wanted: QoSProfile) -> str:
+    """
+    Say why a subscription cannot hear a publisher, or return an empty string.
+
+    :param offered: of the publisher.
+    :param wanted: of the subscription.
+    """
+    faults = []
+    if (
+        wanted.reliability == ReliabilityPolicy.RELIABLE
+        and offered.reliability == ReliabilityPolicy.BEST_EFFORT
+    ):
+        faults.append('wants reliable, best effort is offered')
+    if (
+        wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        and offered.durability == DurabilityPolicy.VOLATILE
+    ):
+        faults.append('wants transient local, volatile is offered')
+    return ' and '.join(faults)
+
+
+def image_topic_report(node: Node) -> tuple[list[str], list[str]]:
+    """
+    Describe every image topic of the graph.
+
+    :returns: one line a topic with its publishers' quality of service, and
+        one line for each pair that cannot talk.
+    """
+    lines, faults = [], []
+    for topic, kinds in sorted(node.get_topic_names_and_types()):
+        if not set(kinds) & set(IMAGE_TYPES):
+            continue
+        publishers = node.get_publishers_info_by_topic(topic)
+        subscriptions = node.get_subscriptions_info_by_topic(topic)
+        offers = sorted(
+            f'{one.node_name} {one.qos_profile.reliability.name.lower()}' for one in publishers
+        )
+        lines.append(
+            f'{topic}: from {", ".join(offers) or "nobody"}, {len(subscriptions)} listening'
+        )
+        for one in publishers:
+            for other in subscriptions:
+                fault = incompatibility(one.qos_profile, other.qos_profile)
+                if fault:
+                    faults.append(f'{topic}: {other.node_name} {fault} by {one.node_name}')
+    return lines, faults
+
+
+def survey_graph(discovery_s: float = DISCOVERY_S) -> tuple[list[str], list[str], int, bool]:
+    """
+    Join the graph of this environment's domain for a moment.
+
+    :param discovery_s: how long to wait for other participants, seconds.
+    :returns: the lines and faults of :func:`image_topic_report`, the number
+        of other nodes, and whether a shared-memory segment large enough for
+        images came with the participant.
+    """
+    before = _segments()
+    with Session('alexnet_ros_doctor') as session:
+        time.sleep(discovery_s)
+        fresh = {path: size for path, size in _segments().items() if path not in before}
+        lines, faults = image_topic_report(session.node)
+        others = set(session.node.get_node_names_and_namespaces())
+        others = {one for one in others if one[0] != 'alexnet_ros_doctor'}
+    return lines, faults, len(others), max(fresh.values(), default=0) >= LEAST_SEGMENT_BYTES
+
+
+def _segments() -> dict[Path, int]:
+    """Return the shared-memory segments of Fast DDS with their sizes in bytes."""
+    found = {}
+    for path in SHARED_MEMORY.glob('fast*_*'):
+        try:
+            found[path] = path.stat().st_size
+        except OSError:  # gone meanwhile
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""Traffic signs in camera frames: candidates, and what is reported of them."""

@@ -1,0 +1,1 @@
+"""A rendered drive past traffic signs."""

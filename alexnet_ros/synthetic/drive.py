@@ -1,0 +1,214 @@
+"""
+The rendered drive: half a minute past known signs, with its truth.
+
+It is what the demo and the tests run on where there is no camera. The truth
+says which sign is to be seen when and where, in the form that ``replay
+--truth`` reads.
+"""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_ros.bags.writer import BagWriter
+from alexnet_ros.pictures import jpeg_from_rgb
+from alexnet_ros.records import BBoxXYWH
+from alexnet_ros.synthetic.scene import PlacedSign, Pose, Scene
+from alexnet_ros.synthetic.sign_art import NAMES
+
+START_NS = 1_750_000_000 * 10**9
+SPEED_M_S = 10.0
+SEEN_FROM_PX = 24.0  # a sign narrower than this is not asked for
+
+DEMO_SIGNS = (
+    PlacedSign(2, 30, roll_deg=1.5),
+    PlacedSign(12, 52, lateral_m=2.8),
+    PlacedSign(18, 74, roll_deg=-2.0),
+    PlacedSign(1, 96, lateral_m=3.0),
+    PlacedSign(38, 118, height_m=1.7, roll_deg=1.0),
+    PlacedSign(14, 140, roll_deg=-1.0),
+    PlacedSign(35, 162, lateral_m=3.0),
+    PlacedSign(5, 184, roll_deg=2.0),
+    PlacedSign(6, 206, lateral_m=2.8),
+    PlacedSign(13, 228, roll_deg=-1.5),
+    PlacedSign(32, 250, lateral_m=3.0),
+    PlacedSign(17, 272, roll_deg=1.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignTruth:
+    """One sign of the drive: its class and the span in which it is to be seen."""
+
+    class_id: int
+    class_name: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxTruth:
+    """One sign in one frame, tight box in pixels."""
+
+    stamp_ns: int
+    class_id: int
+    bbox_xywh: BBoxXYWH
+
+
+@dataclass(slots=True)
+class DriveTruth:
+    """
+    What a drive shows.
+
+    :param signs: in the order in which they are passed.
+    :param boxes: every sign wholly visible and at least 24 px wide.
+    :param frames: how many frames were written.
+    """
+
+    signs: list[SignTruth] = field(default_factory=list)
+    boxes: list[BoxTruth] = field(default_factory=list)
+    frames: int = 0
+    camera: str = ''
+
+    def write_csv(self, path: Path) -> None:
+        """Write the spans as ``--truth`` reads them."""
+        with path.open('w', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(['start_ns', 'end_ns', 'camera', 'class_id', 'class_name'])
+            for sign in self.signs:
+                writer.writerow(
+                    [sign.start_ns, sign.end_ns, self.camera, sign.class_id, sign.class_name]
+                )
+
+    def write_boxes_csv(self, path: Path) -> None:
+        """Write one line a sign and frame, also readable by ``--truth``."""
+        with path.open('w', newline='') as file:
+            writer = csv.writer(file, lineterminator='\n')
+            writer.writerow(['stamp_ns', 'camera', 'class_id', 'x', 'y', 'width', 'height'])
+            for box in self.boxes:
+                place = [f'{value:.2f}' for value in box.bbox_xywh]
+                writer.writerow([box.stamp_ns, self.camera, box.class_id, *place])
+
+
+@dataclass(frozen=True, slots=True)
+class DriveFrame:
+    """One rendered frame and the signs that it shows."""
+
+    stamp_ns: int
+    image_rgb: NDArray[np.uint8]
+    boxes: tuple[BoxTruth, ...]
+
+
+def _pose(seconds: float) -> Pose:
+    """Return where the camera is: an even drive with sway and a bumpy road."""
+    return Pose(
+        along_m=SPEED_M_S * seconds + 0.8 * math.sin(0.5 * seconds),
+        across_m=0.12 * math.sin(0.7 * seconds),
+        pitch_px=1.4 * math.sin(8.1 * seconds) + 0.7 * math.sin(19 * seconds + 1),
+    )
+
+
+def _light(seconds: float) -> float:
+    """Return the brightness: sun, passing clouds, a stretch of dusk."""
+    dusk = math.tanh((seconds - 17) * 0.75) - math.tanh((seconds - 23) * 0.75)
+    return 1.0 + 0.07 * math.sin(0.9 * seconds) - 0.11 * dusk
+
+
+def drive_frames(
+    *,
+    signs: tuple[PlacedSign, ...] = DEMO_SIGNS,
+    size_wh: tuple[int, int] = (640, 480),
+    rate_hz: float = 30.0,
+    duration_s: float | None = None,
+    seed: int = 7,
+) -> Iterator[DriveFrame]:
+    """
+    Render a drive frame by frame.
+
+    :param duration_s: seconds; None until the last sign is passed.
+    :param seed: the same seed gives the same pixels.
+    """
+    last_m = max(sign.at_m for sign in signs)
+    if duration_s is None:
+        duration_s = (last_m + 5) / SPEED_M_S
+    scene = Scene(signs, size_wh=size_wh, length_m=last_m, seed=seed)
+    for index in range(int(duration_s * rate_hz)):
+        seconds = index / rate_hz
+        stamp_ns = START_NS + round(index * 1e9 / rate_hz)
+        pose = _pose(seconds)
+        boxes = []
+        for sign in sorted(signs, key=lambda one: one.at_m):
+            box = scene.sign_box(pose, sign)
+            if (
+                box is not None
+                and box[2] >= SEEN_FROM_PX
+                and (
+                    box[0] >= 0
+                    and box[1] >= 0
+                    and box[0] + box[2] <= size_wh[0]
+                    and box[1] + box[3] <= size_wh[1]
+                )
+            ):
+                boxes.append(BoxTruth(stamp_ns, sign.class_id, box))
+        image = scene.render(pose, light=_light(seconds), index=index)
+        yield DriveFrame(stamp_ns, image, tuple(boxes))
+
+
+def _merge(truth: DriveTruth, frame: DriveFrame, open_signs: dict[int, int]) -> None:
+    """Add a frame to the truth; a class seen without a break is one sign."""
+    for box in frame.boxes:
+        place = open_signs.get(box.class_id)
+        if place is None:
+            open_signs[box.class_id] = len(truth.signs)
+            truth.signs.append(
+                SignTruth(box.class_id, NAMES[box.class_id], box.stamp_ns, box.stamp_ns)
+            )
+        else:
+            old = truth.signs[place]
+            truth.signs[place] = dataclasses.replace(old, end_ns=box.stamp_ns)
+    for class_id in set(open_signs) - {box.class_id for box in frame.boxes}:
+        del open_signs[class_id]
+    truth.boxes.extend(frame.boxes)
+    truth.frames += 1
+
+
+def write_drive_bag(
+    folder: str | Path,
+    *,
+    compressed: bool = False,
+    storage: str = 'mcap',
+    topic: str = '/camera/image',
+    **drive: object,
+) -> DriveTruth:
+    """
+    Render a drive into a bag, with ``truth.csv`` and ``boxes.csv`` in its folder.
+
+    :param folder: the new bag; must not exist.
+    :param compressed: JPEG on ``TOPIC/compressed`` instead of raw images.
+    :param storage: ``mcap`` or ``sqlite3``.
+    :param drive: passed on to :func:`drive_frames`.
+    :returns: what the drive shows.
+    :raises BagError: the folder exists or cannot be written.
+    """
+    truth, open_signs = DriveTruth(), dict[int, int]()
+    with BagWriter(folder, storage=storage) as bag:
+        for frame in drive_frames(**drive):  # type: ignore[arg-type]
+            if compressed:
+                bag.write_jpeg(
+                    f'{topic}/compressed',
+                    frame.stamp_ns,
+                    jpeg_from_rgb(frame.image_rgb, 90),
+                    frame_id='camera',
+                )
+            else:
+                bag.write_image(topic, frame.stamp_ns, frame.image_rgb, frame_id='camera')
+            _merge(truth, frame, open_signs)
+    truth.write_csv(Path(folder) / 'truth.csv')
+    truth.write_boxes_csv(Path(folder) / 'boxes.csv')
+    return truth
