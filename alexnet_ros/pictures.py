@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.geometry import crop
 from alexnet_ros.records import BBoxXYWH
 
 Image = NDArray[np.uint8]
@@ -19,20 +20,15 @@ def jpeg_from_rgb(image_rgb: Image, quality: int = 85) -> bytes:
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def crop(image_rgb: Image, bbox_xywh: BBoxXYWH, margin: float = 0.15) -> Image | None:
+def thumbnail(image_rgb: Image, bbox_xywh: BBoxXYWH, margin: float = 0.15) -> Image | None:
     """
-    Cut a box out of a frame, at most :data:`THUMB_PX` a side; None if outside.
+    Cut a box out of a frame and scale it to :data:`THUMB_PX`; None if outside.
 
-    :param margin: share of the box's side added on each side.
+    :param margin: fraction of the box's side added on each side.
     """
-    x, y, width, height = bbox_xywh
-    pad_x, pad_y = width * margin, height * margin
-    left, top = max(int(x - pad_x), 0), max(int(y - pad_y), 0)
-    right = min(int(np.ceil(x + width + pad_x)), image_rgb.shape[1])
-    bottom = min(int(np.ceil(y + height + pad_y)), image_rgb.shape[0])
-    if left >= right or top >= bottom:
+    part = crop(image_rgb, bbox_xywh, margin)[0]
+    if not part.size:
         return None
-    part = image_rgb[top:bottom, left:right]
     scale = THUMB_PX / max(part.shape[:2])
     size = (max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

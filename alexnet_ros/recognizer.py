@@ -19,6 +19,7 @@ from alexnet_ros.config import RecognizerSettings, TrackerSettings
 from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import ConfigError, ImageFormatError
+from alexnet_ros.geometry import intersection_area
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
@@ -282,8 +283,5 @@ def _moved(region: Region, left: int, top: int) -> Region:
 
 def _overlap(box: BBoxXYWH, part: BBoxXYWH) -> bool:
     """Tell whether a box is finite and shares an area with a part of the frame."""
-    if not all(map(math.isfinite, box)) or box[2] <= 0 or box[3] <= 0:
-        return False
-    across = min(box[0] + box[2], part[0] + part[2]) - max(box[0], part[0])
-    down = min(box[1] + box[3], part[1] + part[3]) - max(box[1], part[1])
-    return across > 0 and down > 0
+    whole = all(map(math.isfinite, box)) and box[2] > 0 and box[3] > 0
+    return whole and intersection_area(box, part) > 0

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.config import FinderSettings
-from alexnet_ros.records import BBoxXYWH, Region
+from alexnet_ros.geometry import clip_to_frame
+from alexnet_ros.records import Region
 from alexnet_ros.signs.candidates import KINDS, Candidates, merged
 from alexnet_ros.signs.colours import Plane, colour_maps, halvings, shrunk
 from alexnet_ros.signs.outlines import colour_candidates
@@ -79,7 +80,7 @@ class SignFinder:
         regions = []
         for box, score in zip(boxes, scores, strict=True):
             x, y, wide, tall = (float(value) for value in box)
-            inside = clipped((x, y, wide, tall), (width, height))
+            inside = clip_to_frame((x, y, wide, tall), (width, height))
             if min(inside[2:]) >= self.settings.min_size_px:
                 regions.append(Region(inside, float(score), 'sign'))
         return regions[: self.settings.max_regions]
@@ -94,16 +95,3 @@ class SignFinder:
             ]
         )
         return merged(together.taken(together.scores >= LEAST_SOURCE))
-
-
-def clipped(bbox_xywh: BBoxXYWH, size_wh: tuple[int, int]) -> BBoxXYWH:
-    """
-    Return the part of a box inside the frame; width and height are 0 outside it.
-
-    >>> clipped((-5.0, 2.0, 10.0, 4.0), (100, 50))
-    (0.0, 2.0, 5.0, 4.0)
-    """
-    x, y, width, height = bbox_xywh
-    left, top = min(max(x, 0.0), size_wh[0]), min(max(y, 0.0), size_wh[1])
-    right, bottom = min(max(x + width, 0.0), size_wh[0]), min(max(y + height, 0.0), size_wh[1])
-    return left, top, right - left, bottom - top

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from pasted import Image, Track, read_tracks, stills
 
 from alexnet_ros.config import FinderSettings
+from alexnet_ros.geometry import pairwise_iou
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.signs.candidates import KINDS, overlaps
+from alexnet_ros.signs.candidates import KINDS
 from alexnet_ros.signs.colours import colour_maps, halvings, shrunk
 from alexnet_ros.signs.rating import FEATURES, features
 
@@ -66,8 +67,8 @@ def samples(
             found = finder._candidates(maps, 24 / step, 480 / step)  # noqa: SLF001
             signs = np.array([t.bbox for t in truth], np.float32).reshape(-1, 4) / step
             real = np.array([t for t in taken if min(t[2:]) > 0], np.float32).reshape(-1, 4) / step
-            near = overlaps(found.boxes, signs).max(axis=1, initial=0)
-            covered = overlaps(found.boxes, real).max(axis=1, initial=0) > 0.05
+            near = pairwise_iou(found.boxes, signs).max(axis=1, initial=0)
+            covered = pairwise_iou(found.boxes, real).max(axis=1, initial=0) > 0.05
             clear = ((near >= 0.5) | (near <= 0.2)) & ~covered
             rows.append(features(maps, found)[clear])
             kinds.append(found.kinds[clear])

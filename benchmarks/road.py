@@ -22,10 +22,10 @@ import numpy as np
 from pasted import Box, Image, Truth, approach, read_tracks, stills
 
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.geometry import pairwise_iou
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame, Recognition
 from alexnet_ros.regions import SignFinder
-from alexnet_ros.signs.candidates import overlaps
 
 LEAST_PX = 32
 LEAST_IOU = 0.5
@@ -34,7 +34,7 @@ LEAST_IOU = 0.5
 def iou(box: Box, others: list[Box]) -> np.ndarray:
     """Return the overlap of one box with others, shape (N,)."""
     many = np.array(others, np.float32).reshape(-1, 4)
-    return overlaps(np.array([box], np.float32), many)[0]
+    return pairwise_iou(np.array([box], np.float32), many)[0]
 
 
 def rgb(path: Path) -> Image:

@@ -141,11 +141,16 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         if missing:
             raise NodeControlError(f'nobody is on {", ".join(missing)}')
         printer.heading()
+
+        def check_nodes(_sent: object) -> None:
+            for node in nodes:
+                node.check()
+
         report = player.play(
             (Outgoing(source.topic, source.kind, p.at_ns, p.data) for p in source.pictures()),
             rate=args.rate,
             tail_s=TAIL_S,
-            on_sent=lambda _sent: [n.check() for n in nodes],
+            on_sent=check_nodes,
         )
         for node in nodes:
             node.check()

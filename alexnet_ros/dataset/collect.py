@@ -12,6 +12,7 @@ from alexnet_ros.bags.find import camera_names
 from alexnet_ros.bags.frames import BagFrame, every_frame
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.dataset.collection import Collection, Item
+from alexnet_ros.geometry import crop
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Detection, Recognition
 
@@ -110,7 +111,7 @@ class _Chooser:
             return
         for number, (detection, reason) in enumerate(regions):
             place = f'{one.camera}/{detection.track_id or _cell(detection)}'
-            cut, box = _crop(image_rgb, detection, self._margin)
+            cut, box = crop(image_rgb, detection.bbox_xywh, self._margin)
             if cut.size and self._wanted(place, recognition.stamp_ns, cut, reason):
                 yield self._item(recognition, detection, reason, number, box), cut
 
@@ -189,14 +190,3 @@ def _cell(detection: Detection) -> str:
     """Name the place of a region coarsely, so that it counts as one over frames."""
     x, y, width, height = detection.bbox_xywh
     return f'{int(x + width / 2) // 64},{int(y + height / 2) // 64}'
-
-
-def _crop(
-    image_rgb: Image, detection: Detection, margin: float
-) -> tuple[Image, tuple[float, float, float, float]]:
-    """Cut a region out with the margin that training expects round a sign."""
-    x, y, width, height = detection.bbox_xywh
-    left, top = max(round(x - width * margin), 0), max(round(y - height * margin), 0)
-    right, bottom = round(x + width * (1 + margin)), round(y + height * (1 + margin))
-    cut = image_rgb[top:bottom, left:right]
-    return cut, (float(left), float(top), float(cut.shape[1]), float(cut.shape[0]))

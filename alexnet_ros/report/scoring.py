@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.geometry import iou
 from alexnet_ros.pictures import jpeg_picture
 from alexnet_ros.records import BBoxXYWH, Detection, Recognition
 from alexnet_ros.report.ground_truth import Truth, TruthSpan
@@ -72,16 +73,6 @@ class Scores:
     right_events: int = 0
     false_events: int = 0
     frame_errors: int = 0
-
-
-def iou(one: BBoxXYWH, two: BBoxXYWH) -> float:
-    """Return the overlap of two boxes, intersection over union."""
-    width = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
-    height = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    inside = width * height
-    return inside / (one[2] * one[3] + two[2] * two[3] - inside)
 
 
 def _said(detection: Detection | None) -> int:

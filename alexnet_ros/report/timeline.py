@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.pictures import crop, jpeg_from_rgb
+from alexnet_ros.pictures import jpeg_from_rgb, thumbnail
 from alexnet_ros.records import BBoxXYWH, Detection, Recognition
 from alexnet_ros.report.scoring import Confirmed
 
@@ -59,7 +59,7 @@ class Entry:
         self.last_ns = stamp_ns
         self.score, self.width_px = max(self.score, score), max(self.width_px, box[2])
         if image_rgb is not None and box[2] > self.thumb_width_px * GROWTH:
-            cut = crop(image_rgb, box)
+            cut = thumbnail(image_rgb, box)
             if cut is not None:
                 self.thumb_rgb, self.thumb_width_px = cut, box[2]
 

@@ -57,7 +57,7 @@ class CameraPort:
         self._mailbox = mailbox
         self._settings = settings
         self._open_gate = open_gate
-        self._label_info = None
+        self._label_info: Any = None
         self._subscriptions: list[Any] = []
         self._outputs: dict[str, Any] = {}
         self._prefix = f'{name}/' if name else ''

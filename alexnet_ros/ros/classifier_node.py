@@ -23,7 +23,7 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos
 from alexnet_ros.ros.bond import NOTICE_S, ManagerBond
 from alexnet_ros.ros.camera import CameraPort
-from alexnet_ros.ros.clients.findings import Finding, array_from_findings
+from alexnet_ros.ros.clients.findings import ERROR, STALE, Finding, array_from_findings
 from alexnet_ros.ros.diagnostics import Heartbeat
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Mailbox
@@ -318,7 +318,7 @@ class ClassifierNode(ManagedNode):
             diagnostics.model_finding(package, info),
         ]
         if pipeline is not None:
-            stale = any(one.level in (diagnostics.STALE, diagnostics.ERROR) for one in inputs)
+            stale = any(one.level in (STALE, ERROR) for one in inputs)
             found.append(
                 diagnostics.latency_finding(pipeline.samples, pipeline.foreign_stamps, stale=stale)
             )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.geometry import pairwise_iou
+
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 
@@ -49,23 +51,6 @@ class Candidates:
         return Candidates(self.boxes[rows], self.scores[rows], self.kinds[rows])
 
 
-def overlaps(first: Boxes, second: Boxes) -> Scores:
-    """
-    Return intersection over union of every pair of boxes.
-
-    :param first: xywh, shape (N, 4).
-    :param second: xywh, shape (M, 4).
-    :returns: shape (N, M), 0 to 1.
-    """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(
-        (first[:, :2] + first[:, 2:])[:, None], (second[:, :2] + second[:, 2:])[None]
-    )
-    common = np.prod(np.maximum(high - low, 0), axis=2)
-    areas = np.prod(first[:, 2:], axis=1)[:, None] + np.prod(second[:, 2:], axis=1)[None]
-    return np.asarray(common / np.maximum(areas - common, 1e-6), np.float32)
-
-
 def merged(candidates: Candidates, least_iou: float = 0.45) -> Candidates:
     """
     Keep the best of each group of overlapping candidates, best first.
@@ -76,7 +61,7 @@ def merged(candidates: Candidates, least_iou: float = 0.45) -> Candidates:
     :param least_iou: overlap from which two boxes are one candidate.
     """
     found = candidates.taken(np.argsort(-candidates.scores, kind='stable'))
-    same = overlaps(found.boxes, found.boxes) >= least_iou
+    same = pairwise_iou(found.boxes, found.boxes) >= least_iou
     scores = found.scores.copy()
     lack = 1 - scores
     alive = np.ones(len(found), np.bool_)

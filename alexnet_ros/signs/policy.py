@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.geometry import intersection_area
 from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 
 Floats = NDArray[np.float32]
@@ -74,13 +75,10 @@ def distinct(
     """
     kept: list[int] = []
     for index in sorted(range(len(boxes)), key=lambda i: -ranks[i]):
-        x, y, width, height = boxes[index]
+        area = boxes[index][2] * boxes[index][3]
         for other in kept:
-            left, top, wide, tall = boxes[other]
-            across = min(x + width, left + wide) - max(x, left)
-            down = min(y + height, top + tall) - max(y, top)
-            smaller = min(width * height, wide * tall)
-            if across > 0 and down > 0 and across * down > most_covered * smaller:
+            smaller = min(area, boxes[other][2] * boxes[other][3])
+            if intersection_area(boxes[index], boxes[other]) > most_covered * smaller:
                 break
         else:
             kept.append(index)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_ros.config import FinderSettings
-from alexnet_ros.regions import SignFinder, clipped
-from alexnet_ros.signs.candidates import Candidates, merged, overlaps
+from alexnet_ros.geometry import clip_to_frame, pairwise_iou
+from alexnet_ros.regions import SignFinder
+from alexnet_ros.signs.candidates import Candidates, merged
 from tests.shared_data import shared
 
 RED, BLUE, YELLOW, WHITE = (190, 30, 35), (25, 75, 170), (235, 180, 30), (235, 235, 235)
@@ -81,7 +82,7 @@ def road(width: int = 1280, height: int = 720, seed: int = 0) -> np.ndarray:
 
 def best_overlap(regions, box) -> float:
     found = np.array([region.bbox_xywh for region in regions], np.float32).reshape(-1, 4)
-    return float(overlaps(found, np.array([box], np.float32)).max(initial=0))
+    return float(pairwise_iou(found, np.array([box], np.float32)).max(initial=0))
 
 
 KINDS = (
@@ -216,7 +217,7 @@ def test_settings_bound_number_size_and_score() -> None:
 
 
 def test_clipped_outside_is_empty() -> None:
-    assert clipped((200.0, 10.0, 20.0, 20.0), (100, 50))[2] == 0
+    assert clip_to_frame((200.0, 10.0, 20.0, 20.0), (100, 50))[2] == 0
 
 
 boxes = st.tuples(*[st.floats(0, 500)] * 2, *[st.floats(1, 300)] * 2)
@@ -227,7 +228,7 @@ def test_merged_candidates_do_not_overlap_and_only_gain(items) -> None:
     first = np.array([box for box, _ in items], np.float32).reshape(-1, 4)
     scores = np.array([score for _, score in items], np.float32)
     kept = merged(Candidates(first, scores, np.zeros(len(items), np.intp)), 0.45)
-    mutual = overlaps(kept.boxes, kept.boxes)
+    mutual = pairwise_iou(kept.boxes, kept.boxes)
     assert (mutual[~np.eye(len(kept), dtype=bool)] < 0.45).all()
     if items:
         assert kept.scores.max() >= scores.max() - 1e-6

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from alexnet_ros.geometry import iou
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
 from alexnet_ros.report.ground_truth import Truth, TruthMark, TruthSpan
-from alexnet_ros.report.scoring import Confirmed, Scorer, iou
+from alexnet_ros.report.scoring import Confirmed, Scorer
 
 NAMES = {0: 'red', 1: 'green', 2: 'blue'}
 SECOND = 10**9
