@@ -190,6 +190,8 @@ def onnx_from_layers(
         if layer.name in POOLED_LAYERS:
             x = _pool(writer, x, f'{layer.name}_pooled', arch)
             if layer.name.startswith('fc6'):
+                if step:  # TensorRT pools in INT8 only where Q follows, with no Flatten between
+                    x = writer.quantised(x, step, f'{layer.name}_map')
                 x = _flatten(writer, x, arch)
             if step:
                 x = writer.quantised(x, step, f'{layer.name}_pooled')

@@ -151,3 +151,17 @@ def test_best_step_clips_rare_outliers() -> None:
     values = np.random.default_rng(0).normal(0, 1, 20_000).astype(np.float32)
     values[0] = 40
     assert best_step(values, 40.0) < 40 / 127
+
+
+@pytest.mark.parametrize('name', ARCHITECTURES)
+def test_every_pooling_of_an_int8_graph_stands_between_int8_values(name: str) -> None:
+    """TensorRT pools in FP32 where anything but Q follows the pooling."""
+    network = trained(ARCHITECTURES[name])
+    files = onnx_files(network, inputs(ARCHITECTURES[name].size_px), ['int8'])
+    nodes = onnx.load_from_string(files['int8']).graph.node
+    maker = {output: node.op_type for node in nodes for output in node.output}
+    pools = [node for node in nodes if node.op_type == 'MaxPool']
+    assert len(pools) == 3
+    for pool in pools:
+        readers = [node.op_type for node in nodes if pool.output[0] in node.input]
+        assert (maker[pool.input[0]], readers) == ('DequantizeLinear', ['QuantizeLinear'])
