@@ -44,6 +44,9 @@ class SignAugmentation:
     shadow: float = 0.2
     occlusion: float = 0.12
     jpeg: float = 0.15
+    backlight: float = 0.08
+    equalised: float = 0.12
+    leaves: float = 0.06
     mirror: bool = False
 
     def __call__(self, image: Image, out: Image, rng: np.random.Generator) -> None:
@@ -94,7 +97,13 @@ class SignAugmentation:
 
     def _camera(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the crop as another camera, light, weather or speed would give it."""
-        chance = rng.random(8)
+        chance = rng.random(11)
+        if chance[8] < self.backlight:
+            image = backlit(image, rng)
+        if chance[9] < self.equalised:
+            image = locally_equalised(image, rng)
+        if chance[10] < self.leaves:
+            image = behind_leaves(image, rng)
         if chance[0] < self.shadow:
             image = shaded(image, rng)
         if chance[1] < self.occlusion:
@@ -189,6 +198,50 @@ def shaded(image: Image, rng: np.random.Generator) -> Image:
     factor = float(rng.uniform(0.35, 0.85)) if rng.random() < 0.7 else float(rng.uniform(1.2, 2))
     lit = image * (1 + (factor - 1) * weight)
     return np.asarray(np.clip(lit, 0, 255), np.uint8)
+
+
+def backlit(image: Image, rng: np.random.Generator) -> Image:
+    """Darken the disc of the sign to a share of what is around it, as before a bright sky."""
+    height, width = image.shape[:2]
+    disc = np.zeros((height, width), np.float32)
+    middle = (width // 2, height // 2)
+    axes = tuple(max(2, round(side * float(rng.uniform(0.40, 0.46)))) for side in (width, height))
+    cv2.ellipse(disc, middle, axes, 0.0, 0.0, 360.0, 1.0, -1)
+    weight = cv2.GaussianBlur(disc, (0, 0), 0.02 * width + 0.3)[..., None]
+    dark = image * float(rng.uniform(0.2, 0.6))
+    haze = rng.uniform(0, 90) + rng.normal(0, 8, 3)
+    sky = np.clip(image * float(rng.uniform(1.0, 2.0)) + haze, 0, 255)
+    return np.asarray(sky * (1 - weight) + dark * weight, np.uint8)
+
+
+def locally_equalised(image: Image, rng: np.random.Generator) -> Image:
+    """Raise the local contrast (CLAHE on the brightness), as some cameras do."""
+    cells = int(rng.integers(2, 7))
+    equaliser = cv2.createCLAHE(float(rng.uniform(1.0, 4.0)), (cells, cells))
+    luma, red, blue = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb))
+    merged = cv2.merge([equaliser.apply(luma), red, blue])
+    return np.asarray(cv2.cvtColor(merged, cv2.COLOR_YCrCb2RGB), np.uint8)
+
+
+def behind_leaves(image: Image, rng: np.random.Generator) -> Image:
+    """Put twigs and leaves before the sign, from one side or across."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    side = min(height, width)
+    level = float(np.percentile(image, 30)) * float(rng.uniform(0.4, 1.3))
+    tone = np.array([(0.8, 1.0, 0.5), (0.7, 0.65, 0.6), (1.0, 0.8, 0.4)][int(rng.integers(3))])
+    for _ in range(int(rng.integers(1, 4))):
+        start, end = rng.uniform(-0.2, 1.2, (2, 2)) * (width, height)
+        points = [tuple(round(v) for v in point.tolist()) for point in (start, end)]
+        bark = tuple(int(v) for v in np.clip(level * 0.6 * tone, 0, 255).tolist())
+        cv2.line(image, points[0], points[1], bark, max(1, side // int(rng.integers(25, 60))))
+        for place in np.linspace(start, end, int(rng.integers(0, 9))):
+            centre = tuple(round(v) for v in (place + rng.normal(0, 0.05 * side, 2)).tolist())
+            axes = tuple(max(1, round(side * float(v))) for v in rng.uniform(0.02, 0.09, 2))
+            leaf = np.clip(level * tone * rng.uniform(0.6, 1.5), 0, 255)
+            colour = tuple(int(v) for v in leaf.tolist())
+            cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0.0, 360.0, colour, -1)
+    return image
 
 
 def occluded(image: Image, rng: np.random.Generator) -> Image:

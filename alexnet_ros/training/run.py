@@ -11,18 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
+from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training.augment import SignAugmentation
 from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
 from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint
-from alexnet_ros.training.initial import initialise, load_features
+from alexnet_ros.training.initial import initialise, load_features, load_package, settle_norms
 from alexnet_ros.training.loop import Trainer, Validation
 from alexnet_ros.training.loop_settings import LoopSettings, StepReport
+from alexnet_ros.training.measure import stretched
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.settings import TrainSettings
-from alexnet_ros.training.sources import Record
+from alexnet_ros.training.sources import Record, read_rows, records_from_manifest
 from alexnet_ros.training.split import held_out
 from alexnet_ros.training.workers import Workers
 
@@ -61,8 +63,15 @@ def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
     )
 
 
-def new_network(architecture: Architecture, settings: TrainSettings) -> AlexNet:
-    """Return a network with its starting weights."""
+def new_network(
+    architecture: Architecture, settings: TrainSettings, typical: NDArray[np.uint8] | None = None
+) -> AlexNet:
+    """
+    Return a network with its starting weights.
+
+    :param typical: some training images (N, H, W, 3), needed to go on from a
+        package.
+    """
     torch.manual_seed(settings.seed)
     network = AlexNet(architecture)
     initialise(network, settings.initialisation)
@@ -71,6 +80,11 @@ def new_network(architecture: Architecture, settings: TrainSettings) -> AlexNet:
     path = Path(settings.initial)
     if path.suffix == '.npz':
         load_features(network, path)
+        return network
+    if not path.suffix or path.is_dir():
+        load_package(network, ModelPackage.load(settings.initial))
+        if typical is not None:
+            settle_norms(network, typical)
         return network
     other, _ = network_from_checkpoint(path)
     state = network.state_dict()
@@ -110,7 +124,7 @@ def sources_for(
     settings: TrainSettings, bank: ImageBank, class_ids: NDArray[np.int64], background_id: int
 ) -> list[Source]:
     """Return the mix of a batch: the classes, backgrounds and drawn signs."""
-    real = 1 - settings.background_share - settings.drawn_share
+    real = 1 - settings.background_share - settings.drawn_share - settings.added_share
     sources = [Source(bank, class_ids, real, balanced_weights(class_ids, settings.balance))]
     rng = np.random.default_rng([settings.seed, 77])
     frames = []
@@ -127,7 +141,25 @@ def sources_for(
         pairs = [maker.drawn_sign(known=True) for _ in range(settings.background_count // 5)]
         ids = np.array([class_id for _, class_id in pairs])
         sources.append(Source([crop for crop, _ in pairs], ids, settings.drawn_share))
+    if settings.added_share:
+        sources.append(added_source(settings, background_id))
     return sources
+
+
+def added_source(settings: TrainSettings, background_id: int) -> Source:
+    """
+    Return the crops of ``added_data``, which learn beside the data and are not split.
+
+    :raises DatasetError: unreadable, or a class beyond the background's id.
+    """
+    manifest = Path(settings.added_data)
+    tars = sorted(manifest.parent.glob('*.tar'))
+    records = records_from_manifest(manifest, [*tars, manifest.parent], background_id + 1)
+    weights = [float(row.get('weight') or 1) for row in read_rows(manifest, ('file', 'class_id'))]
+    bank = ImageBank(records, settings.memory_mb)
+    bank.load()
+    ids = np.array([record.class_id for record in records], np.int64)
+    return Source(bank, ids, settings.added_share, np.array(weights))
 
 
 def train(
@@ -197,7 +229,9 @@ def train(
         'settings': asdict(settings),
         'data': data.origin,
     }
-    network = new_network(architecture, settings)
+    picks = np.random.default_rng(settings.seed).permutation(len(bank))[:256].tolist()
+    typical = stretched(bank, picks, architecture.size_px)
+    network = new_network(architecture, settings, typical)
     trainer = Trainer(
         network,
         batches,

@@ -36,7 +36,9 @@ class TrainSettings:
     fc7_rank: int = setting(0, 'Factor fc7 at this rank; 0 = full.', low=0, high=4096)
     dropout: float = setting(0.5, 'Dropout before fc6 and fc7.', low=0.0, high=0.9)
 
-    initial: str = setting('', 'Starting weights: .npz of convolutions or a checkpoint.')
+    initial: str = setting(
+        '', 'Starting weights: .npz of convolutions, a checkpoint, or a model package.'
+    )
     initialisation: str = setting(
         'modern', 'How other layers start: modern (He) or paper.', choices=('modern', 'paper')
     )
@@ -82,6 +84,13 @@ class TrainSettings:
         low=0.0,
         high=0.5,
     )
+
+    added_data: str = setting(
+        '',
+        'CSV of more crops to learn from (file, class_id, weight), tars beside it; the class '
+        'after the last is the background.',
+    )
+    added_share: float = setting(0.0, 'Share of them in a batch.', low=0.0, high=0.9)
 
     steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)
     minutes: float = setting(

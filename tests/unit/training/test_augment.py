@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from alexnet_ros.training.augment import SignAugmentation, colour_matrix
+from alexnet_ros.training.augment import SignAugmentation, backlit, behind_leaves, colour_matrix
 from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
 from alexnet_ros.training.measure import stretched
 from tests.unit.training.generated import picture
@@ -23,6 +23,9 @@ STILL = SignAugmentation(
     shadow=0,
     occlusion=0,
     jpeg=0,
+    backlight=0,
+    equalised=0,
+    leaves=0,
 )
 
 
@@ -96,3 +99,18 @@ def test_plain_resizes() -> None:
     out = np.zeros((56, 56, 3), np.uint8)
     plain(image, out, np.random.default_rng(0))
     np.testing.assert_array_equal(out, stretched([image], [0], 56)[0])
+
+
+def test_a_backlit_sign_is_darker_than_what_is_around_it() -> None:
+    image = np.full((60, 60, 3), 120, np.uint8)
+    lit = backlit(image, np.random.default_rng(0))
+    assert lit[25:35, 25:35].mean() < 80
+    assert lit[:3, :3].mean() >= 115
+
+
+def test_leaves_hide_a_part_and_never_all() -> None:
+    image = np.full((60, 60, 3), 200, np.uint8)
+    rng = np.random.default_rng(1)
+    shares = [(behind_leaves(image, rng) != image).any(2).mean() for _ in range(40)]
+    assert 0.01 < np.mean(shares) < 0.3
+    assert max(shares) < 0.7

@@ -1,0 +1,88 @@
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from alexnet_ros.errors import TrainingError
+from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
+from alexnet_ros.training.bank import ImageBank
+from alexnet_ros.training.export import labels_for, onnx_files
+from alexnet_ros.training.network import AlexNet
+from alexnet_ros.training.run import architecture_for, new_network, sources_for
+from alexnet_ros.training.settings import TrainSettings
+from alexnet_ros.training.sources import Record
+from tests.unit.training.generated import NAMES, picture
+
+SETTINGS = TrainSettings(fc6_rank=4, fc7_rank=4, input_px=67, normalisation='contrast')
+
+
+def images(count: int = 12) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([cv2.resize(picture(i % 4, rng), (67, 67)) for i in range(count)])
+
+
+def package_in(folder: Path, precision: str) -> tuple[ModelPackage, AlexNet]:
+    torch.manual_seed(3)
+    architecture = architecture_for(SETTINGS, 4)
+    network = AlexNet(architecture).eval()
+    package = write_package(
+        folder,
+        files=onnx_files(network, images(), [precision]),
+        scores=ScoreSpec(),
+        metrics={},
+        name='small',
+        version='1.0.0',
+        input=InputSpec(67, 67),
+        labels=labels_for(NAMES, background=False),
+        architecture=architecture.as_mapping(),
+        origin={},
+    )
+    return package, network
+
+
+@pytest.mark.parametrize(('precision', 'most'), [('fp32', 1e-3), ('int8', 0.05)])
+def test_training_goes_on_from_a_package(tmp_path: Path, precision: str, most: float) -> None:
+    package, network = package_in(tmp_path / 'small', precision)
+    start = TrainSettings(**{**vars(SETTINGS), 'initial': str(package.folder)})
+    again = new_network(architecture_for(start, 4), start, images()).eval()
+    with torch.no_grad():
+        wanted, _ = network(torch.from_numpy(images()))
+        got, _ = again(torch.from_numpy(images()))
+    assert (got - wanted).abs().max() <= most * wanted.abs().max()
+
+
+def test_other_classes_keep_all_but_the_last_layer(tmp_path: Path) -> None:
+    package, network = package_in(tmp_path / 'small', 'fp32')
+    start = TrainSettings(**{**vars(SETTINGS), 'initial': str(package.folder)})
+    again = new_network(architecture_for(start, 7), start, images())
+    torch.testing.assert_close(
+        again.classifier[1].first.weight, network.classifier[1].first.weight
+    )
+    assert again.classifier[6].weight.shape == (7, 4096)
+
+
+def test_another_rank_is_refused_by_name(tmp_path: Path) -> None:
+    package, _ = package_in(tmp_path / 'small', 'fp32')
+    start = TrainSettings(**{**vars(SETTINGS), 'initial': str(package.folder), 'fc6_rank': 8})
+    with pytest.raises(TrainingError, match='fc6a_weight'):
+        new_network(architecture_for(start, 4), start, images())
+
+
+def test_added_crops_are_drawn_by_their_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with (tmp_path / 'crops.csv').open('w', newline='') as file:
+        rows = csv.writer(file)
+        rows.writerow(('file', 'class_id', 'weight'))
+        for index, (class_id, weight) in enumerate([(4, 3), (0, 1), (1, 0)]):
+            cv2.imwrite(str(tmp_path / f'{index}.png'), picture(class_id % 4, rng))
+            rows.writerow((f'{index}.png', class_id, weight))
+    settings = TrainSettings(added_data=str(tmp_path / 'crops.csv'), added_share=0.4)
+    bank = ImageBank([Record(tmp_path / '0.png', 0, 'a')])
+    own, added = sources_for(settings, bank, np.zeros(1, np.int64), 4)
+    assert (own.share, added.share) == (pytest.approx(0.6), 0.4)
+    drawn = [int(added.class_ids[added.draw(rng)]) for _ in range(400)]
+    assert drawn.count(1) == 0
+    assert drawn.count(4) == pytest.approx(300, abs=40)
