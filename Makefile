@@ -3,7 +3,7 @@
 #   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
 #   make test [ARGS="-k codec"]                        all tests that this machine can run
 #   make lint | bench | colcon | test-gpu | model | clean
-#   make faults | fuzz | soak | release
+#   make faults | fuzz | soak | docs | release
 #
 # ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
 
@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu faults fuzz soak release model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu faults fuzz soak docs release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -59,6 +59,12 @@ fuzz:
 soak:
 	@$(SET_UP) run test
 	@$(RUN)/python tools/soak.py $(ARGS)
+
+docs:
+	@$(SET_UP) run test docs
+	@$(RUN)/sphinx-apidoc -q -f -e -M -o docs/api alexnet_ros
+	@$(RUN)/sphinx-build -q -b html docs build/docs
+	@echo open build/docs/index.html
 
 release:
 	@$(SET_UP) run

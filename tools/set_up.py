@@ -1,7 +1,7 @@
 """
 Make the Python environment that the Makefile's jobs run in.
 
-``python3 tools/set_up.py [run] [test] [train] [fuzz] [colcon]`` needs only Python,
+``python3 tools/set_up.py [run] [test] [train] [fuzz] [docs] [colcon]`` needs only Python,
 a C++ compiler and the package index, and does each step once: a step's stamp
 holds a hash of all that it was made from. Where a ROS 2 is sourced it is used;
 otherwise ROS comes as wheels and the message packages without wheels are
@@ -334,6 +334,7 @@ def all_steps(place: Place) -> dict[str, Step]:
         'train': requirements('train.txt', 'packages to train', 'run'),
         'test': requirements('test.txt', 'packages to test', 'run'),
         'fuzz': requirements('fuzz.txt', 'packages to fuzz', 'run'),
+        'docs': requirements('docs.txt', 'packages to build the pages', 'run'),
         'colcon': Step('colcon', install_colcon, (REQUIREMENTS / 'colcon.txt',), ('run',)),
     }
     return steps
@@ -410,7 +411,7 @@ def main() -> int:
     parser.add_argument(
         'groups',
         nargs='+',
-        choices=['run', 'test', 'train', 'fuzz', 'colcon'],
+        choices=['run', 'test', 'train', 'fuzz', 'docs', 'colcon'],
         help='what it is for',
     )
     try:

@@ -60,7 +60,7 @@ class BagWriter:
     :param split_messages: begin a new file after so many messages; 0 never.
     :raises BagError: wrong storage, or the folder exists.
 
-    Within :keyword:`with`, an error still closes the bag properly: what was
+    Within :keyword:``with``, an error still closes the bag properly: what was
     written until then can be read.
     """
 
