@@ -70,3 +70,7 @@ class DatasetError(AlexnetRosError, ValueError):
 
 class TrainingError(AlexnetRosError):
     """Training cannot go on, for instance because the loss is not finite."""
+
+
+class FileWriteError(AlexnetRosError):
+    """A file cannot be written: the disk is full, read-only or not the user's."""

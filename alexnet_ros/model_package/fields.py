@@ -4,35 +4,8 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from alexnet_ros.errors import ModelPackageError
-
-MAX_YAML_BYTES = 256 << 10
-
-
-class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc] # yaml has no types
-    """Plain YAML without aliases (they multiply) and without repeated keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError('aliases (*name) are not allowed')
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.YAMLError(f'{name!r} stands there twice')
-        return super().construct_mapping(node, deep)
-
-
-class _PlainDumper(yaml.SafeDumper):  # type: ignore[misc]
-    """Writes shared objects twice rather than as aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        del data
-        return True
+from alexnet_ros.files import yaml_mapping
 
 
 def mapping_from_yaml(data: bytes, source: str) -> 'Fields':
@@ -40,36 +13,9 @@ def mapping_from_yaml(data: bytes, source: str) -> 'Fields':
     Parse a small YAML file whose top level is a mapping.
 
     :param source: how messages call the file.
-    :raises ModelPackageError: too large, no YAML, aliases, repeated keys,
-        nested too deeply, or not a mapping.
+    :raises ModelPackageError: see :func:`alexnet_ros.files.yaml_mapping`.
     """
-    if len(data) > MAX_YAML_BYTES:
-        raise ModelPackageError(f'{source}: larger than {MAX_YAML_BYTES} bytes')
-    try:
-        # A SafeLoader: it makes plain values only and calls no constructors.
-        found = yaml.load(data, Loader=_StrictLoader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, OverflowError, TypeError, LookupError) as error:
-        raise ModelPackageError(f'{source}: is no valid YAML: {_one_line(error)}') from error
-    except RecursionError as error:
-        raise ModelPackageError(f'{source}: is nested too deeply') from error
-    if not isinstance(found, dict):
-        raise ModelPackageError(f'{source}: expected a mapping of fields, got {shown(found)}')
-    return Fields(found, source)
-
-
-def yaml_from_mapping(values: Mapping[str, Any]) -> bytes:
-    """
-    Write plain values as YAML in the given order.
-
-    :raises ModelPackageError: a value is no plain text, number, list or mapping.
-    """
-    try:
-        text: str = yaml.dump(
-            dict(values), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=99
-        )
-    except yaml.YAMLError as error:
-        raise ModelPackageError(f'cannot be written as YAML: {_one_line(error)}') from error
-    return text.encode()
+    return Fields(yaml_mapping(data, source, ModelPackageError), source)
 
 
 def is_control(text: str) -> bool:
@@ -83,10 +29,6 @@ def shown(value: Any) -> str:
         return reprlib.repr(value)
     except ValueError:  # a whole number of thousands of digits
         return f'a {type(value).__name__}'
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())[:300]
 
 
 class Fields:

@@ -1,20 +1,18 @@
 """The model folder: ``model.yaml`` and the files that it lists, verified."""
 
 import hashlib
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros.errors import LabelFileError, ModelPackageError
+from alexnet_ros.files import MAX_YAML_BYTES, read_file
 from alexnet_ros.labels import MAX_BYTES, Labels
-from alexnet_ros.model_package.fields import MAX_YAML_BYTES, Fields, mapping_from_yaml, shown
+from alexnet_ros.model_package.fields import Fields, mapping_from_yaml, shown
 from alexnet_ros.model_package.find import find_package
 from alexnet_ros.model_package.onnx_scan import TensorShape, scan_onnx
 from alexnet_ros.model_package.specs import (
-    MAX_ONNX_BYTES,
     PRECISIONS,
     InputSpec,
     ModelFile,
@@ -63,7 +61,9 @@ class ModelPackage:
         """
         folder = find_package(name_or_path)
         source = folder / 'model.yaml'
-        fields = mapping_from_yaml(_content(source, MAX_YAML_BYTES), str(source))
+        fields = mapping_from_yaml(
+            read_file(source, MAX_YAML_BYTES, ModelPackageError, links=False), str(source)
+        )
         fields.only(
             'name',
             'version',
@@ -131,7 +131,7 @@ class ModelPackage:
         """
         entry = self.model_file(precision)
         path = self.folder / entry.file
-        data = _content(path, min(entry.bytes, MAX_ONNX_BYTES))
+        data = read_file(path, entry.bytes, ModelPackageError, links=False)
         if len(data) != entry.bytes:
             raise ModelPackageError(
                 f'{path}: model.yaml says {entry.bytes} bytes, it has {len(data)}; '
@@ -172,22 +172,6 @@ class ModelPackage:
             )
 
 
-def _content(path: Path, limit: int) -> bytes:
-    """Read a plain file inside the package, at most ``limit`` + 1 bytes of it."""
-    try:
-        kind = path.lstat()
-        if not stat.S_ISREG(kind.st_mode):
-            raise ModelPackageError(
-                f'{path}: is a link or no plain file; put the file itself there'
-            )
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), 'rb') as file:
-            return file.read(limit + 1)
-    except OSError as error:
-        raise ModelPackageError(
-            f'{path}: cannot be read: {error.strerror}; copy the model again'
-        ) from error
-
-
 def _check_hash(path: Path, data: bytes, expected: str) -> None:
     got = hashlib.sha256(data).hexdigest()
     if got != expected:
@@ -199,7 +183,7 @@ def _check_hash(path: Path, data: bytes, expected: str) -> None:
 
 def _labels(folder: Path, fields: Fields) -> Labels:
     path = folder / bare_name(fields, 'labels')
-    data = _content(path, MAX_BYTES)
+    data = read_file(path, MAX_BYTES, ModelPackageError, links=False)
     if 'labels_sha256' in fields:
         _check_hash(path, data, sha256_text(fields, 'labels_sha256'))
     try:

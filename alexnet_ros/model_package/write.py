@@ -1,7 +1,6 @@
 """Writing a model folder."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros.errors import ModelPackageError
+from alexnet_ros.files import make_folder, sync_folder, write_error, write_file, yaml_from_mapping
 from alexnet_ros.labels import Labels
-from alexnet_ros.model_package.fields import yaml_from_mapping
 from alexnet_ros.model_package.package import ModelPackage
 from alexnet_ros.model_package.specs import PRECISIONS, InputSpec, ScoreSpec
 
@@ -42,52 +41,49 @@ def write_package(
     folder = folder.absolute()
     if folder.exists() and not (folder / 'model.yaml').is_file():
         raise ModelPackageError(f'{folder}: exists and is no model package; choose another folder')
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as scratch:
-        made = Path(scratch) / 'new'
-        made.mkdir()
-        entries = {}
-        for precision in sorted(files, key=PRECISIONS.index):
-            content = files[precision]
-            data = content if isinstance(content, bytes) else content.read_bytes()
-            entry = {
-                'file': f'{name}_{precision}.onnx',
-                'sha256': hashlib.sha256(data).hexdigest(),
-                'bytes': len(data),
+    make_folder(folder.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as scratch:
+            made = Path(scratch) / 'new'
+            made.mkdir()
+            entries = {}
+            for precision in sorted(files, key=PRECISIONS.index):
+                content = files[precision]
+                data = content if isinstance(content, bytes) else content.read_bytes()
+                entry = {
+                    'file': f'{name}_{precision}.onnx',
+                    'sha256': hashlib.sha256(data).hexdigest(),
+                    'bytes': len(data),
+                }
+                entries[precision] = entry
+                write_file(made / str(entry['file']), data)
+            text = labels.csv_bytes()
+            write_file(made / 'labels.csv', text)
+            unknown = {
+                'class_id': scores.unknown_class_id,
+                'energy': scores.energy,
+                'score': scores.score,
             }
-            entries[precision] = entry
-            _write(made / str(entry['file']), data)
-        text = labels.csv_bytes()
-        _write(made / 'labels.csv', text)
-        unknown = {
-            'class_id': scores.unknown_class_id,
-            'energy': scores.energy,
-            'score': scores.score,
-        }
-        document = {
-            'name': name,
-            'version': version,
-            'architecture': dict(architecture),
-            'input': asdict(input),
-            'files': entries,
-            'labels': 'labels.csv',
-            'labels_sha256': hashlib.sha256(text).hexdigest(),
-            'scores': {'temperature': scores.temperature, 'unknown': unknown},
-            'metrics': dict(metrics),
-            'origin': dict(origin),
-        }
-        _write(made / 'model.yaml', yaml_from_mapping(document))
-        ModelPackage.load(made)
-        if folder.exists():
-            folder.rename(Path(scratch) / 'old')
-        made.rename(folder)
-        if (Path(scratch) / 'old').exists():
-            shutil.rmtree(Path(scratch) / 'old')
+            document = {
+                'name': name,
+                'version': version,
+                'architecture': dict(architecture),
+                'input': asdict(input),
+                'files': entries,
+                'labels': 'labels.csv',
+                'labels_sha256': hashlib.sha256(text).hexdigest(),
+                'scores': {'temperature': scores.temperature, 'unknown': unknown},
+                'metrics': dict(metrics),
+                'origin': dict(origin),
+            }
+            write_file(made / 'model.yaml', yaml_from_mapping(document, ModelPackageError))
+            ModelPackage.load(made)
+            if folder.exists():
+                folder.rename(Path(scratch) / 'old')
+            made.rename(folder)
+            if (Path(scratch) / 'old').exists():
+                shutil.rmtree(Path(scratch) / 'old')
+    except OSError as problem:
+        raise write_error(folder, problem) from problem
+    sync_folder(folder.parent)
     return ModelPackage.load(folder)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open('wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

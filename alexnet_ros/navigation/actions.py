@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from alexnet_ros.errors import ConfigError
+from alexnet_ros.files import MAX_YAML_BYTES, read_file, yaml_mapping
 
-MAX_BYTES = 1 << 20
+SCALE = 4  # a table of a thousand classes is larger than other YAML files
+MAX_BYTES = MAX_YAML_BYTES * SCALE
 KMH_PER_MPS = 3.6
 LARGEST_CLASS_ID = 65_534  # vision_msgs/VisionClass: 65535 means unlabelled
 SIGN_ACTIONS = {  # action: (fields it needs, fields it may have)
@@ -145,20 +145,8 @@ def read_table(path: Path) -> ActionTable:
     :raises ConfigError: unreadable, or any entry is not as it must be; the
         message names the file and the class.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f'{path}: cannot be read: {error.strerror}') from error
-    if len(text) > MAX_BYTES:
-        raise ConfigError(f'{path}: {len(text)} bytes, expected at most {MAX_BYTES}')
-    try:
-        _refuse_repeats(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
-    return _table(content, path)
+    data = read_file(path, MAX_BYTES, ConfigError)
+    return _table(yaml_mapping(data, str(path), ConfigError, scale=SCALE), path)
 
 
 def _table(content: Any, path: Path) -> ActionTable:
@@ -213,18 +201,6 @@ def _number(value: Any, field: str, place: str) -> float:
     if not (math.isfinite(value) and low <= value <= high):
         raise ConfigError(f'{place}: {field} must be in [{low}, {high}], got {value!r}')
     return float(value)
-
-
-def _refuse_repeats(node: Any, path: Path) -> None:
-    """Refuse a key given twice, of which YAML would silently keep the last."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen = set()
-    for key, value in node.value:
-        if key.value in seen:
-            raise ConfigError(f'{path}: line {key.start_mark.line + 1}: {key.value!r} comes twice')
-        seen.add(key.value)
-        _refuse_repeats(value, path)
 
 
 def _plain(name: str) -> str:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from alexnet_ros.config import setting, settings_from_mapping
 from alexnet_ros.errors import ConfigError
+from alexnet_ros.files import MAX_YAML_BYTES, read_file, yaml_mapping
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
     :raises ConfigError: unreadable, or not a mapping.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f'cannot read the recipe {path}: {error}') from error
-    if not isinstance(values, dict):
-        raise ConfigError(f'the recipe {path} must map setting names to values')
-    return values
+    data = read_file(path, MAX_YAML_BYTES, ConfigError)
+    return yaml_mapping(data, f'the recipe {path}', ConfigError)
 
 
 def settings_for(recipe: Path | None, overrides: dict[str, Any]) -> TrainSettings:

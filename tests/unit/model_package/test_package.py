@@ -130,7 +130,7 @@ def test_failed_write_leaves_the_old_package(tmp_path: Path) -> None:
         (lambda d: d['files']['fp32'].update(file='gone.onnx'), 'gone.onnx: cannot be read'),
         (lambda d: d['files']['fp32'].update(sha256='0' * 64), 'was altered or damaged'),
         (lambda d: d['files']['fp32'].update(sha256='abc'), 'must be a SHA-256'),
-        (lambda d: d['files']['fp32'].update(bytes=7), 'says 7 bytes'),
+        (lambda d: d['files']['fp32'].update(bytes=7), 'more than 7 bytes'),
         (lambda d: d['files']['fp32'].update(bytes=10**9), 'says 1000000000 bytes, it has'),
         (lambda d: d['files']['fp32'].update(bytes=-1), 'bytes must be a whole number'),
         (lambda d: d.update(labels='../labels.csv'), 'labels must be a bare name'),
@@ -157,9 +157,9 @@ def test_each_wrong_field_is_named(
         ('a: &x [1]\nb: *x', 'aliases'),
         ('name: a\nname: b', "'name' stands there twice"),
         ('a: !!python/object/apply:os.system ["true"]', 'no valid YAML'),
-        ('a: ' + '[' * 30_000, 'no valid YAML|nested too deeply'),
-        ('a: 2001-99-99', 'no valid YAML'),
-        ('name: ' + 'x' * 300_000, 'larger than'),
+        ('a: ' + '[' * 30_000, 'nested more than 16 deep'),
+        ('version: 2001-99-99', 'name is missing'),
+        ('name: ' + 'x' * 300_000, 'more than 262144 bytes'),
         ('? [a]\n: 1', 'no valid YAML'),
         ('name: tiny\nversion: 0x' + 'f' * 9000, 'version must be text'),
     ],
@@ -207,7 +207,7 @@ def test_package_that_changes_after_loading_is_not_read(folder: Path) -> None:
 def test_links_inside_the_package_are_refused(folder: Path, tmp_path: Path, name: str) -> None:
     real = (folder / name).rename(tmp_path / 'outside')
     (folder / name).symlink_to(real)
-    refused(folder, 'is a link or no plain file')
+    refused(folder, 'is a link')
 
 
 def test_folder_whose_files_are_all_links_is_followed_once(folder: Path, tmp_path: Path) -> None:

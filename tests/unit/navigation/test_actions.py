@@ -67,9 +67,9 @@ def test_misnamed_tells_classes_called_otherwise_and_missing() -> None:
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('', 'expected exactly the keys'),
-        ('input: [', 'not YAML'),
-        ('\x00', 'not YAML'),
+        ('', 'expected a mapping'),
+        ('input: [', 'no valid YAML'),
+        ('\x00', 'no valid YAML'),
         ('input: radar\nclasses: {1: {name: a, action: none}}', 'input must be one of'),
         ('input: detections\nclasses: []', 'must map class ids'),
         ('input: detections\nclasses: {-1: {name: a, action: none}}', 'whole number'),
@@ -108,9 +108,12 @@ def test_misnamed_tells_classes_called_otherwise_and_missing() -> None:
                 'input: detections\nclasses:\n'
                 '  1: {name: a, action: stop}\n  1: {name: b, action: none}'
             ),
-            "line 4: '1' comes twice",
+            "line 4: '1' stands there twice",
         ),
-        ('input: detections\nclasses: {1: {name: a, action: stop, action: none}}', 'comes twice'),
+        (
+            'input: detections\nclasses: {1: {name: a, action: stop, action: none}}',
+            'stands there twice',
+        ),
     ],
 )
 def test_read_table_refuses_what_is_not_as_it_must_be(
@@ -125,7 +128,7 @@ def test_read_table_refuses_what_is_not_as_it_must_be(
 
 
 def test_read_table_refuses_a_huge_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match='at most'):
+    with pytest.raises(ConfigError, match='more than'):
         read_table(table(tmp_path, '#' * (MAX_BYTES + 1)))
     with pytest.raises(ConfigError, match='cannot be read'):
         read_table(tmp_path)
