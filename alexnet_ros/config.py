@@ -147,7 +147,7 @@ class ClassifierSettings:
     model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
     backend: str = setting(
         'auto',
-        'What runs the network; auto takes TensorRT where it works.',
+        'Inference runtime; auto takes TensorRT where it works, else the faster CPU runtime.',
         choices=('auto', 'tensorrt', 'tensorrt_rtx', 'onnxruntime', 'cuda', 'cpu', 'openvino'),
     )
     precision: str = setting(

@@ -1,5 +1,5 @@
 """
-Which runtime runs the model: TensorRT first, ONNX Runtime anywhere.
+Which runtime runs the model: TensorRT first, else the fastest CPU runtime.
 
 Only :class:`EngineUnavailableError` lets the next candidate be tried; every
 other error reaches the caller (docs/decisions/engine-fallback.md).
@@ -8,11 +8,14 @@ other error reaches the caller (docs/decisions/engine-fallback.md).
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.cache import default_folder
+from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
@@ -20,7 +23,7 @@ from alexnet_ros.errors import ConfigError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
 CANDIDATES = {  # backend asked for: what is tried, in this order
-    'auto': ('tensorrt', 'tensorrt_rtx', 'cuda', 'cpu'),
+    'auto': ('tensorrt', 'tensorrt_rtx', 'cuda', 'fastest_cpu'),
     'tensorrt': ('tensorrt',),
     'tensorrt_rtx': ('tensorrt_rtx',),
     'onnxruntime': ('cuda', 'cpu'),
@@ -34,6 +37,7 @@ TEXTS = {
     'cuda': 'ONNX Runtime on CUDA',
     'cpu': 'ONNX Runtime on the CPU',
     'openvino': 'OpenVINO on the CPU',
+    'fastest_cpu': 'a CPU runtime',
 }
 log = logging.getLogger(__name__)
 
@@ -55,14 +59,16 @@ def open_engine(
 
     :param package: a verified model package.
     :param backend: ``auto`` tries TensorRT, TensorRT for RTX, ONNX Runtime on
-        CUDA and on the CPU; ``onnxruntime`` only the latter two; ``tensorrt``,
+        CUDA, then the faster of OpenVINO and ONNX Runtime on the CPU, measured
+        once; ``onnxruntime`` takes ONNX Runtime on CUDA or the CPU; ``tensorrt``,
         ``tensorrt_rtx``, ``cuda``, ``cpu`` and ``openvino`` exactly the one named.
     :param precision: ``int8``, ``fp16`` or ``fp32``; None takes the package's
         own choice.
     :param max_batch: largest batch run at once, 1 to 256.
-    :param threads: CPU threads of ONNX Runtime, 0 = all usable cores, at most 8.
+    :param threads: CPU threads, 0 = all usable cores (ONNX Runtime: at most 8).
     :param spinning: ONNX Runtime's threads wait for each other in a loop.
-    :param cache_dir: where TensorRT engines are kept, None for the user's.
+    :param cache_dir: where TensorRT engines and measured times are kept, None for
+        the user's.
     :param progress: called while an engine is being built.
     :param options: fields of :class:`TensorRtSettings`.
     :returns: an engine whose ``info.reason`` says why it was chosen.
@@ -75,48 +81,64 @@ def open_engine(
     if not 1 <= max_batch <= 256:
         raise ConfigError(f'max_batch must be in [1, 256], got {max_batch!r}')
     settings = settings_from_mapping(TensorRtSettings, options)
+
+    def opened(name: str) -> Engine:
+        if name in MODULES:
+            from alexnet_ros.engine.tensorrt.engine import open_tensorrt
+
+            return open_tensorrt(
+                package,
+                name,
+                precision=precision,
+                max_batch=max_batch,
+                cache_dir=cache_dir,
+                progress=progress,
+                settings=settings,
+            )
+        if name == 'openvino':
+            from alexnet_ros.engine.openvino import OpenVinoEngine
+
+            return OpenVinoEngine(
+                package, precision=precision, threads=threads, max_batch=max_batch
+            )
+        from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(
+            package,
+            precision=precision,
+            threads=threads,
+            provider=name,
+            max_batch=max_batch,
+            spinning=spinning,
+        )
+
     missing: dict[str, EngineUnavailableError] = {}
     for name in CANDIDATES[backend]:
+        times_ms: dict[str, float] = {}
         try:
-            if name in ('tensorrt', 'tensorrt_rtx'):
-                from alexnet_ros.engine.tensorrt.engine import open_tensorrt
-
-                engine: Engine = open_tensorrt(
-                    package,
-                    name,
-                    precision=precision,
-                    max_batch=max_batch,
-                    cache_dir=cache_dir,
-                    progress=progress,
-                    settings=settings,
-                )
-            elif name == 'openvino':
-                from alexnet_ros.engine.openvino import OpenVinoEngine
-
-                engine = OpenVinoEngine(
-                    package, precision=precision, threads=threads, max_batch=max_batch
+            if name == 'fastest_cpu':
+                chosen, engine, times_ms = open_fastest(
+                    {cpu: partial(opened, cpu) for cpu in ('openvino', 'cpu')},
+                    package.sha256(precision),
+                    threads,
+                    Path(cache_dir) if cache_dir else default_folder(),
                 )
             else:
-                from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
-
-                engine = OnnxRuntimeEngine(
-                    package,
-                    precision=precision,
-                    threads=threads,
-                    provider=name,
-                    max_batch=max_batch,
-                    spinning=spinning,
-                )
+                chosen, engine = name, opened(name)
         except EngineUnavailableError as error:
             missing[name] = error
             continue
-        return _with_reason(engine, name, backend, missing)
+        return _with_reason(engine, chosen, backend, missing, times_ms)
     whys = '; '.join(f'{TEXTS[one]}: {error}' for one, error in missing.items())
     raise EngineUnavailableError(f'backend {backend} cannot run here: {whys}')
 
 
 def _with_reason(
-    engine: Engine, name: str, backend: str, missing: Mapping[str, EngineUnavailableError]
+    engine: Engine,
+    name: str,
+    backend: str,
+    missing: Mapping[str, EngineUnavailableError],
+    times_ms: Mapping[str, float],
 ) -> Engine:
     """Write into the engine why it was chosen, and log it once."""
     if backend == name:
@@ -127,6 +149,9 @@ def _with_reason(
         reason = f'{TEXTS[name]}, because what comes before it cannot run: {", ".join(whys)}'
     else:
         reason = f'{TEXTS[name]} is the first choice and is there'
+    if times_ms:
+        measured = ', '.join(f'{TEXTS[one]} {ms:.2f} ms' for one, ms in sorted(times_ms.items()))
+        reason += f'; fastest measured at batch 1: {measured}'
     engine.info = dataclasses.replace(engine.info, reason=reason)
     chosen = f'engine {engine.info.backend} on {engine.info.device}'
     if backend == 'auto' and _is_trouble(name, missing):
@@ -148,4 +173,4 @@ def _is_trouble(name: str, missing: Mapping[str, EngineUnavailableError]) -> boo
     :param missing: what was passed over.
     """
     broken = any(one in MODULES and is_installed(one) for one in missing)
-    return has_nvidia_gpu() and (broken or (bool(missing) and name == 'cpu'))
+    return has_nvidia_gpu() and (broken or (bool(missing) and name in {'cpu', 'openvino'}))

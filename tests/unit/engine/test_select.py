@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alexnet_ros.engine import onnxrt, select
+from alexnet_ros.engine import onnxrt, openvino, select
 from alexnet_ros.engine.select import CANDIDATES, open_engine
 from alexnet_ros.engine.tensorrt import engine as trt
 from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
@@ -14,6 +14,16 @@ from alexnet_ros.model_package import ModelPackage
 from tests.engine_contract import images, package_fixture
 
 __all__ = ['package_fixture']
+
+
+@pytest.fixture(autouse=True)
+def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave one CPU runtime, so that no measurement decides what these tests see."""
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise EngineUnavailableError('openvino cannot be imported; install it')
+
+    monkeypatch.setattr(openvino, 'OpenVinoEngine', missing)
 
 
 @pytest.fixture

@@ -1,0 +1,132 @@
+"""The fastest CPU runtime for one model on this machine: measured once, then remembered."""
+
+import contextlib
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.cache_folder import checked_folder
+from alexnet_ros.engine.host import cores
+from alexnet_ros.errors import (
+    EngineBuildError,
+    EngineCacheError,
+    EngineUnavailableError,
+    FileWriteError,
+)
+from alexnet_ros.files import read_file, write_file
+
+ROUNDS = 12  # alternating runs of each runtime, at batch 1
+BUDGET_S = 0.4  # stop measuring after this long, whatever the rounds
+FILE = 'cpu_runtimes.json'
+MAX_ENTRIES = 64
+MAX_BYTES = 64 << 10
+DISTRIBUTIONS = {'openvino': 'openvino', 'cpu': 'onnxruntime'}
+
+Openers = Mapping[str, Callable[[], Engine]]
+
+
+def open_fastest(
+    openers: Openers, model_sha256: str, threads: int, cache_dir: Path
+) -> tuple[str, Engine, dict[str, float]]:
+    """
+    Open the runtime that runs this model fastest.
+
+    The measured times are kept in the cache folder under everything they
+    depend on; a folder that cannot be used costs a measurement at each start,
+    nothing else.
+
+    :param openers: runtime name to what opens it; all are tried, and one that
+        refuses the model is passed over while another takes it.
+    :param model_sha256: of the file that they run.
+    :param threads: asked for, 0 = all usable cores.
+    :param cache_dir: where the times are kept.
+    :returns: the runtime's name, its engine, and median milliseconds by name
+        (empty where only one runtime can run).
+    :raises EngineUnavailableError: none of them can run here.
+    :raises EngineBuildError: the last of them refuses the model.
+    """
+    key = _key(openers, model_sha256, threads)
+    known = _remembered(cache_dir).get(key, {})
+    if set(known) == set(openers):
+        name = min(known, key=known.__getitem__)
+        with contextlib.suppress(EngineUnavailableError, EngineBuildError):
+            return name, openers[name](), known
+    engines: dict[str, Engine] = {}
+    failures: list[EngineUnavailableError | EngineBuildError] = []
+    for name, opened in openers.items():
+        try:
+            engines[name] = opened()
+        except (EngineUnavailableError, EngineBuildError) as error:
+            failures.append(error)
+    if not engines:
+        raise failures[-1]  # of the runtime that runs anywhere
+    times_ms = _measured_ms(engines) if len(engines) > 1 else {}
+    best = min(times_ms or engines, key=lambda name: times_ms.get(name, 0.0))
+    for name, engine in engines.items():
+        if name != best:
+            engine.close()
+    if times_ms:
+        _remember(cache_dir, key, times_ms)
+    return best, engines[best], times_ms
+
+
+def _measured_ms(engines: Mapping[str, Engine]) -> dict[str, float]:
+    """Return each engine's median time of one image, milliseconds, in alternating runs."""
+    image = np.zeros((1, *next(iter(engines.values())).info.input_hw, 3), np.uint8)
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    began = time.perf_counter()
+    for _ in range(ROUNDS):
+        for name, engine in engines.items():
+            start = time.perf_counter()
+            engine.infer(image)
+            times[name].append((time.perf_counter() - start) * 1e3)
+        if time.perf_counter() - began > BUDGET_S:
+            break
+    return {name: round(float(np.median(values)), 3) for name, values in times.items()}
+
+
+def _key(openers: Openers, model_sha256: str, threads: int) -> str:
+    """Return a hash of all that the times depend on."""
+    facts = [model_sha256, str(threads), str(cores()), _processor()]
+    for name in sorted(openers):
+        try:
+            facts.append(f'{name} {version(DISTRIBUTIONS.get(name, name))}')
+        except PackageNotFoundError:  # a distribution's own package, or onnxruntime-gpu
+            facts.append(name)
+    return hashlib.sha256('\n'.join(facts).encode()).hexdigest()[:32]
+
+
+def _processor() -> str:
+    """Return the processor's name and its instruction sets, as Linux tells them."""
+    with contextlib.suppress(OSError), Path('/proc/cpuinfo').open(encoding='utf-8') as stream:
+        lines = [line for line in stream if line.startswith(('model name', 'flags', 'Features'))]
+        return ''.join(dict.fromkeys(lines))
+    return ''
+
+
+def _remembered(cache_dir: Path) -> dict[str, dict[str, float]]:
+    """Return what was measured before; nothing where the file is missing or damaged."""
+    try:
+        folder = checked_folder(cache_dir)
+        entries = json.loads(read_file(folder / FILE, MAX_BYTES, EngineCacheError))
+        return {
+            str(key): {str(name): float(ms) for name, ms in times.items()}
+            for key, times in entries.items()
+            if all(math.isfinite(float(ms)) and float(ms) > 0 for ms in times.values())
+        }
+    except (OSError, EngineCacheError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _remember(cache_dir: Path, key: str, times_ms: dict[str, float]) -> None:
+    """Keep the times, if the cache folder can be written."""
+    entries = list((_remembered(cache_dir) | {key: times_ms}).items())[-MAX_ENTRIES:]
+    with contextlib.suppress(FileWriteError, EngineCacheError):
+        write_file(checked_folder(cache_dir) / FILE, json.dumps(dict(entries), indent=1))

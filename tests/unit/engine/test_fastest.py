@@ -1,0 +1,141 @@
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('openvino', reason='OpenVINO is not installed: pip install openvino')
+
+from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.fastest import FILE, open_fastest
+from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+from alexnet_ros.engine.openvino import OpenVinoEngine
+from alexnet_ros.engine.select import TEXTS, open_engine
+from alexnet_ros.errors import EngineBuildError, EngineUnavailableError
+from alexnet_ros.model_package import ModelPackage
+from tests.engine_contract import images, package_fixture
+
+__all__ = ['package_fixture']
+
+
+class Opened:
+    """Real openers of both runtimes that note what was opened."""
+
+    def __init__(self, package: ModelPackage) -> None:
+        self.names: list[str] = []
+        self.makers: dict[str, Callable[[], Engine]] = {
+            'openvino': lambda: OpenVinoEngine(package, max_batch=2),
+            'cpu': lambda: OnnxRuntimeEngine(package, provider='cpu', max_batch=2),
+        }
+
+    def openers(self) -> dict[str, Callable[[], Engine]]:
+        return {name: partial(self._open, name) for name in self.makers}
+
+    def _open(self, name: str) -> Engine:
+        self.names.append(name)
+        return self.makers[name]()
+
+
+@pytest.fixture
+def opened(package: ModelPackage) -> Opened:
+    return Opened(package)
+
+
+def test_both_are_measured_once_and_the_faster_is_opened_alone_next_time(
+    opened: Opened, tmp_path: Path
+) -> None:
+    name, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'cache')
+    engine.close()
+    assert set(times_ms) == {'openvino', 'cpu'}
+    assert name == min(times_ms, key=times_ms.__getitem__)
+    opened.names.clear()
+    again, engine, remembered = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'cache')
+    engine.close()
+    assert (again, remembered) == (name, times_ms)
+    assert opened.names == [name]
+
+
+def test_remembered_times_decide(opened: Opened, tmp_path: Path) -> None:
+    cache = tmp_path / 'cache'
+    name, engine, _ = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    engine.close()
+    entries = json.loads((cache / FILE).read_text())
+    (key,) = entries
+    slow = {one: 1.0 if one != name else 9.0 for one in entries[key]}
+    (cache / FILE).write_text(json.dumps({key: slow}))
+    other, engine, _ = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    engine.close()
+    assert other != name
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'',
+        b'{',
+        b'[1]',
+        b'{"k": 3}',
+        b'[' * 5000,
+        b'{"k": {"cpu": "x"}}',
+        b'{"k": {"cpu": NaN}}',
+        b'\xff',
+        b' ' * 100_000,
+    ],
+)
+def test_damaged_memory_means_measuring_again(
+    opened: Opened, tmp_path: Path, content: bytes
+) -> None:
+    cache = tmp_path / 'cache'
+    cache.mkdir(mode=0o700)
+    (cache / FILE).write_bytes(content)
+    _, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    engine.close()
+    assert len(times_ms) == 2
+    assert len(json.loads((cache / FILE).read_text())) == 1
+
+
+def test_folder_that_cannot_be_used_costs_a_measurement_only(
+    opened: Opened, tmp_path: Path
+) -> None:
+    (tmp_path / 'file').write_text('')
+    _, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'file')
+    engine.close()
+    assert len(times_ms) == 2
+
+
+def test_what_cannot_run_is_passed_over(opened: Opened, tmp_path: Path) -> None:
+    def absent() -> Engine:
+        raise EngineUnavailableError('not installed')
+
+    def refused() -> Engine:
+        raise EngineBuildError('no such operator')
+
+    for failing in (absent, refused):
+        opened.makers['openvino'] = failing
+        name, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path)
+        engine.close()
+        assert (name, times_ms) == ('cpu', {})
+    opened.makers['cpu'] = refused
+    with pytest.raises(EngineBuildError):
+        open_fastest(opened.openers(), 'a' * 64, 1, tmp_path)
+
+
+def test_auto_says_what_it_measured(package: ModelPackage, tmp_path: Path) -> None:
+    with open_engine(package, 'auto', cache_dir=tmp_path / 'cache') as engine:
+        assert engine.info.backend in {'openvino', 'onnxruntime'}
+        assert TEXTS['openvino'] in engine.info.reason
+        assert 'fastest measured at batch 1' in engine.info.reason
+
+
+def test_the_shipped_model_answers_alike_in_both() -> None:
+    signs = ModelPackage.load('signs')
+    batch = images(6, (signs.input.height, signs.input.width))
+    batch[0], batch[1] = 0, 255
+    with OpenVinoEngine(signs) as one, OnnxRuntimeEngine(signs, provider='cpu') as two:
+        first, second = one.infer(batch, features=True), two.infer(batch, features=True)
+    assert first.logits.argmax(1).tolist() == second.logits.argmax(1).tolist()
+    # INT8 activations round to the next step in one runtime and not in the other.
+    scale = np.abs(second.logits).max()
+    assert np.abs(first.logits - second.logits).max() < 0.05 * scale
