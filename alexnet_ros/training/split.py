@@ -1,5 +1,6 @@
 """Splitting by group, so that one physical object never stands on both sides."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -27,3 +28,15 @@ def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[
         picks = ordered[phase % every :: every] or [ordered[-1]]
         chosen |= {(class_id, name) for name in picks}
     return [(record.class_id, record.group) in chosen for record in records]
+
+
+def is_dev(name: str) -> bool:
+    """
+    Tell whether a frame is kept out of training, to measure on: every fifth by its name.
+
+    >>> [name for name in ('00006.jpg', '00008.jpg', 'a/00012.jpg') if is_dev(name)]
+    ['00008.jpg', 'a/00012.jpg']
+
+    :param name: the frame's file name; folders before it do not count.
+    """
+    return zlib.crc32(name.rsplit('/', 1)[-1].encode()) % 5 == 0
