@@ -30,9 +30,10 @@ def relit(image: Image, rng: np.random.Generator) -> Image:
         shape = (length, 1) if rng.random() < 0.7 else (1, length)
         image = np.asarray(cv2.blur(image, shape), np.uint8)
     if rng.random() < 0.3:
-        grain = np.zeros(image.shape, np.int16)
+        grain: NDArray[np.int16] = np.zeros(image.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(1 << 31)))
-        cv2.randn(grain, (0.0, 0.0, 0.0), (float(rng.uniform(2, 12)),) * 3)
+        sigma = float(rng.uniform(2, 12))
+        cv2.randn(grain, np.zeros(3), np.full(3, sigma))
         image = np.clip(image + grain, 0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]

@@ -25,6 +25,9 @@ MULTIPLE_PX = 32
 CHANNELS = 5
 """Of a cell: heat (logit), middle x, y (in box sizes), log width, log height (in cells)."""
 
+GREY, SPREAD = 128.0, 64.0
+"""The network sees (pixel - GREY) / SPREAD; what is outside of a frame is grey."""
+
 _PRIOR_LOGIT = -4.6  # a cell in a hundred, as focal losses start
 
 
@@ -86,23 +89,24 @@ class FinderNetwork(nn.Module):
         self.from_eight = _lateral(eight, merged)
         self.join = _block(merged, merged)
         self.head = nn.Conv2d(merged, 4 * CHANNELS, 1)
-        with torch.no_grad():
-            nn.init.normal_(self.head.weight, std=0.01)
-            bias = self.head.bias
-            assert bias is not None
-            bias.zero_()
-            bias[:4] = _PRIOR_LOGIT
-            bias[12:] = 1.5
+        nn.init.normal_(self.head.weight, std=0.01)
+        start = torch.tensor([_PRIOR_LOGIT, 0.0, 0.0, 1.5, 1.5]).repeat_interleave(4)
+        self.head.bias = nn.Parameter(start)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the cells, (N, H/4, W/4, 5)."""
-        x = (images.permute(0, 3, 1, 2).float() - 128) / 64
+        cells = functional.pixel_shuffle(self.places(images), 2)
+        return cells.permute(0, 2, 3, 1).float()
+
+    def places(self, images: Tensor) -> Tensor:
+        """Return four neighbouring cells a place, (N, 20, H/8, W/8), as the ONNX file does."""
+        x = (images.permute(0, 3, 1, 2).float() - GREY) / SPREAD
         eight = self.eight(self.four(self.stem(x)))
         sixteen = self.sixteen(eight)
         merged = _doubled(self.from_last(self.last(sixteen))) + self.from_sixteen(sixteen)
-        merged = self.join(functional.relu(_doubled(merged) + self.from_eight(eight)))
-        cells = functional.pixel_shuffle(self.head(merged), 2)
-        return cells.permute(0, 2, 3, 1).float()
+        merged = functional.relu(_doubled(merged) + self.from_eight(eight))
+        answer: Tensor = self.head(self.join(merged))
+        return answer
 
 
 def _doubled(x: Tensor) -> Tensor:
@@ -133,8 +137,9 @@ def giou(boxes: Tensor, truth: Tensor) -> Tensor:
     :param boxes: (..., 4): left, top, right, bottom.
     :param truth: likewise.
     """
-    low, high = torch.maximum(boxes[..., :2], truth[..., :2]), torch.minimum(
-        boxes[..., 2:], truth[..., 2:]
+    low, high = (
+        torch.maximum(boxes[..., :2], truth[..., :2]),
+        torch.minimum(boxes[..., 2:], truth[..., 2:]),
     )
     common = (high - low).clamp(min=0).prod(-1)
     areas = [(b[..., 2:] - b[..., :2]).clamp(min=0).prod(-1) for b in (boxes, truth)]

@@ -129,7 +129,9 @@ class SceneMaker:
         image, boxes, ignored = scene.image, list(scene.boxes), list(scene.ignored)
         for _ in range(rng.poisson(self.mix.decoys)):
             self._paste(image, self._decoy(rng), rng, boxes, ignored, counts=None)
-        for _ in range(rng.poisson(self.mix.pasted * (0.6 if real else 1.6)) if self.classes else 0):
+        for _ in range(
+            rng.poisson(self.mix.pasted * (0.6 if real else 1.6)) if self.classes else 0
+        ):
             group = self.classes[int(rng.integers(len(self.classes)))]
             cutout = group[int(rng.integers(len(group)))]
             self._paste(image, cutout, rng, boxes, ignored, counts=cutout.counts)
@@ -167,15 +169,20 @@ class SceneMaker:
             key = id(scene)
             if key not in self.half:
                 half = (width // 2, height // 2)
-                self.half[key] = cv2.resize(source, half, interpolation=cv2.INTER_AREA)
+                smaller = cv2.resize(source, half, interpolation=cv2.INTER_AREA)
+                self.half[key] = np.asarray(smaller, np.uint8)
             source, own = self.half[key], 2 * scale
         stretch = rng.uniform(0.92, 1.08)
         across, shift = (own * stretch, -x * stretch)
         matrix = np.array([[across, 0.0, shift], [0.0, own, -y]])
-        boxes = [_scaled(b, scale * stretch, scale, shift, -y) for b in (scene.boxes, scene.ignored)]
+        boxes = [
+            _scaled(b, scale * stretch, scale, shift, -y) for b in (scene.boxes, scene.ignored)
+        ]
         if rng.random() < 0.5:
             matrix[0] = (-across, 0, side - shift)
-            boxes = [np.stack([side - b[:, 2], b[:, 1], side - b[:, 0], b[:, 3]], 1) for b in boxes]
+            boxes = [
+                np.stack([side - b[:, 2], b[:, 1], side - b[:, 0], b[:, 3]], 1) for b in boxes
+            ]
         _to_pixel_centres(matrix)
         image = cv2.warpAffine(
             source, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
@@ -215,10 +222,15 @@ class SceneMaker:
         if alpha is None:
             alpha = _mask(cutout, rng)
         if scale < 0.8:
-            shape = (max(3, round(source.shape[1] * scale)), max(3, round(source.shape[0] * scale)))
+            shape = (
+                max(3, round(source.shape[1] * scale)),
+                max(3, round(source.shape[0] * scale)),
+            )
             ratio = np.array([shape[0] / source.shape[1], shape[1] / source.shape[0]] * 2)
-            source = cv2.resize(source, shape, interpolation=cv2.INTER_AREA)
-            alpha = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA)
+            source, alpha = (
+                np.asarray(cv2.resize(plane, shape, interpolation=cv2.INTER_AREA), np.uint8)
+                for plane in (source, alpha)
+            )
             box, scale = box * ratio, 1.0
         turn, shear = rng.normal(0, 0.06), rng.normal(0, 0.04)
         linear = scale * np.array([[rng.uniform(0.8, 1.08), -turn + shear], [turn, 1.0]])
@@ -237,8 +249,9 @@ class SceneMaker:
         matrix[:, 2] -= (x0, y0)
         _to_pixel_centres(matrix)
         shape = (int(x1 - x0), int(y1 - y0))
-        piece = cv2.warpAffine(source, matrix, shape, flags=cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        piece = cv2.warpAffine(
+            source, matrix, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float64)
         cover = cv2.warpAffine(alpha, matrix, shape, flags=cv2.INTER_LINEAR).astype(np.float32)
         cover = cover[..., None] / 255
         if not boxes and rng.random() < 0.4:
@@ -247,7 +260,7 @@ class SceneMaker:
             grey = int(rng.integers(40, 200))
             top = (middle_x - half, int(middle[1]))
             cv2.rectangle(image, top, (middle_x + half, side), (grey, grey, grey), -1)
-        around = image[y0:y1, x0:x1].astype(np.float32)
+        around = image[y0:y1, x0:x1].astype(np.float64)
         piece *= float(np.exp(rng.normal(0, 0.35)))
         if rng.random() < 0.5:  # lit as its surroundings are
             light = (float(around.mean()) + 40) / (float(piece.mean()) + 40)
@@ -255,7 +268,9 @@ class SceneMaker:
         mixed = around + (np.minimum(piece, 255) - around) * cover
         image[y0:y1, x0:x1] = mixed.astype(np.uint8)
         if counts is not None:
-            visible = float(np.abs(mixed - around).mean()) > FAINT or float(piece.std()) > 2 * FAINT
+            visible = (
+                float(np.abs(mixed - around).mean()) > FAINT or float(piece.std()) > 2 * FAINT
+            )
             (boxes if counts and visible else ignored).append(placed)
 
 

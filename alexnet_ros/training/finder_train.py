@@ -63,7 +63,9 @@ class FinderTrainSettings:
     drawings_found: str = setting(
         'regulatory,warning', 'Starts of the names of drawings that are to be found.'
     )
-    drawings_share: float = setting(0.25, 'Share of drawings in what is pasted.', low=0.0, high=0.9)
+    drawings_share: float = setting(
+        0.25, 'Share of drawings in what is pasted.', low=0.0, high=0.9
+    )
     rate: float = setting(0.003, 'Peak learning rate.', low=1e-7, high=1.0)
     weight_decay: float = setting(0.01, 'Weight decay.', low=0.0, high=1.0)
     clip: float = setting(10.0, 'Longest gradient.', low=0.01, high=1e6)
@@ -175,7 +177,7 @@ class FinderTrainer:
         torch.manual_seed(settings.seed)
         self.settings, self.maker, self.folder = settings, maker, folder
         self.report, self.on_step, self.workers = report, on_step, workers
-        self.network = FinderNetwork(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = FinderNetwork(architecture).to(memory_format=torch.channels_last)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -340,4 +342,3 @@ def finder_from_checkpoint(path: Path) -> tuple[FinderNetwork, dict[str, Any]]:
     network = FinderNetwork(FinderArchitecture.from_mapping(facts['finder']))
     network.load_state_dict(part_of(tensors, 'ema'))
     return network.eval(), facts
-

@@ -130,20 +130,23 @@ def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(largest, 1e-8) / 127, np.float32)
 
 
-def _weight(writer: GraphWriter, layer: Layer, quantise: bool) -> str:
+def quantised_weight(
+    writer: GraphWriter, name: str, weight: NDArray[np.float32], quantise: bool
+) -> str:
+    """Add a layer's weights, as int8 with a step for each output channel if asked."""
     if not quantise:
-        return writer.constant(f'{layer.name}_weight', layer.weight.astype(writer.dtype))
-    scales = weight_scales(layer.weight)
-    shape = (-1,) + (1,) * (layer.weight.ndim - 1)
-    whole = np.clip(np.rint(layer.weight / scales.reshape(shape)), -127, 127).astype(np.int8)
+        return writer.constant(f'{name}_weight', weight.astype(writer.dtype))
+    scales = weight_scales(weight)
+    shape = (-1,) + (1,) * (weight.ndim - 1)
+    whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
     return writer.node(
         'DequantizeLinear',
         [
-            writer.constant(f'{layer.name}_weight', whole),
-            writer.constant(f'{layer.name}_weight_scale', scales),
-            writer.constant(f'{layer.name}_weight_zero', np.zeros(len(scales), np.int8)),
+            writer.constant(f'{name}_weight', whole),
+            writer.constant(f'{name}_weight_scale', scales),
+            writer.constant(f'{name}_weight_zero', np.zeros(len(scales), np.int8)),
         ],
-        f'{layer.name}_weight_dq',
+        f'{name}_weight_dq',
         axis=0,
     )
 
@@ -223,7 +226,7 @@ def onnx_from_layers(
 
 def _weighted(writer: GraphWriter, layer: Layer, x: str, quantise: bool, last: str) -> str:
     """Add a convolution or a fully connected layer."""
-    inputs = [x, _weight(writer, layer, quantise)]
+    inputs = [x, quantised_weight(writer, layer.name, layer.weight, quantise)]
     if layer.bias is not None:
         inputs.append(writer.constant(f'{layer.name}_bias', layer.bias.astype(writer.dtype)))
     if not layer.conv:
@@ -252,6 +255,15 @@ def _model(writer: GraphWriter, arch: Architecture) -> onnx.ModelProto:
         ],
         list(writer.constants.values()),
     )
+    return checked_model(graph)
+
+
+def checked_model(graph: onnx.GraphProto) -> onnx.ModelProto:
+    """
+    Return a graph as a model of the opset that all runtimes read.
+
+    :raises onnx.checker.ValidationError: the graph is not valid ONNX.
+    """
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid('', OPSET)],
