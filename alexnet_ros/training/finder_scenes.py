@@ -251,16 +251,16 @@ class SceneMaker:
         shape = (int(x1 - x0), int(y1 - y0))
         piece = cv2.warpAffine(
             source, matrix, shape, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        ).astype(np.float64)
+        ).astype(np.float32)
         cover = cv2.warpAffine(alpha, matrix, shape, flags=cv2.INTER_LINEAR).astype(np.float32)
-        cover = cover[..., None] / 255
+        cover = cover[..., None] / np.float32(255)
         if not boxes and rng.random() < 0.4:
             half = max(1, round(size * rng.uniform(0.02, 0.05)))
             middle_x = int(middle[0])
             grey = int(rng.integers(40, 200))
             top = (middle_x - half, int(middle[1]))
             cv2.rectangle(image, top, (middle_x + half, side), (grey, grey, grey), -1)
-        around = image[y0:y1, x0:x1].astype(np.float64)
+        around = image[y0:y1, x0:x1].astype(np.float32)
         piece *= float(np.exp(rng.normal(0, 0.35)))
         if rng.random() < 0.5:  # lit as its surroundings are
             light = (float(around.mean()) + 40) / (float(piece.mean()) + 40)

@@ -177,7 +177,7 @@ class FinderTrainer:
         torch.manual_seed(settings.seed)
         self.settings, self.maker, self.folder = settings, maker, folder
         self.report, self.on_step, self.workers = report, on_step, workers
-        self.network = FinderNetwork(architecture).to(memory_format=torch.channels_last)
+        self.network = FinderNetwork(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -260,7 +260,7 @@ class FinderTrainer:
         batches: DataLoader[Any] = DataLoader(
             self.maker,  # type: ignore[arg-type]
             batch_size=self.settings.batch,
-            sampler=_Numbers(self.step * self.settings.batch),  # type: ignore[arg-type]
+            sampler=_Numbers(self.step * self.settings.batch),
             num_workers=self.workers,
             worker_init_fn=_one_thread if self.workers else None,
             prefetch_factor=3 if self.workers else None,
