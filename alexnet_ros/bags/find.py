@@ -1,12 +1,15 @@
 """Which bags are meant, and what their cameras are called."""
 
 import glob
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from alexnet_ros.errors import BagError
 
-SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
+SUFFIXES = ('.mcap', '.db3', '.bag', '.mcap.zstd', '.db3.zstd')
+# As recorders number the files of a split bag.
+_PART = re.compile(r'(.+)_(\d{1,5})(\.mcap|\.db3|\.bag|\.mcap\.zstd|\.db3\.zstd)')
 
 
 def is_bag(path: Path) -> bool:
@@ -16,25 +19,53 @@ def is_bag(path: Path) -> bool:
     return path.is_dir() and any(part.name.endswith(SUFFIXES) for part in path.iterdir())
 
 
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Order ``bag_10`` behind ``bag_9``."""
+    parts = re.split(r'(\d+)', path.name)
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+
+
+def parts_of(path: Path) -> list[Path]:
+    """
+    Return the files of the split bag that a file belongs to, in their order.
+
+    Files ``NAME_0``, ``NAME_1`` and so on of one folder are one bag. In a
+    folder with ``metadata.yaml`` a file that is named by itself stays alone.
+    """
+    match = _PART.fullmatch(path.name)
+    if match is None or (path.parent / 'metadata.yaml').exists():
+        return [path]
+    others = ((other, _PART.fullmatch(other.name)) for other in path.parent.iterdir())
+    same = [o for o, m in others if m and (m[1], m[3]) == (match[1], match[3]) and o.is_file()]
+    return sorted(same, key=natural)
+
+
 def camera_names(topics: Iterable[str]) -> dict[str, str]:
     """
     Name the camera of each image topic as the node does.
 
     One topic is the camera with the empty name; of several, each is called by
-    what is left without ``image``, ``image_raw`` and ``compressed``.
+    what is left without ``image``, ``image_raw`` and ``compressed``. No two
+    have the same name.
 
     >>> camera_names(['/front/image', '/left/image_raw/compressed'])
     {'/front/image': 'front', '/left/image_raw/compressed': 'left'}
     >>> camera_names(['/camera/image'])
     {'/camera/image': ''}
+    >>> camera_names(['/a/b', '/a_b'])
+    {'/a/b': 'a_b', '/a_b': 'a_b_2'}
     """
-    topics = list(topics)
+    topics = list(dict.fromkeys(topics))
     if len(topics) == 1:
         return {topics[0]: ''}
-    names = {}
+    names: dict[str, str] = {}
     for topic in topics:
         parts = [p for p in topic.split('/') if p not in {'', 'image', 'image_raw', 'compressed'}]
-        names[topic] = '_'.join(parts) or topic.strip('/').replace('/', '_')
+        base = name = '_'.join(parts) or topic.strip('/').replace('/', '_') or 'camera'
+        number = 2
+        while name in names.values():
+            name, number = f'{base}_{number}', number + 1
+        names[topic] = name
     return names
 
 
@@ -43,14 +74,15 @@ def bags_in(names: Iterable[str]) -> list[Path]:
     Return the bags that are meant.
 
     :param names: bags, folders that hold bags at any depth, or glob patterns.
+    :returns: each once; of a split bag without metadata its first file, or
+        its folder if that holds nothing else.
     :raises BagError: a name leads to no bag.
     """
     found: dict[Path, None] = {}
     for name in names:
         # Path.glob takes no absolute patterns.
         matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
-        places = [Path(match) for match in matches]
-        here = [bag for place in places for bag in _below(place)]
+        here = [bag for match in matches for bag in _below(Path(match))]
         found |= dict.fromkeys(here)
         if not here:
             raise BagError(f'{name} is no bag and holds none')
@@ -59,13 +91,16 @@ def bags_in(names: Iterable[str]) -> list[Path]:
 
 def _below(place: Path) -> Iterator[Path]:
     """Yield the bags in a folder; a bag's own files are no bags of their own."""
-    if is_bag(place):
-        metadata = place.is_dir() and (place / 'metadata.yaml').exists()
-        loose = [] if metadata or place.is_file() else [p for p in place.iterdir() if is_bag(p)]
-        if len(loose) <= 1:
+    if place.is_file() and is_bag(place):
+        yield parts_of(place)[0]
+    elif is_bag(place):
+        files = sorted((p for p in place.iterdir() if p.is_file() and is_bag(p)), key=natural)
+        bags = list(dict.fromkeys(parts_of(file)[0] for file in files))
+        ros1 = [bag for bag in bags if bag.suffix == '.bag']
+        if (place / 'metadata.yaml').exists() or (len(bags) == 1 and not ros1):
             yield place
         else:
-            yield from sorted(loose)
+            yield from bags
     elif place.is_dir():
         for part in sorted(place.iterdir()):
             if not part.name.startswith('.'):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alexnet_ros.bags.pace import Pace
 from alexnet_ros.bags.reader import BagImage, BagReader
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.errors import ImageFormatError
@@ -160,7 +161,7 @@ def paced_frames(
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[BagFrame]]:
     """
-    Yield the newest frame of each camera, in the bag's own time.
+    Yield the newest frame of each camera, in the bag's own time without long gaps.
 
     What comes while the consumer is busy replaces what waits, as in the live
     node; the frame that follows says how many were dropped.
@@ -171,12 +172,10 @@ def paced_frames(
 
     def play() -> None:
         try:
-            first_ns, began = -1, 0.0
+            pace: Pace | None = None
             for image in reader.images(cameras):
-                if first_ns < 0:
-                    first_ns, began = image.log_ns, clock()
-                due = began + (image.log_ns - first_ns) / 1e9 / rate
-                if slots.halt.wait(max(due - clock(), 0.0)):
+                pace = pace or Pace(clock(), rate)
+                if slots.halt.wait(max(pace.due_s(image.log_ns) - clock(), 0.0)):
                     return
                 slots.put(cameras[image.topic], image)
             slots.finish()

@@ -2,65 +2,59 @@
 Reading bags as they are in the field: whole, split, compressed or damaged.
 
 Messages are streamed, so that memory does not grow with the bag. Whatever
-cannot be read is skipped and said in :attr:`BagReader.losses`.
+cannot be read is skipped, said in :attr:`BagReader.losses` and counted in
+:attr:`BagReader.account`.
 """
 
 import contextlib
-import re
-import shutil
-import struct
-import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import yaml
-from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.errors import ReaderError
 from rosbags.serde import SerdeError
 
-from alexnet_ros.bags.find import SUFFIXES
-from alexnet_ros.bags.salvage import StoredMessage, salvage_mcap, salvage_sqlite
+from alexnet_ros.bags.account import Account, TopicAccount
+from alexnet_ros.bags.choice import chosen_cameras
+from alexnet_ros.bags.find import SUFFIXES, natural, parts_of
+from alexnet_ros.bags.pace import gap_text, is_gap
+from alexnet_ros.bags.salvage import StoredMessage
+from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
+from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpack_file, unpacked_message
 from alexnet_ros.errors import BagError
 
-try:  # what rosbags reads sqlite3 files with
-    from apsw import Error as DatabaseError
-except ImportError:
-    from sqlite3 import Error as DatabaseError  # type: ignore[assignment]
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-_UNREADABLE = (
-    ReaderError,
-    DatabaseError,
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    RuntimeError,
-    EOFError,
-    AssertionError,
-    MemoryError,  # a length that is damaged
-    OverflowError,
-    struct.error,
-    zstd.ZstdError,
-)  # what damage makes the library raise
+LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
 
 
 @dataclass(slots=True)
 class TopicInfo:
-    """A topic of a bag: its type and how many messages it has."""
+    """
+    A topic of a bag.
+
+    :param kind: its type; where it has several, that of its images.
+    :param messages: how many it has of that type.
+    :param others: how many of other types, by type.
+    """
 
     kind: str
     messages: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def add(self, kind: str, count: int) -> None:
+        """Take in messages of a type."""
+        if kind != self.kind and kind in IMAGE_TYPES and self.kind not in IMAGE_TYPES:
+            self.others[self.kind] += self.messages
+            self.kind, self.messages = kind, 0
+        if kind == self.kind or (kind in IMAGE_TYPES and self.kind in IMAGE_TYPES):
+            self.messages += count
+        else:
+            self.others[kind] += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class BagImage:
     """
     One image message of a bag.
 
-    :param stamp_ns: of its header, or the bag's time where that is 0.
+    :param stamp_ns: of its header; 0 where the driver sets none.
     :param log_ns: the bag's time.
     :param message: the ``sensor_msgs`` image, as the codec reads it.
     """
@@ -80,21 +74,10 @@ class BagImage:
     frame_id: str
     message: Any
 
-
-@dataclass(slots=True)
-class _File:
-    """One storage file: where it lies readable, and whether it must be salvaged."""
-
-    path: Path
-    damaged: bool = False
-    topics: dict[str, TopicInfo] = field(default_factory=dict)
-    start_ns: int | None = None
-    end_ns: int | None = None
-
-
-def _natural(path: Path) -> list[Any]:
-    """Order ``bag_10`` behind ``bag_9``."""
-    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
+    @property
+    def time_ns(self) -> int:
+        """The stamp, or the bag's time where there is none: for order and display only."""
+        return self.stamp_ns or self.log_ns
 
 
 class BagReader:
@@ -102,193 +85,234 @@ class BagReader:
     A bag, opened for streaming; a context manager.
 
     :param path: a bag folder, with or without ``metadata.yaml``, or one
-        ``.mcap`` or ``.db3`` file, also with ``.zstd``.
+        ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file, also with ``.zstd``.
     :raises BagError: there is no bag at all.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.losses: list[str] = []
+        self.account = Account()
         self.topics: dict[str, TopicInfo] = {}
-        self.start_ns, self.end_ns = 0, 0
-        self._expected = 0  # messages by metadata.yaml
+        self._promised: Counter[str] = Counter()  # messages by topic, by metadata.yaml
         self._stack = contextlib.ExitStack()
-        self._files = [self._opened(file) for file in self._storage_files()]
+        try:
+            self._files = [self._opened(file) for file in self._storage_files()]
+        except BaseException:
+            self.close()
+            raise
+        spans = [file.span_ns for file in self._files if file.span_ns is not None]
+        self.start_ns = min((span[0] for span in spans), default=0)
+        self.end_ns = max((span[1] for span in spans), default=0)
         self._sum_up()
 
-    def _say(self, loss: str) -> None:
+    def say(self, loss: str) -> None:
+        """Keep a line on what could not be read as it should be; each once."""
         if loss not in self.losses:
             self.losses.append(loss)
 
     def _storage_files(self) -> list[Path]:
         """Return the bag's files in their order."""
         if self.path.is_file() and self.path.name.endswith(SUFFIXES):
-            return [self.path]
+            parts = parts_of(self.path)
+            if len(parts) > 1:
+                self.say(f'read as one bag of {len(parts)} files: metadata.yaml is missing')
+            return parts
         if not self.path.is_dir():
-            raise BagError(f'{self.path} is no bag: give a bag folder, a .mcap or a .db3 file')
+            raise BagError(
+                f'{self.path} is no bag: give a bag folder, a .mcap, a .db3 or a .bag file'
+            )
         present = sorted(
-            (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES)), key=_natural
+            (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES)), key=natural
         )
-        named: list[str] = []
-        try:
-            info = yaml.safe_load((self.path / 'metadata.yaml').read_text())
-            info = info['rosbag2_bagfile_information']
-            named = [str(n) for n in info['relative_file_paths']]
-            self._expected = int(info['message_count'])
-        except FileNotFoundError:
-            self._say('metadata.yaml is missing; the files are read in the order of names')
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-            self._say('metadata.yaml cannot be read; the files are read in the order of names')
+        named = self._metadata()
         files = []
         for name in named:
             file = self.path / Path(name).name  # never outside the folder
             if file in present:
                 files.append(file)
             else:
-                self._say(f'{file.name} is named in metadata.yaml but missing')
+                self.say(f'{file.name} is named in metadata.yaml but missing')
         if not files and not present:
             raise BagError(f'{self.path} holds no .mcap and no .db3 file: it is no bag')
         return files or present
 
-    def _opened(self, path: Path) -> _File:
-        """Look into one file; decompress it first where it is packed whole."""
-        if path.suffix == '.zstd':
-            path = self._decompressed(path)
-        file = _File(path)
+    def _metadata(self) -> list[str]:
+        """Read ``metadata.yaml``: the names of the files, and how much they should hold."""
         try:
-            with Reader(path) as reader:
-                for connection in reader.connections:
-                    info = file.topics.setdefault(connection.topic, TopicInfo(connection.msgtype))
-                    info.messages += connection.msgcount
-                if reader.message_count:
-                    file.start_ns, file.end_ns = reader.start_time, reader.end_time - 1
-        except _UNREADABLE:
-            file.damaged = True
-            file.topics = {}
-            for message in self._salvaged(path):
-                file.topics.setdefault(message.topic, TopicInfo(message.kind)).messages += 1
-                file.start_ns = min(file.start_ns or message.log_ns, message.log_ns)
-                file.end_ns = max(file.end_ns or 0, message.log_ns)
-        return file
+            info = yaml.safe_load((self.path / 'metadata.yaml').read_text())
+            info = info['rosbag2_bagfile_information']
+            named = [str(name) for name in info['relative_file_paths']]
+            for entry in info['topics_with_message_count']:
+                self._promised[str(entry['topic_metadata']['name'])] += int(entry['message_count'])
+        except FileNotFoundError:
+            self.say('metadata.yaml is missing; the files are read in the order of names')
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
+            self.say('metadata.yaml cannot be read; the files are read in the order of names')
+        else:
+            return named
+        return []
 
-    def _decompressed(self, path: Path) -> Path:
-        """Unpack a zstd file into a scratch folder that goes with the reader."""
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-')))
-        target = folder / path.stem
-        with target.open('wb') as out:
+    def _scratch(self) -> Path:
+        """Return a new folder that goes with the reader."""
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-')))
+
+    def _opened(self, path: Path) -> Storage:
+        """Look into one file; decompress it first where it is packed whole."""
+        scratch = self._scratch()
+        if path.suffix == '.zstd':
+            packed, path = path, scratch / path.stem
             try:
-                with zstd.open(path, 'rb') as packed:
-                    shutil.copyfileobj(packed, out)
-            except (EOFError, zstd.ZstdError, OSError) as error:
-                self._say(f'{path.name}: cannot be decompressed to its end ({error})')
-        return target
-
-    def _salvaged(self, path: Path) -> Iterator[StoredMessage]:
-        scan = salvage_mcap if path.suffix == '.mcap' else salvage_sqlite
-        return scan(path, self._say)
+                unpack_file(packed, path)
+            except (OSError, *UNPACK_ERRORS) as error:
+                self.say(f'{packed.name}: cannot be decompressed to its end ({error})')
+        return open_storage(path, self.say, scratch)
 
     def _sum_up(self) -> None:
-        """Add the files up to the whole bag."""
+        """Add the files up to the whole bag; compare with what is promised."""
         for file in self._files:
-            for topic, info in file.topics.items():
-                self.topics.setdefault(topic, TopicInfo(info.kind)).messages += info.messages
-        self.start_ns = min((f.start_ns for f in self._files if f.start_ns is not None), default=0)
-        self.end_ns = max((f.end_ns for f in self._files if f.end_ns is not None), default=0)
-
-        found = self.message_count
-        if found < self._expected:
-            self._say(f'{self._expected - found} of {self._expected} messages are lost')
+            for (topic, kind), count in sorted(file.counts.items()):
+                self.topics.setdefault(topic, TopicInfo(kind)).add(kind, count)
+        for topic, info in self.topics.items():
+            there = info.messages + info.others.total()
+            claimed = max(there, self._promised[topic])
+            self.account.topics[topic] = TopicAccount(info.kind, claimed)
+        for topic, count in self._promised.items():
+            if count and topic not in self.account.topics:
+                self.account.topics[topic] = TopicAccount('', count)
+        expected = max(self._promised.total(), sum(file.claimed for file in self._files))
+        if self.message_count < expected:
+            self.say(f'{expected - self.message_count} of {expected} messages are lost')
 
     @property
     def message_count(self) -> int:
         """All messages that can be read, of all topics."""
-        return sum(info.messages for info in self.topics.values())
+        return sum(info.messages + info.others.total() for info in self.topics.values())
 
     def image_topics(self) -> list[str]:
         """
         Return the topics that a camera node would listen to.
 
-        Of a raw topic and its compressed companion the raw one is taken;
-        overlays and depth are left out.
+        Of a raw topic and its companions the raw one is taken; overlays, depth
+        and what holds no messages are left out.
         """
-        found = [t for t, info in sorted(self.topics.items()) if info.kind in IMAGE_TYPES]
-        found = [t for t in found if not re.search(r'depth|overlay|/compressedDepth', t)]
-        return [
-            t
-            for t in found
-            if not (t.endswith('/compressed') and t.removesuffix('/compressed') in found)
-        ]
+        return list(self._choice[0])
+
+    @cached_property
+    def _choice(self) -> tuple[list[str], dict[str, str]]:
+        """The cameras, and why other image topics are none."""
+        counts = {t: (i.kind, i.messages) for t, i in self.topics.items()}
+        return chosen_cameras(counts, self._first_images)
+
+    def _first_images(self, topic: str) -> list[Any]:
+        """Return the first messages of an image topic, those that can be read."""
+        found = []
+        for number, stored in enumerate(self.messages([topic])):
+            with contextlib.suppress(SerdeError, *UNREADABLE):
+                if stored.kind in IMAGE_TYPES:
+                    found.append(typestore().deserialize_cdr(stored.data, stored.kind))
+            if number + 1 == LOOKED_AT:
+                break
+        return found
 
     def messages(self, topics: Iterable[str] = ()) -> Iterator[StoredMessage]:
         """
-        Yield the stored messages, file by file, by the bag's time within one.
+        Yield the stored messages as CDR, file by file, by the bag's time within one.
 
         :param topics: only these; empty for all.
         """
         wanted = frozenset(topics)
         for file in self._files:
-            for message in self._file_messages(file, wanted):
-                if message.data[:4] == ZSTD_MAGIC:  # compression mode "message"
-                    try:
-                        data = zstd.decompress(message.data)
-                    except zstd.ZstdError as error:
-                        self._say(f'{file.path.name}: a message cannot be decompressed ({error})')
-                        continue
-                    yield message._replace(data=data)
-                else:
-                    yield message
+            for message in file.messages(wanted):
+                try:
+                    data = unpacked_message(message.data)
+                    if message.ros1:
+                        data = bytes(typestore().ros1_to_cdr(data, message.kind))
+                except (SerdeError, *UNREADABLE) as error:
+                    if message.topic in wanted or message.kind in IMAGE_TYPES:
+                        self.say(
+                            f'{message.topic}: a message cannot be unpacked '
+                            f'({type(error).__name__})'
+                        )
+                        yield message._replace(data=b'')
+                    continue
+                yield message._replace(data=data, ros1=False)
 
-    def _file_messages(self, file: _File, wanted: frozenset[str]) -> Iterator[StoredMessage]:
-        """Yield one file's messages; go on by salvage where the reader fails."""
-        last_ns = -1
-        if not file.damaged:
+    def readable(self, topics: Iterable[str]) -> Iterator[tuple[StoredMessage, Any]]:
+        """
+        Yield the messages of some topics that are whole; the account begins anew.
+
+        :returns: each as it is stored and, of an image, as an object; None of
+            others. Beside the images of a topic nothing else of it is given.
+        """
+        chosen = list(topics)
+        self.account.restart(self._skipped(chosen))
+        last_ns = 0
+        for stored in self.messages(chosen):
+            if last_ns and is_gap(stored.log_ns - last_ns):
+                self.say(f'{gap_text(stored.log_ns - last_ns)} lies in the recording')
+            last_ns = stored.log_ns
+            image = stored.kind in IMAGE_TYPES
+            if stored.topic not in self.topics or (
+                not image and self.topics[stored.topic].kind in IMAGE_TYPES
+            ):
+                continue  # among the skipped already
+            self.account.topics[stored.topic].seen += 1
             try:
-                with Reader(file.path) as reader:
-                    chosen = [c for c in reader.connections if not wanted or c.topic in wanted]
-                    if not chosen:
-                        return
-                    for connection, log_ns, data in reader.messages(chosen):
-                        last_ns = log_ns
-                        yield StoredMessage(connection.topic, connection.msgtype, log_ns, data)
-                return
-            except _UNREADABLE as error:
-                self._say(f'{file.path.name}: damaged inside ({error}); what follows is salvaged')
-        for message in self._salvaged(file.path):
-            if (not wanted or message.topic in wanted) and message.log_ns > last_ns:
-                yield message
+                store = typestore()
+                message = store.deserialize_cdr(stored.data, stored.kind) if image else None
+            except (SerdeError, *UNREADABLE) as error:
+                self.say(f'{stored.topic}: a message cannot be read ({type(error).__name__})')
+                self.account.reject(stored.topic, 'malformed')
+            else:
+                yield stored, message
 
     def images(self, topics: Iterable[str] = ()) -> Iterator[BagImage]:
         """
-        Yield the images of some topics, streamed.
+        Yield the images of some topics, streamed; the account begins anew.
 
         :param topics: empty for :meth:`image_topics`.
         :raises BagError: one of them is not there or holds no images.
         """
         chosen = list(topics) or self.image_topics()
-        for topic in chosen:
-            if topic not in self.topics or self.topics[topic].kind not in IMAGE_TYPES:
-                images = ', '.join(self.image_topics()) or 'none'
-                raise BagError(f'{self.path} has no images on {topic}; it has: {images}')
-        if not chosen:
-            kinds = ', '.join(f'{t} ({i.kind})' for t, i in sorted(self.topics.items()))
-            raise BagError(f'{self.path} has no images; it has {kinds or "no messages"}')
-        store = typestore()
-        for stored in self.messages(chosen):
-            try:
-                message: Any = store.deserialize_cdr(stored.data, stored.kind)
-            except (SerdeError, *_UNREADABLE) as error:
-                self._say(f'{stored.topic}: a message cannot be read ({type(error).__name__})')
-                continue
+        self._check(chosen)
+        for stored, message in self.readable(chosen):
             stamp = message.header.stamp
-            stamp_ns = stamp.sec * 10**9 + stamp.nanosec or stored.log_ns
             yield BagImage(
                 stored.topic,
                 stored.kind == COMPRESSED,
-                stamp_ns,
+                stamp.sec * 10**9 + stamp.nanosec,
                 stored.log_ns,
                 message.header.frame_id,
                 message,
             )
+
+    def _check(self, chosen: list[str]) -> None:
+        """Refuse topics that give no image, and say which would."""
+        for topic in chosen:
+            info = self.topics.get(topic)
+            if info is None or info.kind not in IMAGE_TYPES or not info.messages:
+                images = ', '.join(self.image_topics()) or 'none'
+                raise BagError(f'{self.path} has no images on {topic}; it has: {images}')
+        if not chosen:
+            kinds = ', '.join(
+                f'{topic} ({self._choice[1].get(topic) or info.kind})'
+                for topic, info in sorted(self.topics.items())
+            )
+            losses = f' ({"; ".join(self.losses)})' if self.losses else ''
+            raise BagError(f'{self.path} has no images; it has {kinds or "no messages"}{losses}')
+
+    def _skipped(self, chosen: list[str]) -> dict[str, Counter[str]]:
+        """Return what will not be looked at, by topic and reason."""
+        found = {}
+        for topic, info in self.topics.items():
+            skipped = Counter({f'of type {kind}': n for kind, n in info.others.items() if n})
+            if topic not in chosen and info.messages:
+                is_image = info.kind in IMAGE_TYPES
+                why = self._choice[1].get(topic, 'not chosen') if is_image else 'no image'
+                skipped[why] += info.messages
+            found[topic] = skipped
+        return found
 
     def close(self) -> None:
         """Remove the scratch files; calling again does nothing."""

@@ -1,43 +1,78 @@
 """
-Reading what is left of a damaged bag file.
+MCAP files read from the front, by their records alone.
 
-An MCAP file that was cut off has lost its index, but its records still stand
-one after the other; a cut-off sqlite3 file still holds its first pages. Both
-are read from the front, one record at a time, and the loss is said.
+The way into a file whose own index is missing, incomplete or wrong: one that
+was cut off, one written without chunks or without a message index, one whose
+summary does not repeat the channels, one recorded by ROS 1. All records are
+listed first, with their times, and then read in the order of time.
+
+Record layouts: https://mcap.dev/spec.
 """
 
-import sqlite3
 import struct
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import lz4.frame  # type: ignore[import-untyped]
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpacked_chunk
 
 MAGIC = b'\x89MCAP0\r\n'
-SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
+SCHEMA, CHANNEL, MESSAGE, CHUNK, STATISTICS, DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0B, 0x0F
+FOOTER = 0x02
 HEAD = struct.Struct('<BQ')  # opcode, length
+MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 LARGEST_RECORD = 1 << 31  # bytes; a length beyond it is damage, not a record
+UNPACKED_CHUNKS = 4  # kept, for files whose chunks overlap in time
 
 Say = Callable[[str], None]
 
 
 class StoredMessage(NamedTuple):
-    """One message as it lies in a file."""
+    """
+    One message as it lies in a file.
+
+    :param ros1: serialised as ROS 1 does it, not as CDR.
+    """
 
     topic: str
     kind: str
     log_ns: int
     data: bytes
+    ros1: bool = False
 
 
-def _text(data: bytes, offset: int) -> tuple[str, int]:
+class Channel(NamedTuple):
+    """What a channel says of its messages."""
+
+    topic: str
+    schema: int
+    ros1: bool
+
+
+class Entry(NamedTuple):
+    """Where a message lies: in a chunk's content, or in the file where ``chunk`` is -1."""
+
+    log_ns: int
+    chunk: int
+    place: int
+    size: int
+    channel: int
+
+
+def ros2_name(kind: str) -> str:
+    """
+    Return a type's name as ROS 2 writes it.
+
+    >>> ros2_name('sensor_msgs/Image')
+    'sensor_msgs/msg/Image'
+    """
+    package, sign, name = kind.partition('/')
+    return f'{package}/msg/{name}' if sign and '/' not in name else kind
+
+
+def text_at(data: bytes, offset: int) -> tuple[str, int]:
     """Read a length-prefixed string; return it and the offset behind it."""
     (size,) = struct.unpack_from('<I', data, offset)
     end = offset + 4 + size
@@ -46,131 +81,147 @@ def _text(data: bytes, offset: int) -> tuple[str, int]:
     return data[offset + 4 : end].decode('utf8', 'replace'), end
 
 
-def _unpacked(compression: str, data: bytes) -> bytes:
-    """Decompress as much of a chunk as there is."""
-    if compression == 'zstd':
-        return bytes(zstd.ZstdDecompressor().decompress(data))
-    if compression == 'lz4':
-        return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data))
-    return data
+class McapScan:
+    """
+    All messages of one MCAP file, listed from the front.
 
+    :param path: the file.
+    :param say: is told, in one line, what could not be read.
+    """
 
-class _McapScan:
-    """The state of one walk over the records of a file."""
+    def __init__(self, path: Path, say: Say) -> None:
+        self.path = path
+        self.claimed = 0  # messages by the file's own statistics
+        self._say = say
+        self._schemas: dict[int, str] = {}
+        self._channels: dict[int, Channel] = {}
+        self._entries: list[Entry] = []
+        self._total = path.stat().st_size
+        with path.open('rb') as file:
+            self._list(file)
+        known = [entry for entry in self._entries if entry.channel in self._channels]
+        if len(known) < len(self._entries):
+            say(f'{path.name}: {len(self._entries) - len(known)} messages name no known channel')
+        self._entries = sorted(known, key=lambda entry: entry.log_ns)  # stable
 
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.schemas: dict[int, str] = {}
-        self.channels: dict[int, tuple[str, str]] = {}
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        """The number of messages of each topic and type."""
+        found: Counter[tuple[str, str]] = Counter()
+        for number, count in Counter(entry.channel for entry in self._entries).items():
+            found[self._channels[number].topic, self._kind(number)] += count
+        return found
 
-    def record(self, code: int, body: bytes) -> Iterator[StoredMessage]:
-        """Take in one record; yield the message if it is one."""
+    @property
+    def span_ns(self) -> tuple[int, int] | None:
+        """The times of the first and the last message, None without any."""
+        return (self._entries[0].log_ns, self._entries[-1].log_ns) if self._entries else None
+
+    def messages(self) -> Iterator[StoredMessage]:
+        """Yield the messages in the order of time."""
+        with self.path.open('rb') as file:
+
+            @lru_cache(UNPACKED_CHUNKS)
+            def content(chunk: int) -> bytes:
+                file.seek(chunk)
+                _, size = HEAD.unpack(file.read(HEAD.size))
+                return self._content(file.read(size))
+
+            for entry in self._entries:
+                if entry.chunk < 0:
+                    file.seek(entry.place)
+                    data = file.read(entry.size)
+                else:
+                    data = content(entry.chunk)[entry.place : entry.place + entry.size]
+                channel = self._channels[entry.channel]
+                kind = self._kind(entry.channel)
+                yield StoredMessage(channel.topic, kind, entry.log_ns, data, channel.ros1)
+
+    def _kind(self, channel: int) -> str:
+        return ros2_name(self._schemas.get(self._channels[channel].schema, ''))
+
+    def _list(self, file: BinaryIO) -> None:
+        """Walk over the records of the file, up to its footer."""
+        name, total = self.path.name, self._total
+        if file.read(8) != MAGIC:
+            self._say(f'{name}: no MCAP file')
+            return
+        ended = False  # past the data, in the summary
+        while head := file.read(HEAD.size):
+            start = file.tell() - len(head)
+            if len(head) < HEAD.size:
+                self._say(f'{name}: cut off after {start} bytes')
+                return
+            code, size = HEAD.unpack(head)
+            if code == FOOTER:
+                return
+            if code == 0 or size > LARGEST_RECORD:
+                if not ended:
+                    self._say(f'{name}: damaged at byte {start} of {total}; the rest is lost')
+                return
+            ended = ended or code == DATA_END
+            self._take(file, code, size)
+            if start + HEAD.size + size > total:
+                self._say(
+                    f'{name}: cut off after {total} bytes, no index; everything before is used'
+                )
+                return
+            file.seek(start + HEAD.size + size)
+        if not ended:
+            self._say(f'{name}: the index is missing; read from the front')
+
+    def _take(self, file: BinaryIO, code: int, size: int) -> None:
+        """Take in one record of the file; what is no longer needed is not read."""
+        place = file.tell()
+        try:
+            if code == MESSAGE:
+                if place + size <= self._total:
+                    self._list_message(file.read(MESSAGE_HEAD.size), -1, place, size)
+            elif code == CHUNK:
+                self._list_chunk(file.read(size), place - HEAD.size)
+            elif code in {SCHEMA, CHANNEL, STATISTICS}:
+                self._define(code, file.read(size))
+        except struct.error:
+            self._say(f'{self.path.name}: a damaged record was skipped')
+
+    def _define(self, code: int, body: bytes) -> None:
+        """Take in a schema, a channel or the statistics."""
         if code == SCHEMA:
             (number,) = struct.unpack_from('<H', body)
-            self.schemas[number] = _text(body, 2)[0]
+            self._schemas[number] = text_at(body, 2)[0]
         elif code == CHANNEL:
             number, schema = struct.unpack_from('<HH', body)
-            self.channels[number] = (_text(body, 4)[0], self.schemas.get(schema, ''))
-        elif code == MESSAGE:
-            channel, _, log_ns, _ = struct.unpack_from('<HIQQ', body)
-            if channel in self.channels:
-                topic, kind = self.channels[channel]
-                yield StoredMessage(topic, kind, log_ns, body[22:])
+            topic, at = text_at(body, 4)
+            self._channels[number] = Channel(topic, schema, text_at(body, at)[0] == 'ros1')
+        else:
+            (self.claimed,) = struct.unpack_from('<Q', body)
 
-    def chunk(self, body: bytes, where: str) -> Iterator[StoredMessage]:
-        """Yield the messages of a chunk, whole or cut off."""
-        compression, offset = _text(body, 28)
+    def _list_message(self, head: bytes, chunk: int, place: int, size: int) -> None:
+        channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(head)
+        if size >= MESSAGE_HEAD.size:
+            begin = place + MESSAGE_HEAD.size
+            self._entries.append(Entry(log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
+
+    def _content(self, body: bytes) -> bytes:
+        """Return the records of a chunk, as many as there are."""
+        compression, offset = text_at(body, 28)
         try:
-            inner = _unpacked(compression, body[offset + 8 :])
-        except (zstd.ZstdError, RuntimeError) as error:
-            self.say(f'{where}: a chunk cannot be decompressed ({error})')
-            return
+            return unpacked_chunk(compression, body[offset + 8 :])
+        except UNPACK_ERRORS as error:
+            self._say(f'{self.path.name}: a chunk cannot be decompressed ({error})')
+            return b''
+
+    def _list_chunk(self, body: bytes, chunk: int) -> None:
+        """List the messages of a chunk, whole or cut off."""
+        inner = self._content(body)
         place = 0
         while place + HEAD.size <= len(inner):
             code, size = HEAD.unpack_from(inner, place)
             place += HEAD.size
             if place + size > len(inner):
                 return  # the caller says that the file is cut off here
-            yield from self.record(code, inner[place : place + size])
+            if code == MESSAGE:
+                self._list_message(inner[place : place + MESSAGE_HEAD.size], chunk, place, size)
+            elif code in {SCHEMA, CHANNEL}:
+                self._define(code, inner[place : place + size])
             place += size
-
-
-def salvage_mcap(path: Path, say: Say) -> Iterator[StoredMessage]:
-    """
-    Yield the messages of an MCAP file in the order in which they lie there.
-
-    :param say: is told, in one line, what could not be read.
-    """
-    total = path.stat().st_size
-    with path.open('rb') as file:
-        if file.read(8) != MAGIC:
-            say(f'{path.name}: no MCAP file')
-            return
-        scan = _McapScan(say)
-        while head := file.read(HEAD.size):
-            start = file.tell() - len(head)
-            if len(head) < HEAD.size:
-                say(f'{path.name}: cut off after {start} bytes')
-                return
-            code, size = HEAD.unpack(head)
-            if code == DATA_END:
-                return
-            if code == 0 or size > LARGEST_RECORD:
-                say(f'{path.name}: damaged at byte {start} of {total}; the rest is lost')
-                return
-            yield from _record_of(file, code, size, scan, path)
-            if file.tell() < start + HEAD.size + size or file.tell() > total:
-                say(
-                    f'{path.name}: cut off after {total} bytes, no index; '
-                    f'everything before is used'
-                )
-                return
-    say(f'{path.name}: the index is missing; read from the front')
-
-
-def _record_of(
-    file: BinaryIO, code: int, size: int, scan: _McapScan, path: Path
-) -> Iterator[StoredMessage]:
-    """Read and take in one record of the file."""
-    if code not in {SCHEMA, CHANNEL, MESSAGE, CHUNK}:
-        file.seek(size, 1)
-        return
-    body = file.read(size)
-    try:
-        if code == CHUNK:
-            yield from scan.chunk(body, path.name)
-        elif len(body) == size:
-            yield from scan.record(code, body)
-    except struct.error:
-        scan.say(f'{path.name}: a damaged record was skipped')
-
-
-def salvage_sqlite(path: Path, say: Say) -> Iterator[StoredMessage]:
-    """
-    Yield the messages of a sqlite3 file by row, until its pages end.
-
-    :param say: is told, in one line, what could not be read.
-    """
-    last = 0
-    try:
-        database = sqlite3.connect(f'file:{path}?mode=ro&immutable=1', uri=True)
-    except sqlite3.Error as error:
-        say(f'{path.name}: cannot be opened ({error})')
-        return
-    try:
-        # Lets sqlite open a file that is shorter than its header says.
-        database.execute('PRAGMA writable_schema=ON')
-        topics = {
-            number: (name, kind)
-            for number, name, kind in database.execute('SELECT id, name, type FROM topics')
-        }
-        rows = database.execute('SELECT id, topic_id, timestamp, data FROM messages ORDER BY id')
-        for number, topic, log_ns, data in rows:
-            last = number
-            if topic in topics:
-                name, kind = topics[topic]
-                yield StoredMessage(name, kind, log_ns, bytes(data))
-    except sqlite3.Error as error:
-        say(f'{path.name}: damaged after message {last} ({error}); everything before is used')
-    finally:
-        database.close()

@@ -13,7 +13,7 @@ from alexnet_ros.errors import BagError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.many import Task, merge, reports_of, run_local, run_ray, write_summary
 from alexnet_ros.replay.progress import Progress
-from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
+from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag, score_recording
 from alexnet_ros.report.compare import gate
 from alexnet_ros.report.write import read_report
 
@@ -170,13 +170,15 @@ def _run_one(args: argparse.Namespace, bag: Path) -> int:
             )
             found = replay_bag(bag, args.output, recognizer, options)
     progress.close()
-    for loss in found.losses:
-        print(f'not read: {loss}', file=sys.stderr)
+    for line in [*found.losses, *found.account_lines]:
+        print(line, file=sys.stderr)
     report = read_report(args.output)
     _print_one(args, report)
     if not found.complete:
         print('stopped before the end; the report holds what was done', file=sys.stderr)
         return STOPPED
+    if not found.processed:
+        raise BagError(no_frames(found))
     return _judge(args, [report])
 
 
@@ -198,6 +200,8 @@ def _print_one(args: argparse.Namespace, report: dict[str, Any]) -> None:
                     'complete': report['complete'],
                     'frames': frames,
                     'signs': len(report['signs']),
+                    'account': report['bag']['account'],
+                    'losses': report['bag']['losses'],
                     **scores,
                 }
             )

@@ -9,6 +9,7 @@ do: a live message, a bag's message or a plain object. Each refusal is an
 
 from alexnet_ros.codec.compressed import (
     MAX_COMPRESSED_BYTES,
+    picture_fault,
     rgb_from_compressed,
     rgb_from_encoded,
     rgb_from_file,
@@ -23,6 +24,7 @@ __all__ = [
     'MAX_SIDE',
     'REASONS',
     'ImageMessage',
+    'picture_fault',
     'rgb_from_compressed',
     'rgb_from_encoded',
     'rgb_from_file',

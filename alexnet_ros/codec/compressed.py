@@ -1,5 +1,6 @@
 """``sensor_msgs/CompressedImage`` and image files to RGB."""
 
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,14 +10,15 @@ from numpy.typing import NDArray
 
 from alexnet_ros.codec.headers import Header, header_of, kind_of
 from alexnet_ros.codec.limits import MAX_PIXELS, bytes_of, checked_size
-from alexnet_ros.codec.raw import is_depth
+from alexnet_ros.codec.raw import bayer_code, encoding_of, full_range, is_depth, rgb_from_bayer
 from alexnet_ros.errors import ImageFormatError
 
 Image = NDArray[np.uint8]
 MAX_COMPRESSED_BYTES = 64 << 20
 MESSAGE_KINDS = ('jpeg', 'png')
 FILE_KINDS = ('jpeg', 'png', 'pnm', 'bmp')
-_NAMES = {'jpeg': 'jpeg', 'jpg': 'jpeg', 'png': 'png'}
+_NAMES = {'jpeg': 'jpeg', 'jpg': 'jpeg', 'mjpeg': 'jpeg', 'mjpg': 'jpeg', 'png': 'png'}
+_WORD = re.compile(r'[a-z0-9_]+')
 _REDUCED = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     4: cv2.IMREAD_REDUCED_COLOR_4,
@@ -46,8 +48,9 @@ def rgb_from_compressed(
     """
     Decode a JPEG or PNG message.
 
-    ``format`` may be as image_transport writes it (``rgb8; jpeg compressed
-    bgr8``) or just ``jpeg``. An orientation in EXIF data is ignored: a camera
+    ``format`` is read as :func:`kind_of_message` says. Where it names a Bayer
+    pattern (``bayer_rggb8; jpeg compressed``) and the picture has no colours,
+    it is the mosaic, and is de-mosaiced. An orientation in EXIF data is ignored: a camera
     on a robot is mounted as it is mounted, and boxes are in its pixels.
 
     :param message: anything with the fields of ``sensor_msgs/CompressedImage``.
@@ -59,16 +62,16 @@ def rgb_from_compressed(
     :returns: shape (H, W, 3), uint8, channels R, G, B; a new array.
     :raises ImageFormatError: malformed; checked before anything is allocated.
     """
-    wanted = _kind_of_format(message.format)
     data = bytes_of(message.data)
     _check_length(len(data), max_bytes)
-    kind = kind_of(data.data)
-    if kind != wanted:
-        raise ImageFormatError(
-            'format_lies',
-            f'format {message.format!r:.60} says {wanted}, '
-            f'the data is {kind or "none of the known kinds"}',
-        )
+    kind = kind_of_message(message, data)
+    pattern = bayer_code(message.format.partition(';')[0])
+    if pattern is not None:
+        header = header_of(data.data, kind)
+        checked_size(header.width, header.height, max_pixels)
+        mosaic_rgb = _rgb_from_mosaic(data, pattern)
+        if mosaic_rgb is not None:
+            return mosaic_rgb
     return _decoded(data, kind, min_size_wh, max_pixels, turn=False)
 
 
@@ -126,25 +129,68 @@ def _check_length(length: int, max_bytes: int) -> None:
         )
 
 
-def _kind_of_format(text: Any) -> str:
+def kind_of_message(message: CompressedImageMessage, data: Image) -> str:
     """
-    Return the kind that a format promises.
+    Return how a message's data is compressed: ``jpeg`` or ``png``.
 
-    ``jpeg``, ``bgr8; jpeg compressed bgr8``, ``bgr8; png compressed bgr8``;
-    with depth: ``16UC1; compressedDepth png``, ``16UC1; png compressed ``.
+    ``format`` is read as sensor_msgs/CompressedImage defines it: the pixel
+    format, a semicolon, the codec (``bgr8; jpeg compressed bgr8``, ``16UC1;
+    compressedDepth png``). Drivers also write ``jpeg``, ``image/jpeg``,
+    ``mjpeg``, ``.jpg``, both parts the other way round, or nothing: where the
+    text names no codec, the data decides.
+
+    :raises ImageFormatError: ``depth_encoding``, ``bad_format``, ``format_lies``.
     """
+    text = message.format
     if not isinstance(text, str):
         raise ImageFormatError('bad_data', f'expected format as text, got {text!r:.60}')
-    encoding, _, rest = text.rpartition(';')
-    words = rest.lower().split()
-    if 'compresseddepth' in words or is_depth(encoding):
+    words = _WORD.findall(text.lower())
+    if 'compresseddepth' in words or any(is_depth(word) for word in words):
         raise ImageFormatError(
             'depth_encoding', f'{text!r:.60} holds distances; give the topic of the colour image'
         )
-    kinds = {_NAMES[word] for word in words if word in _NAMES}
-    if len(kinds) != 1:
-        raise ImageFormatError('bad_format', f'expected a jpeg or png format, got {text!r:.60}')
-    return kinds.pop()
+    named = {_NAMES[word] for word in words if word in _NAMES}
+    kind = kind_of(data.data)
+    if len(named) == 1 and kind not in named:
+        raise ImageFormatError(
+            'format_lies',
+            f'format {text!r:.60} says {named.pop()}, '
+            f'the data is {kind or "none of the known kinds"}',
+        )
+    if kind not in MESSAGE_KINDS:
+        raise ImageFormatError('bad_format', f'expected a jpeg or png, got format {text!r:.60}')
+    return kind
+
+
+def picture_fault(message: Any) -> str:
+    """
+    Say, without decoding it, why a message holds no picture of a known form.
+
+    :param message: an ``Image`` or a ``CompressedImage``.
+    :returns: the reason as :data:`~alexnet_ros.codec.limits.REASONS` names it,
+        or '' where decoding may be tried.
+    """
+    try:
+        if hasattr(message, 'format'):
+            kind_of_message(message, bytes_of(message.data))
+        else:
+            encoding_of(message.encoding)
+    except ImageFormatError as error:
+        return error.reason
+    return ''
+
+
+def _rgb_from_mosaic(data: Image, code: int) -> Image | None:
+    """Decode a mosaic that was compressed as a grey picture; None if it has colours."""
+    try:
+        mosaic = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None  # told by the usual way
+    if mosaic is None or mosaic.ndim != 2:
+        return None
+    if mosaic.dtype == np.uint16:
+        mosaic = full_range(np.asarray(mosaic, np.uint16))
+    return rgb_from_bayer(np.asarray(mosaic, np.uint8), code)
 
 
 def _decoded(

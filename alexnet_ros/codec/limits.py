@@ -17,7 +17,7 @@ REASONS = {
     'too_many_bytes': 'more compressed bytes than allowed',
     'short_step': 'step is smaller than one row of pixels',
     'short_data': 'data is shorter than step x height',
-    'odd_size': 'a subsampled encoding needs even sides',
+    'odd_size': 'a subsampled encoding needs even sides, a mosaic two rows',
     'unknown_encoding': 'an encoding that is not decoded',
     'depth_encoding': 'a depth image, which shows no colours',
     'bad_data': 'data is no array of bytes, or a field has a wrong type',

@@ -32,7 +32,8 @@ class _Encoding:
     :param channels: bytes of one pixel in a row.
     :param code: OpenCV's conversion to RGB; None where the bytes are RGB.
     :param depth: bytes of one value.
-    :param even: which sides must be even: ``w``, ``wh`` or neither.
+    :param even: which sides must be even: ``w``, ``wh`` or neither; of a
+        ``bayer`` mosaic the odd row or column is left out.
     :param planes: rows in the data for each two rows of the image.
     """
 
@@ -43,11 +44,18 @@ class _Encoding:
     planes: int = 2
 
 
-def _full_range(values: NDArray[np.uint16]) -> Image:
+def full_range(values: NDArray[np.uint16]) -> Image:
     """Scale 0..65535 to 0..255: round(value / 257), whatever the sensor's bits."""
     return np.asarray(cv2.convertScaleAbs(values, alpha=1 / 257), np.uint8)
 
 
+# OpenCV names a pattern by the second row's second and third pixel.
+_BAYER = {
+    'rggb': cv2.COLOR_BayerBG2RGB,
+    'bggr': cv2.COLOR_BayerRG2RGB,
+    'gbrg': cv2.COLOR_BayerGR2RGB,
+    'grbg': cv2.COLOR_BayerGB2RGB,
+}
 _UYVY = _Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even='w')
 _YUYV = _Encoding(2, cv2.COLOR_YUV2RGB_YUY2, even='w')
 _TABLE = {
@@ -57,11 +65,11 @@ _TABLE = {
     'bgra8': _Encoding(4, cv2.COLOR_BGRA2RGB),
     'mono8': _Encoding(1, cv2.COLOR_GRAY2RGB),
     'mono16': _Encoding(1, cv2.COLOR_GRAY2RGB, depth=2),
-    # OpenCV names a pattern by the second row's second and third pixel.
-    'bayer_rggb8': _Encoding(1, cv2.COLOR_BayerBG2RGB, even='wh'),
-    'bayer_bggr8': _Encoding(1, cv2.COLOR_BayerRG2RGB, even='wh'),
-    'bayer_gbrg8': _Encoding(1, cv2.COLOR_BayerGR2RGB, even='wh'),
-    'bayer_grbg8': _Encoding(1, cv2.COLOR_BayerGB2RGB, even='wh'),
+    **{f'bayer_{name}8': _Encoding(1, code, even='bayer') for name, code in _BAYER.items()},
+    **{
+        f'bayer_{name}16': _Encoding(1, code, depth=2, even='bayer')
+        for name, code in _BAYER.items()
+    },
     'yuv422': _UYVY,  # the old name of uyvy
     'uyvy': _UYVY,
     'yuv422_yuy2': _YUYV,  # the old name of yuyv
@@ -95,9 +103,9 @@ def rgb_from_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Im
     :raises ImageFormatError: malformed; checked before anything is allocated.
     """
     width, height = checked_size(message.width, message.height, max_pixels)
-    kind = _encoding(message.encoding)
+    kind = encoding_of(message.encoding)
     for side, length in (('w', width), ('h', height)):
-        if side in kind.even and length % 2:
+        if side in kind.even.removeprefix('bayer') and length % 2:
             raise ImageFormatError(
                 'odd_size', f'{message.encoding} needs even sides, got {width}x{height}'
             )
@@ -118,12 +126,40 @@ def rgb_from_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Im
     if kind.depth == 2:
         order = '>u2' if message.is_bigendian else '<u2'
         wide = np.ndarray((rows, width), order, data, strides=(step, 2))
-        return _converted(_full_range(wide.astype(np.uint16)), cv2.COLOR_GRAY2RGB)
+        return _rgb(full_range(wide.astype(np.uint16)), kind)
     shape = (rows, width) if kind.channels == 1 else (rows, width, kind.channels)
     strides = (step, 1) if kind.channels == 1 else (step, kind.channels, 1)
     view = np.ndarray(shape, np.uint8, data, strides=strides)
     view.flags.writeable = False
-    return view if kind.code is None else _converted(view, kind.code)
+    return _rgb(view, kind)
+
+
+def _rgb(values: Image, kind: _Encoding) -> Image:
+    """Convert the values of an encoding that is not RGB."""
+    if kind.code is None:
+        return values
+    return (rgb_from_bayer if kind.even == 'bayer' else _converted)(values, kind.code)
+
+
+def bayer_code(encoding: str) -> int | None:
+    """Return OpenCV's conversion for an encoding such as ``bayer_rggb8``, None for others."""
+    found = _TABLE.get(encoding.strip().lower())
+    return found.code if found is not None and found.even == 'bayer' else None
+
+
+def rgb_from_bayer(mosaic: Image, code: int) -> Image:
+    """
+    De-mosaic; an odd last row or column, which has half of its colours, is left out.
+
+    :param mosaic: shape (H, W), uint8; at least 2x2.
+    :param code: of :func:`bayer_code`.
+    :returns: shape (H // 2 * 2, W // 2 * 2, 3), uint8, channels R, G, B.
+    :raises ImageFormatError: ``odd_size`` of a single row or column.
+    """
+    height, width = mosaic.shape
+    if min(height, width) < 2:
+        raise ImageFormatError('odd_size', f'a mosaic needs 2x2 pixels, got {width}x{height}')
+    return _converted(mosaic[: height // 2 * 2, : width // 2 * 2], code)
 
 
 def _converted(values: Image, code: int) -> Image:
@@ -135,7 +171,7 @@ def _converted(values: Image, code: int) -> Image:
         ) from error
 
 
-def _encoding(name: Any) -> _Encoding:
+def encoding_of(name: Any) -> _Encoding:
     """Look an encoding up; names differ in case between drivers."""
     if not isinstance(name, str):
         raise ImageFormatError('bad_data', f'expected encoding as text, got {name!r:.60}')

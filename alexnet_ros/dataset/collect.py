@@ -1,7 +1,7 @@
 """Choosing from a bag what is worth labelling."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -74,7 +74,8 @@ def collect_bag(
                     options.on_frame()
                 if one.frame is None or one.image.log_ns <= done_ns:
                     continue
-                (recognition,) = recognizer.recognize([one.frame])
+                frame = replace(one.frame, stamp_ns=one.image.time_ns)
+                (recognition,) = recognizer.recognize([frame])
                 for item, image_rgb in chooser.choose(one, recognition):
                     collection.add(item, image_rgb)
                 last_ns = one.image.log_ns

@@ -104,11 +104,17 @@ class OfflineNavigator:
         self._now_ns = 0
         self._sent_ns = 0
 
-    def add(self, recognition: Recognition) -> list[NavigatorOutput]:
-        """Take one frame in; return what is published up to it."""
+    def add(self, recognition: Recognition, at_ns: int | None = None) -> list[NavigatorOutput]:
+        """
+        Take one frame in; return what is published up to it.
+
+        :param at_ns: the robot's clock when it came, by which the age of its
+            stamp is judged as in the node; None takes the stamp itself.
+        """
         stamp_ns = recognition.stamp_ns
-        behind_ns = self._now_ns - stamp_ns  # another camera may be a little ahead
-        now_ns = self._now_ns if 0 <= behind_ns < BACKWARD_NS else stamp_ns
+        at_ns = stamp_ns if at_ns is None else at_ns
+        behind_ns = self._now_ns - at_ns  # another camera may be a little ahead
+        now_ns = self._now_ns if 0 <= behind_ns < BACKWARD_NS else at_ns
         told = []
         if self._now_ns and now_ns > self._now_ns:
             first = self._now_ns - self._now_ns % STEP_NS + STEP_NS

@@ -21,7 +21,7 @@ from typing import Any
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.errors import AlexnetRosError, BagError
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.replay import ReplayOptions, replay_bag
+from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag
 from alexnet_ros.report.write import read_report
 
 
@@ -60,6 +60,8 @@ def run_task(task: Task) -> dict[str, Any]:
         return {**base, 'error': str(error)}
     except Exception as error:  # noqa: BLE001 - one bag must not end the others
         return {**base, 'error': f'{type(error).__name__}: {error}'}
+    if not run.processed:
+        return {**base, 'error': no_frames(run)}
     truth = None if run.scorer is None else run.scorer.as_json(run.names, run.start_ns)
     figures = (
         'event_precision',
@@ -75,6 +77,7 @@ def run_task(task: Task) -> dict[str, Any]:
         'frames': run.processed,
         'signs': len(run.timeline.entries),
         'losses': run.losses,
+        'account': run.account,
         'truth': None if truth is None else {key: truth[key] for key in figures},
     }
 

@@ -6,9 +6,10 @@ speed: the same bag and model give the same results.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from alexnet_ros.bags.account import Account
 from alexnet_ros.bags.find import camera_names
 from alexnet_ros.bags.frames import BagFrame, every_frame, paced_frames
 from alexnet_ros.bags.reader import BagReader
@@ -99,7 +100,7 @@ def replay_bag(
         try:
             for group in source:
                 sink.begin(recognizer, group[0].image.log_ns)
-                for one, recognition in _recognized(recognizer, group, run):
+                for one, recognition in _recognized(recognizer, group, run, reader.account):
                     sink.take(one, recognition)
                 for one in group:
                     for _ in range(1 + one.dropped):
@@ -107,10 +108,14 @@ def replay_bag(
                             options.on_frame()
             complete = True
         except KeyboardInterrupt:
-            pass  # the report says that it is not complete
+            reader.account.stop()  # the report says that it is not complete
         finally:
             sink.close()
-        run.losses = list(reader.losses)
+        if guide is not None and guide.navigator.refused:
+            refused = guide.navigator.refused
+            reasons = ', '.join(f'{count} {why}' for why, count in sorted(refused.items()))
+            reader.say(f'the sign navigator refuses results, as it does on the robot: {reasons}')
+        run.read_from(reader)
     return _finished(run, folder, options, complete=complete)
 
 
@@ -135,10 +140,10 @@ class _Sink:
         """Take the result of one frame."""
         image = one.image
         if self.guide is not None:
-            self.results.write_told(self.guide.add(recognition), image.log_ns - image.stamp_ns)
+            self.results.write_told(self.guide.add(recognition, image.log_ns))
         self.results.write(recognition, image.frame_id, image.log_ns)
         image_rgb = None if one.frame is None else one.frame.image_rgb
-        self.run.add(recognition, image_rgb)
+        self.run.add(replace(recognition, stamp_ns=image.time_ns), image_rgb, image.log_ns)
         if self.video is not None and image_rgb is not None:
             self.video.write(recognition, image_rgb)
 
@@ -202,6 +207,7 @@ def score_recording(
                     options.on_frame()
                 if one.frame is None:
                     count.rejected[one.refused] += 1
+                    reader.account.reject(one.image.topic, one.refused)
                     continue
                 height, width = one.frame.image_rgb.shape[:2]
                 found = recorded.recognition(one.camera, one.frame.stamp_ns, (width, height))
@@ -211,9 +217,20 @@ def score_recording(
                     run.add(found, one.frame.image_rgb)
             complete = True
         except KeyboardInterrupt:
-            pass
-        run.losses = list(reader.losses)
+            reader.account.stop()
+        run.read_from(reader)
     return _finished(run, folder, options, complete=complete)
+
+
+def no_frames(run: Run) -> str:
+    """Say why a run has no result at all: what became of the messages, and the losses."""
+    sums = {key: run.account.get(key, 0) for key in ('claimed', 'lost')}
+    rejected = sum(run.account.get('rejected', {}).values())
+    reasons = f' ({"; ".join(run.losses)})' if run.losses else ''
+    return (
+        f'not one frame of {run.bag} could be used: of {sums["claimed"]} messages '
+        f'{rejected} were rejected and {sums["lost"]} are lost{reasons}'
+    )
 
 
 def _finished(run: Run, folder: Path, options: ReplayOptions, *, complete: bool) -> Run:
@@ -228,7 +245,7 @@ def _finished(run: Run, folder: Path, options: ReplayOptions, *, complete: bool)
 
 
 def _recognized(
-    recognizer: Recognizer, group: list[BagFrame], run: Run
+    recognizer: Recognizer, group: list[BagFrame], run: Run, account: Account
 ) -> Iterator[tuple[BagFrame, Recognition]]:
     """Recognise a batch and count what became of each of its frames."""
     good = []
@@ -238,6 +255,7 @@ def _recognized(
         count.dropped += one.dropped
         if one.frame is None:
             count.rejected[one.refused] += 1
+            account.reject(one.image.topic, one.refused)
         else:
             good.append((one, one.frame))
     if not good:
@@ -248,7 +266,9 @@ def _recognized(
         raise
     except (EngineRunError, AlexnetRosError) as error:
         for one, _ in good:
-            run.camera(one.camera).rejected[getattr(error, 'reason', 'inference')] += 1
+            reason = getattr(error, 'reason', 'inference')
+            run.camera(one.camera).rejected[reason] += 1
+            account.reject(one.image.topic, reason)
         return
     for (one, _), recognition in zip(good, found, strict=True):
         yield one, recognition
@@ -261,7 +281,7 @@ def _truth(
     if options.truth is None:
         return None
     first = next(iter(reader.images(cameras)), None)
-    return read_truth(options.truth, names, 0 if first is None else first.stamp_ns)
+    return read_truth(options.truth, names, 0 if first is None else first.time_ns)
 
 
 def _rate_hz(reader: BagReader, cameras: dict[str, str]) -> float:

@@ -67,19 +67,15 @@ class ResultsWriter:
         )
         self._bag.write(f'{own}/detections', detections_message(recognition, frame_id), log_ns)
 
-    def write_told(self, told: Iterable[NavigatorOutput], offset_ns: int) -> None:
-        """
-        Write the navigator's topics.
-
-        :param offset_ns: from image stamps to the bag's time.
-        """
+    def write_told(self, told: Iterable[NavigatorOutput]) -> None:
+        """Write the navigator's topics, told in the bag's time."""
         self._bag.add_topic('/speed_limit', SPEED_LIMIT)
         self._bag.add_topic('/stop_lock', BOOL)
         for one in told:
             if one.limit_mps is not None:
                 message = speed_limit_message(one.at_ns, one.limit_mps)
-                self._bag.write('/speed_limit', message, one.at_ns + offset_ns)
-            self._bag.write('/stop_lock', bool_message(one.stop_lock), one.at_ns + offset_ns)
+                self._bag.write('/speed_limit', message, one.at_ns)
+            self._bag.write('/stop_lock', bool_message(one.stop_lock), one.at_ns)
 
     def close(self) -> None:
         """Finish the file and put it in its place."""

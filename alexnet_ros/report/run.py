@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros import overlay
+from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.navigation.offline import NavigationLog
 from alexnet_ros.pictures import jpeg_picture
 from alexnet_ros.recognizer import Recognizer
@@ -28,6 +29,8 @@ from alexnet_ros.report.timeline import Timeline
 Image = NDArray[np.uint8]
 
 FORMAT = 1
+CLOCK_SET_NS = 946_684_800 * 10**9  # 2000: stamps before it come from a clock that was not set
+SAME_CLOCK_NS = 60 * 10**9
 
 
 @dataclass(slots=True)
@@ -78,32 +81,48 @@ class Run:
         self.times = StageTimes()
         self.cameras: dict[str, CameraCount] = {}
         self.losses: list[str] = []
+        self.account: dict[str, Any] = {}
+        self.account_lines: list[str] = []  # of topics without a loss
         self.topics: list[str] = []
         self.complete = False
         self.start_ns = 0
         self.end_ns = 0
+        self._offset_ns = 0  # of the navigation's clock, where it is another than the stamps'
         self.picture = b''
         self._picture_rank = (0, 0.0)
         self._began = time.perf_counter()
         self.seconds = 0.0
 
+    def read_from(self, reader: BagReader) -> None:
+        """Take what the bag's reader counted and could not read; call at the end."""
+        self.losses = list(reader.losses)
+        self.account = reader.account.as_json()
+        losses = reader.account.lines(only_losses=True)
+        self.losses += losses
+        self.account_lines = [line for line in reader.account.lines() if line not in losses]
+
     def camera(self, name: str) -> CameraCount:
         """Return the counters of a camera."""
         return self.cameras.setdefault(name, CameraCount())
 
-    def add(self, recognition: Recognition, image_rgb: Image | None) -> None:
+    def add(
+        self, recognition: Recognition, image_rgb: Image | None, log_ns: int | None = None
+    ) -> None:
         """
         Take the result of one frame in.
 
         :param image_rgb: the frame, for pictures; None where it is not at hand.
+        :param log_ns: the bag's time of it, on which the navigation runs.
         """
         count = self.camera(recognition.camera)
         count.processed += 1
         unknown = sum(d.classification.unknown for d in recognition.detections)
         count.unknown += unknown
         count.known += len(recognition.detections) - unknown
-        if not self.start_ns:
+        if not self.start_ns or self.start_ns < CLOCK_SET_NS <= recognition.stamp_ns:
             self.start_ns = recognition.stamp_ns
+            late_ns = 0 if log_ns is None else log_ns - recognition.stamp_ns
+            self._offset_ns = late_ns if abs(late_ns) > SAME_CLOCK_NS else 0
         self.end_ns = max(self.end_ns, recognition.stamp_ns)
         if recognition.stage_ms:
             self.times.add(recognition.stage_ms)
@@ -164,6 +183,7 @@ class Run:
                 'path': self.bag,
                 'topics': self.topics,
                 'losses': self.losses,
+                'account': self.account,
                 'start_ns': self.start_ns,
                 'duration_s': round((self.end_ns - self.start_ns) / 1e9, 4),
             },
@@ -173,7 +193,7 @@ class Run:
             'signs': [entry.as_json(self.start_ns) for entry in self.timeline.entries],
             'navigation': None
             if self.navigation is None
-            else self.navigation.as_json(self.start_ns),
+            else self.navigation.as_json(self.start_ns + self._offset_ns),
             'truth': None
             if self.scorer is None
             else self.scorer.as_json(self.names, self.start_ns),

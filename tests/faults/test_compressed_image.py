@@ -87,8 +87,8 @@ BAD: list[tuple[str, str, str, Callable[[], Any]]] = [
         lambda: message(resized_jpeg(0, 320)),
     ),
     ('format says png', 'a JPEG called png', 'format_lies', lambda: message(RED, 'png')),
-    ('format of another codec', 'h264', 'bad_format', lambda: message(RED, 'h264')),
-    ('no format', 'an empty format', 'bad_format', lambda: message(RED, '')),
+    ('format of another codec', 'h264', 'bad_format', lambda: message(NOISE, 'h264')),
+    ('no format', 'an empty format', 'bad_format', lambda: message(NOISE, '')),
     (
         'compressed depth',
         '16UC1; compressedDepth png',

@@ -40,7 +40,7 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [
     ('no encoding', 'unknown_encoding', {'encoding': ''}),
     ('depth 16UC1', 'depth_encoding', {'encoding': '16UC1', 'step': 128}),
     ('depth 32FC1', 'depth_encoding', {'encoding': '32FC1', 'step': 256}),
-    ('Bayer of odd width', 'odd_size', {'encoding': 'bayer_rggb8', 'width': 63}),
+    ('Bayer of one row', 'odd_size', {'encoding': 'bayer_rggb8', 'height': 1}),
     ('YUV of odd width', 'odd_size', {'encoding': 'uyvy', 'width': 63}),
     (
         'NV12 without its chroma',
