@@ -5,7 +5,6 @@ import dataclasses
 import json
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
-from alexnet_ros.engine.cache import default_folder
 from alexnet_ros.engine.progress import ProgressPrinter
 from alexnet_ros.engine.tensorrt.engine import Plan, prepare
 from alexnet_ros.errors import EngineCacheError
@@ -44,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='largest batch, 1 to 256 (default: 16); the node must ask for the same',
     )
     parser.add_argument(
-        '--cache-dir', metavar='DIR', help=f'where engines are kept (default: {default_folder()})'
+        '--cache-dir',
+        metavar='DIR',
+        help='where engines are kept (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)',
     )
     parser.add_argument('--rebuild', action='store_true', help='build again what is there')
     for field in dataclasses.fields(TensorRtSettings):

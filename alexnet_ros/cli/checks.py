@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_ros.engine.cache import EngineCache, default_folder
+from alexnet_ros.engine.cache import EngineCache
+from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import PRECISIONS, ModelPackage, model_places
@@ -300,13 +301,14 @@ def check_models(names: Sequence[str] = ()) -> list[Check]:
 
 def check_engine_cache() -> list[Check]:
     """Verify every compiled engine of the user's cache."""
-    folder = default_folder()
-    if not folder.exists():
-        return [Check('engine cache', ok=True, detail=f'{folder} does not exist yet')]
     try:
+        folder = default_folder()
+        if not folder.exists():
+            return [Check('engine cache', ok=True, detail=f'{folder} does not exist yet')]
         entries = EngineCache().entries()
     except AlexnetRosError as error:
-        return [Check('engine cache', ok=False, detail=str(error), remedy=f'chmod 700 {folder}')]
+        detail, _, remedy = str(error).partition('; ')
+        return [Check('engine cache', ok=False, detail=detail, remedy=remedy or 'see there')]
     bad = [f'{entry.path.name}: {entry.state}' for entry in entries if entry.state != 'ok']
     size = sum(entry.bytes for entry in entries) >> 20
     detail = '; '.join(bad) or f'{len(entries)} files, {size} MiB in {folder}'

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.engine.cache_folder import checked_folder
-from alexnet_ros.errors import EngineBuildError, EngineCacheError
+from alexnet_ros.engine.cache_folder import checked_folder, default_folder
+from alexnet_ros.errors import EngineBuildError, EngineCacheError, FileWriteError
+from alexnet_ros.files import remove_drafts, replacing
 
 FORMAT = 1
 MAX_SIDECAR_BYTES = 1 << 16
@@ -95,13 +96,6 @@ class CacheEntry:
     state: str
 
 
-def default_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/alexnet_ros``, or ``~/.cache/alexnet_ros``."""
-    base = os.environ.get('XDG_CACHE_HOME', '')
-    root = Path(base) if base.startswith('/') else Path('~/.cache').expanduser()
-    return root / 'alexnet_ros'
-
-
 class EngineCache:
     """
     A folder of engines.
@@ -113,6 +107,8 @@ class EngineCache:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = checked_folder(Path(folder) if folder else default_folder())
+        for name in remove_drafts(self.folder):
+            log.info('removed %s, which a process that was killed left half written', name)
 
     def path(self, key: EngineKey) -> Path:
         """Return where the file of a key lies or would lie."""
@@ -162,12 +158,17 @@ class EngineCache:
             'built': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
         }
         try:
-            _write(path, data)
-            _write(sidecar(path), json.dumps(facts, indent=1, sort_keys=True).encode())
-        except OSError as error:
-            raise EngineCacheError(
-                f'{path} cannot be written ({error.strerror}); make room or set cache_dir'
-            ) from error
+            # Both are on the disk before either gets its name: they belong together.
+            with (
+                replacing(path, mode=0o600) as engine,
+                replacing(sidecar(path), mode=0o600) as file,
+            ):
+                engine.write(data)
+                engine.flush()
+                os.fsync(engine.fileno())
+                file.write(json.dumps(facts, indent=1, sort_keys=True).encode())
+        except FileWriteError as error:
+            raise EngineCacheError(f'{error}, or set cache_dir') from error
         return path
 
     @contextlib.contextmanager
@@ -276,22 +277,3 @@ def _read(path: Path, limit: int) -> bytes:
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
             raise OSError(f'{path.name} belongs to or can be written by another user')
         return file.read(limit + 1)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write under another name, flush to the disk, then rename."""
-    draft = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with os.fdopen(os.open(draft, flags, 0o600), 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

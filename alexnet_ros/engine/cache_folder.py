@@ -1,10 +1,31 @@
 """Make sure that nobody else can put an engine into the cache folder."""
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
 from alexnet_ros.errors import EngineCacheError
+from alexnet_ros.files import one_line
+
+
+def default_folder() -> Path:
+    """
+    Return ``$XDG_CACHE_HOME/alexnet_ros``, or ``~/.cache/alexnet_ros``.
+
+    :raises EngineCacheError: there is no home folder either.
+    """
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    if base.startswith('/'):
+        return Path(base) / 'alexnet_ros'
+    try:
+        return Path('~/.cache').expanduser() / 'alexnet_ros'
+    except RuntimeError as error:
+        raise EngineCacheError(
+            'this user has no home folder for compiled engines; set cache_dir or XDG_CACHE_HOME '
+            'to a folder of your own'
+        ) from error
 
 
 def checked_folder(folder: Path) -> Path:
@@ -16,12 +37,12 @@ def checked_folder(folder: Path) -> Path:
     :raises EngineCacheError: it cannot be made or written, belongs to someone
         else, or others can write to it or swap it for another.
     """
-    folder = folder.expanduser().absolute()
     try:
+        folder = folder.expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:  # also ~nobody, and a NUL
         raise EngineCacheError(
-            f'cache folder {folder} cannot be made ({error.strerror}); set cache_dir or '
+            f'cache folder {folder} cannot be made ({one_line(error)}); set cache_dir or '
             'XDG_CACHE_HOME to a folder of your own'
         ) from error
     if folder.is_symlink():
@@ -43,11 +64,17 @@ def checked_folder(folder: Path) -> Path:
             f'chmod 0700 {folder}'
         )
     for parent in folder.parents:
-        above = parent.stat().st_mode
-        if above & 0o002 and not above & stat.S_ISVTX:
+        above = parent.stat()
+        if above.st_uid not in {0, os.geteuid()}:
+            raise EngineCacheError(
+                f'cache folder {folder} could be replaced by user {above.st_uid}, whom {parent} '
+                'belongs to; set cache_dir or XDG_CACHE_HOME to a folder of your own'
+            )
+        others = above.st_mode & (0o002 if _is_private_group(above.st_gid) else 0o022)
+        if others and not above.st_mode & stat.S_ISVTX:
             raise EngineCacheError(
                 f'cache folder {folder} could be replaced by others, because {parent} has mode '
-                f'{stat.S_IMODE(above):04o}: chmod o-w {parent}'
+                f'{stat.S_IMODE(above.st_mode):04o}: chmod go-w {parent}'
             )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise EngineCacheError(
@@ -55,3 +82,12 @@ def checked_folder(folder: Path) -> Path:
             'Set cache_dir or XDG_CACHE_HOME to a folder of your own'
         )
     return folder
+
+
+def _is_private_group(gid: int) -> bool:
+    """Tell whether a group is a user's own, with nobody else in it, as most systems make it."""
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return gid == user.pw_gid and group.gr_name == user.pw_name and not group.gr_mem

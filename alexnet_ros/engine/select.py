@@ -14,11 +14,12 @@ from typing import Any
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.base import Engine
-from alexnet_ros.engine.cache import default_folder
+from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
+from alexnet_ros.engine.trial import try_model
 from alexnet_ros.errors import ConfigError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
@@ -52,6 +53,7 @@ def open_engine(
     spinning: bool = False,
     cache_dir: str | Path | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
     **options: Any,
 ) -> Engine:
     """
@@ -70,11 +72,14 @@ def open_engine(
     :param cache_dir: where TensorRT engines and measured times are kept, None for
         the user's.
     :param progress: called while an engine is being built.
+    :param cancelled: asked while the model is tried; see
+        :mod:`alexnet_ros.engine.trial`.
     :param options: fields of :class:`TensorRtSettings`.
     :returns: an engine whose ``info.reason`` says why it was chosen.
     :raises ConfigError: unknown backend or option, or one out of range.
     :raises EngineUnavailableError: nothing that was asked for can run here.
-    :raises EngineBuildError: TensorRT is here but refuses the network.
+    :raises EngineBuildError: TensorRT is here but refuses the network, or it takes too much
+        time or memory to load.
     """
     if backend not in CANDIDATES:
         raise ConfigError(f'backend must be one of {", ".join(CANDIDATES)}, got {backend!r}')
@@ -112,6 +117,14 @@ def open_engine(
             spinning=spinning,
         )
 
+    try_model(
+        package,
+        backend,
+        precision=precision,
+        max_batch=max_batch,
+        cache_dir=cache_dir,
+        cancelled=cancelled,
+    )
     missing: dict[str, EngineUnavailableError] = {}
     for name in CANDIDATES[backend]:
         times_ms: dict[str, float] = {}

@@ -205,6 +205,7 @@ class ClassifierNode(ManagedNode):
             spinning=settings.spinning,
             cache_dir=settings.cache_dir or None,
             progress=self._on_progress,
+            cancelled=self.stopping.is_set,
             **vars(settings.tensorrt),
         )
 

@@ -1,17 +1,23 @@
+import contextlib
 import dataclasses
 import json
 import logging
 import multiprocessing
 import os
+import pkgutil
+import subprocess
+import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alexnet_ros.engine import cache as cache_module
-from alexnet_ros.engine.cache import EngineCache, EngineKey, default_folder, sidecar
+from alexnet_ros.engine import cache_folder
+from alexnet_ros.engine.cache import EngineCache, EngineKey, sidecar
+from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.errors import EngineBuildError, EngineCacheError
 
 KEY = EngineKey(
@@ -146,22 +152,90 @@ def test_crash_while_writing_leaves_the_old_engine(
     assert not list(cache.folder.glob('.*'))
 
 
-def test_crash_between_engine_and_sidecar_is_noticed(
-    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize('call', ['os.fsync', 'os.open', 'pathlib.Path.replace'])
+@pytest.mark.parametrize('nth', [1, 2, 3, 4])
+def test_store_that_fails_at_its_nth_step_leaves_the_old_engine_or_none(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch, call: str, nth: int
 ) -> None:
     cache.store(KEY, DATA, 1.0)
-    write = cache_module._write
+    real: Callable[..., Any] = pkgutil.resolve_name(call)
+    left = [nth]
 
-    def only_engine(path: Path, data: bytes) -> None:
-        if path.suffix == '.json':
-            raise OSError(5, 'Input/output error')
-        write(path, data)
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, 'No space left on device')
+        return real(*args, **kwargs)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(cache_module, '_write', only_engine)
-        with pytest.raises(EngineCacheError):
-            cache.store(KEY, DATA[::-1], 1.0)
+    new = DATA[::-1]
+    with monkeypatch.context() as patch, contextlib.suppress(EngineCacheError):
+        patch.setattr(call, failing)
+        cache.store(KEY, new, 1.0)
+        assert left[0] != 0 or call == 'os.open', 'a failure went unsaid'
+    between = call.endswith('replace') or nth == 4  # of the two files one is in its place
+    assert cache.load(KEY) in ({DATA, new, None} if between else {DATA, new})
+    EngineCache(cache.folder)
+    assert not list(cache.folder.glob('.*'))
+
+
+KILLED = """
+import dataclasses, os, sys
+from alexnet_ros.engine.cache import EngineCache, EngineKey
+real, left = os.fsync, [int(sys.argv[2])]
+def killed(handle):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), 9)
+    real(handle)
+os.fsync = killed
+cache = EngineCache(sys.argv[1])
+cache.store(EngineKey(*['x'] * 11), b'engine', 1.0)
+"""
+
+
+@pytest.mark.parametrize('nth', [1, 2, 3])
+def test_drafts_of_a_killed_store_go_at_the_next_start(tmp_path: Path, nth: int) -> None:
+    words = [sys.executable, '-c', KILLED, str(tmp_path / 'cache'), str(nth)]
+    assert subprocess.run(words, check=False).returncode == -9
+    assert list((tmp_path / 'cache').glob('.*'))
+    cache = EngineCache(tmp_path / 'cache')
+    assert not list(cache.folder.glob('.*'))
+    assert cache.load(EngineKey(*['x'] * 11)) is None
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.setattr(Path, 'expanduser', lambda _: (_ for _ in ()).throw(RuntimeError('no')))
+    with pytest.raises(EngineCacheError, match=r'no home folder.*set cache_dir'):
+        EngineCache()
+
+
+def test_a_file_where_the_folder_or_its_parent_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('')
+    for place in ('file', 'file/below'):
+        with pytest.raises(EngineCacheError, match='cannot be made'):
+            EngineCache(tmp_path / place)
+
+
+def test_a_folder_where_the_engine_should_be_is_set_aside(cache: EngineCache) -> None:
+    path = cache.path(KEY)
+    path.mkdir()
+    with pytest.raises(EngineCacheError, match='a folder stands where'):
+        cache.store(KEY, DATA, 1.0)
     assert cache.load(KEY) is None
+    cache.store(KEY, DATA, 1.0)
+    assert cache.load(KEY) == DATA
+
+
+def test_a_parent_that_a_group_of_several_can_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'team').mkdir()
+    (tmp_path / 'team').chmod(0o770)
+    group = types.SimpleNamespace(gr_name='team', gr_mem=['a', 'b'])
+    monkeypatch.setattr(cache_folder.grp, 'getgrgid', lambda _: group)
+    with pytest.raises(EngineCacheError, match='chmod go-w'):
+        EngineCache(tmp_path / 'team/cache')
 
 
 def test_entries_tell_the_state_of_each_file(cache: EngineCache) -> None:

@@ -42,7 +42,7 @@ def test_selection_takes_it_when_asked(package: ModelPackage) -> None:
 
 def test_a_graph_it_cannot_run_is_refused_with_the_file_named(tmp_path: Path) -> None:
     model = colour_model(4)
-    model.graph.node[0].op_type = 'NoSuchOperator'
+    model.graph.node[0].op_type = 'Gemm'  # of one input and with foreign attributes
     package = write_package(
         tmp_path / 'bad',
         name='bad',

@@ -44,8 +44,92 @@ def test_external_data_is_found_wherever_it_hides(place: str) -> None:
     model = colour_model()
     scan_onnx(model.SerializeToString(), 'm')
     hide(model, place)
-    with pytest.raises(ModelPackageError, match='external data'):
+    with pytest.raises(ModelPackageError, match='not allowed'):
         scan_onnx(model.SerializeToString(), 'm')
+
+
+def varint(value: int, length: int = 0) -> bytes:
+    """Write a number, in more bytes than it needs if asked."""
+    found = bytearray()
+    while value > 0x7F or len(found) + 1 < length:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def field(number: int, content: bytes, *, length: int = 0) -> bytes:
+    """Write a field of bytes, its tag in more bytes than it needs if asked."""
+    return varint(number << 3 | 2, length) + varint(len(content)) + content
+
+
+@pytest.mark.parametrize('number', [13, 14, 1, 9])
+@pytest.mark.parametrize('length', [2, 3, 5, 9])
+def test_a_tag_that_is_longer_than_it_needs_is_refused(number: int, length: int) -> None:
+    location = field(1, b'location') + field(2, b'secret.bin')
+    tensor = field(number, location, length=length)
+    with pytest.raises(ModelPackageError, match=r'shortest form|cut short'):
+        scan_onnx(field(7, field(5, tensor)), 'm')
+
+
+def test_a_tag_beyond_32_bits_is_refused() -> None:
+    hidden = varint((13 << 3 | 2) + (1 << 32)) + varint(3) + b'abc'
+    with pytest.raises(ModelPackageError, match='unknown field'):
+        scan_onnx(field(7, field(5, hidden)), 'm')
+
+
+def test_a_length_in_a_longer_form_is_refused() -> None:
+    with pytest.raises(ModelPackageError, match='shortest form'):
+        scan_onnx(b'\x3a\x80\x00', 'm')
+
+
+@pytest.mark.parametrize('number', [7, 2])
+def test_a_field_that_comes_twice_is_refused(number: int) -> None:
+    data = colour_model().SerializeToString() + field(number, b'') * 2
+    with pytest.raises(ModelPackageError, match='twice'):
+        scan_onnx(data, 'm')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'domain'),
+    [
+        ('Loop', ''),
+        ('If', ''),
+        ('Scan', ''),
+        ('SequenceMap', ''),
+        ('ConstantOfShape', ''),
+        ('Expand', ''),
+        ('Tile', ''),
+        ('Range', ''),
+        ('RandomNormal', ''),
+        ('NonZero', ''),
+        ('Relu', 'com.microsoft'),
+        ('Made\x1bUp', ''),
+    ],
+)
+def test_an_operator_that_may_run_on_or_grow_is_refused(kind: str, domain: str) -> None:
+    model = colour_model()
+    model.graph.node.add(op_type=kind, domain=domain, input=['image'], output=['x'])
+    with pytest.raises(ModelPackageError, match='not allowed here') as caught:
+        scan_onnx(model.SerializeToString(), 'm')
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize('dims', [[1 << 40], [1 << 20, 1 << 20], [4], [-1], [1] * 17])
+def test_a_weight_without_its_data_is_refused(dims: list[int]) -> None:
+    model = colour_model()
+    model.graph.initializer.add(name='w', data_type=1, dims=dims)
+    with pytest.raises(ModelPackageError, match='without data'):
+        scan_onnx(model.SerializeToString(), 'm')
+
+
+def test_more_nodes_or_parts_than_any_network_has_are_refused() -> None:
+    model = colour_model()
+    for index in range(4001):
+        model.graph.node.add(op_type='Relu', input=['image'], output=[str(index)])
+    with pytest.raises(ModelPackageError, match='at most 4000'):
+        scan_onnx(model.SerializeToString(), 'm')
+    with pytest.raises(ModelPackageError, match='more than 100000 parts'):
+        scan_onnx(field(14, b'') * 100_001, 'm')
 
 
 ONNX = colour_model().SerializeToString()

@@ -1,0 +1,181 @@
+"""
+A model is loaded once in a process that may fail before it is loaded here.
+
+The scan of a package refuses what loads files, loops or makes sizes out of
+nothing. That what is left stays within time and memory while it is optimised
+and run is seen by trying: a child process with limits loads it and runs the
+largest batch. A model that passed is remembered in the cache folder, so only
+the first start with it, or with another version of a runtime, takes longer.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_ros.engine.cache_folder import checked_folder, default_folder
+from alexnet_ros.errors import (
+    AlexnetRosError,
+    EngineBuildError,
+    EngineCacheError,
+    EngineUnavailableError,
+    FileWriteError,
+)
+from alexnet_ros.files import one_line, write_file
+from alexnet_ros.model_package import ModelPackage
+
+MEMORY_BYTES = 2 << 30  # for the interpreter, the runtime and what lies between two layers
+MEMORY_PER_BYTE = 12  # of the ONNX file: read, parsed, packed for the processor, once a batch size
+CPU_S = 60
+CPU_S_PER_MIB = 2
+LIMIT_S = 300.0  # by the clock on the wall, on a machine that is busy with other things
+POLL_S = 0.05
+OUT_OF_MEMORY = 3
+WORDS = ('bad_alloc', 'bad allocation', 'out of memory', 'failed to allocate', 'cannot allocate')
+# Isolated, and with this process's places: nothing is imported from the working directory.
+CHILD = (
+    'import json, sys; sys.path[:] = json.loads(sys.argv[1]); '
+    'from alexnet_ros.engine.trial import main; sys.exit(main(sys.argv[2:]))'
+)
+log = logging.getLogger(__name__)
+
+
+def try_model(
+    package: ModelPackage,
+    backend: str,
+    *,
+    precision: str | None = None,
+    max_batch: int = 16,
+    cache_dir: str | Path | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> None:
+    """
+    Load and run a model in a child process with limits, unless it was before.
+
+    :param backend: ``openvino`` tries that, all others ONNX Runtime on the CPU;
+        where it is not installed nothing is tried.
+    :param cancelled: asked twenty times a second; the child is then ended.
+    :raises EngineBuildError: the model takes too much time or memory, ends the
+        process that loads it, or ``cancelled`` said so.
+    """
+    runtime = 'openvino' if backend == 'openvino' else 'onnxruntime'
+    if importlib.util.find_spec(runtime) is None:
+        return
+    passed = _note(package, runtime, precision, max_batch, cache_dir)
+    if passed is not None and passed.exists():
+        return
+    size = package.model_file(precision).bytes
+    memory = MEMORY_BYTES + MEMORY_PER_BYTE * size
+    cpu_s = CPU_S + CPU_S_PER_MIB * (size >> 20)
+    words = [
+        *(sys.executable, '-I', '-c', CHILD, json.dumps([one for one in sys.path if one])),
+        *(str(package.folder), runtime, package.model_file(precision).precision),
+        *(str(max_batch), str(memory), str(cpu_s)),
+    ]
+    child = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    path = package.onnx_path(precision)
+    code = _waited(child, path, cancelled)
+    if code == OUT_OF_MEMORY:
+        raise EngineBuildError(
+            f'{path}: takes more than {memory >> 20} MiB to load and run; it is not loaded'
+        )
+    if code in (-24, -9):  # SIGXCPU, then SIGKILL
+        raise EngineBuildError(
+            f'{path}: takes more than {cpu_s} s of processor time to load and run, or was '
+            'ended for its memory; it is not loaded'
+        )
+    if code < 0:
+        raise EngineBuildError(
+            f'{path}: ends the process that loads it (signal {-code}); it is not loaded'
+        )
+    if code == 0 and passed is not None:
+        try:
+            write_file(passed, b'')
+        except FileWriteError as error:
+            log.debug('%s; the model is tried again at the next start', error)
+
+
+def _waited(child: 'subprocess.Popen[bytes]', path: Path, cancelled: Callable[[], bool]) -> int:
+    """Wait for a child, which never outlives this."""
+    end_s = time.monotonic() + LIMIT_S
+    try:
+        while True:
+            try:
+                return child.wait(POLL_S)
+            except subprocess.TimeoutExpired:
+                if cancelled():
+                    raise EngineBuildError(f'{path}: loading was stopped') from None
+                if time.monotonic() > end_s:
+                    raise EngineBuildError(
+                        f'{path}: takes more than {LIMIT_S:.0f} s to load and run; not loaded'
+                    ) from None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _note(
+    package: ModelPackage,
+    runtime: str,
+    precision: str | None,
+    max_batch: int,
+    cache_dir: str | Path | None,
+) -> Path | None:
+    """Return the file that stands for a passed trial; None where there is no folder for it."""
+    try:
+        version = importlib.metadata.version(runtime)
+    except importlib.metadata.PackageNotFoundError:
+        version = '?'
+    key = f'1 {package.sha256(precision)} {runtime} {version} {max_batch}'
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    try:
+        folder = checked_folder(Path(cache_dir) if cache_dir else default_folder())
+    except EngineCacheError as error:
+        log.debug('%s; the model is tried at every start', error)
+        return None
+    return folder / f'{name}.tried'
+
+
+def main(words: list[str]) -> int:
+    """Be the child: load, run the largest batch, and say by the exit status how it went."""
+    folder, runtime, precision, max_batch, memory, cpu_s = words
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s), int(cpu_s) + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        package = ModelPackage.load(folder)
+        options: dict[str, Any] = {
+            'precision': precision,
+            'threads': 1,
+            'max_batch': int(max_batch),
+        }
+        engine: Any
+        if runtime == 'openvino':
+            from alexnet_ros.engine.openvino import OpenVinoEngine
+
+            engine = OpenVinoEngine(package, **options)
+        else:
+            from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+
+            engine = OnnxRuntimeEngine(package, provider='cpu', **options)
+        engine.infer(np.zeros((int(max_batch), *engine.info.input_hw, 3), np.uint8))
+    except MemoryError:
+        return OUT_OF_MEMORY
+    except EngineUnavailableError:
+        return 1
+    except AlexnetRosError as error:
+        # What a runtime refuses or cannot compute is for the one that loads it here to say.
+        return OUT_OF_MEMORY if any(w in one_line(error).lower() for w in WORDS) else 1
+    return 0
