@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.engine.cache_folder import checked_folder, default_folder
+from alexnet_ros.engine.cache_folder import checked_folder
 from alexnet_ros.errors import EngineBuildError, EngineCacheError, FileWriteError
 from alexnet_ros.files import remove_drafts, replacing
 
@@ -100,13 +100,13 @@ class EngineCache:
     """
     A folder of engines.
 
-    :param folder: None for :func:`default_folder`; made with mode 0700.
+    :param folder: None for the user's; made with mode 0700.
     :raises EngineCacheError: it cannot be made or written, is not the user's
         own, or others can write to it.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = checked_folder(Path(folder) if folder else default_folder())
+        self.folder = checked_folder(folder)
         for name in remove_drafts(self.folder):
             log.info('removed %s, which a process that was killed left half written', name)
 

@@ -28,15 +28,17 @@ def default_folder() -> Path:
         ) from error
 
 
-def checked_folder(folder: Path) -> Path:
+def checked_folder(folder: str | Path | None = None) -> Path:
     """
     Return the folder, made if need be, after checking who can change it.
 
-    :param folder: the cache folder; missing parents are made too.
+    :param folder: the cache folder, None for :func:`default_folder`; missing
+        parents are made too.
     :returns: its real absolute path.
     :raises EngineCacheError: it cannot be made or written, belongs to someone
         else, or others can write to it or swap it for another.
     """
+    folder = Path(folder) if folder else default_folder()
     try:
         folder = folder.expanduser().absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ Openers = Mapping[str, Callable[[], Engine]]
 
 
 def open_fastest(
-    openers: Openers, model_sha256: str, threads: int, cache_dir: Path
+    openers: Openers, model_sha256: str, threads: int, cache_dir: str | Path | None
 ) -> tuple[str, Engine, dict[str, float]]:
     """
     Open the runtime that runs this model fastest.
@@ -47,7 +47,7 @@ def open_fastest(
         refuses the model is passed over while another takes it.
     :param model_sha256: of the file that they run.
     :param threads: asked for, 0 = all usable cores.
-    :param cache_dir: where the times are kept.
+    :param cache_dir: where the times are kept, None for the user's folder.
     :returns: the runtime's name, its engine, and milliseconds by name (empty
         where only one runtime can run).
     :raises EngineUnavailableError: none of them can run here.
@@ -119,7 +119,7 @@ def _processor() -> str:
     return ''
 
 
-def _remembered(cache_dir: Path) -> dict[str, dict[str, float]]:
+def _remembered(cache_dir: str | Path | None) -> dict[str, dict[str, float]]:
     """Return what was measured before; nothing where the file is missing or damaged."""
     try:
         folder = checked_folder(cache_dir)
@@ -133,7 +133,7 @@ def _remembered(cache_dir: Path) -> dict[str, dict[str, float]]:
         return {}
 
 
-def _remember(cache_dir: Path, key: str, times_ms: dict[str, float]) -> None:
+def _remember(cache_dir: str | Path | None, key: str, times_ms: dict[str, float]) -> None:
     """Keep the times, if the cache folder can be written."""
     entries = list((_remembered(cache_dir) | {key: times_ms}).items())[-MAX_ENTRIES:]
     with contextlib.suppress(FileWriteError, EngineCacheError):

@@ -14,7 +14,6 @@ from typing import Any
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.base import Engine
-from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.progress import BuildProgress
@@ -134,7 +133,7 @@ def open_engine(
                     {cpu: partial(opened, cpu) for cpu in ('openvino', 'cpu')},
                     package.sha256(precision),
                     threads,
-                    Path(cache_dir) if cache_dir else default_folder(),
+                    cache_dir,
                 )
             else:
                 chosen, engine = name, opened(name)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_ros.engine.cache_folder import checked_folder, default_folder
+from alexnet_ros.engine.cache_folder import checked_folder
 from alexnet_ros.errors import (
     AlexnetRosError,
     EngineBuildError,
@@ -141,7 +141,7 @@ def _note(
     key = f'1 {package.sha256(precision)} {runtime} {version} {max_batch}'
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
     try:
-        folder = checked_folder(Path(cache_dir) if cache_dir else default_folder())
+        folder = checked_folder(cache_dir)
     except EngineCacheError as error:
         log.debug('%s; the model is tried at every start', error)
         return None
