@@ -210,6 +210,8 @@ def page(result: dict) -> str:
                 'latency_p99_ms': 'p99 ms',
                 'cpu_ms_per_result': 'CPU ms a result',
                 'rss_mb': 'memory MB',
+                'first_result_s': 'start to first result s',
+                'idle_cpu_cores': 'idle cores',
             },
         ),
     ]

@@ -19,6 +19,7 @@ from alexnet_ros.records import Frame, Region
 Image = NDArray[np.uint8]
 Row = dict[str, Any]
 Tick = Callable[[], None] | None
+CAMERAS = (1, 2, 4, 8, 16)
 FRAME_NS = 33_000_000
 
 
@@ -111,14 +112,14 @@ def camera_rows(
         clock = _Clock()
         cases: dict[str, Callable[[], object]] = {}
         work = {}
-        for count in (1, 2, 4, 8):
+        for count in CAMERAS:
             images = [image_rgb] * count
             cases[f'{count} in one batch'] = partial(_together, recognizer, clock, images)
             cases[f'{count} one by one'] = partial(_one_by_one, recognizer, clock, images)
             work[f'{count} in one batch'] = work[f'{count} one by one'] = count
         timings = alternate(cases, rounds=rounds, tick=tick)
     rows: list[Row] = []
-    for count in (1, 2, 4, 8):
+    for count in CAMERAS:
         pair = [f'{count} in one batch', f'{count} one by one']
         rows += rows_from('cameras', {name: timings[name] for name in pair}, pair[1], work)
     return rows

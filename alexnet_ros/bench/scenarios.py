@@ -46,8 +46,14 @@ def scenarios(model: str, slow_model: str | None, seconds: float) -> Iterator[No
         '640x480 raw, single-threaded executor',
         values={**common, 'parameters': {'executor': 'single'}},
     )
-    for cameras in (2, 4):
-        yield NodeScenario(f'{cameras} cameras 640x480 raw', values={**common, 'cameras': cameras})
+    for width, height in SIZES:
+        for cameras in (2, 4):
+            values = {**common, 'cameras': cameras, 'width': width, 'height': height}
+            yield NodeScenario(
+                f'{cameras} cameras {width}x{height} jpeg', values={**values, 'compressed': True}
+            )
+            if (width, height) == SIZES[0]:
+                yield NodeScenario(f'{cameras} cameras {width}x{height} raw', values=values)
     yield NodeScenario('640x480 raw, two busy processes beside it', values={**common, 'hogs': 2})
     if slow_model is not None:
         yield NodeScenario(

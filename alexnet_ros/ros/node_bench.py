@@ -33,6 +33,7 @@ from vision_msgs.msg import Classification
 
 START_S = 60.0  # longest wait for the node to load its model
 SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
+IDLE_S = 3.0
 DRAIN_S = 1.0  # wait for the last results
 
 
@@ -149,20 +150,28 @@ def measure(scenario: Scenario) -> dict[str, Any]:
     executor.add_node(bench)
     spinner = threading.Thread(target=executor.spin, daemon=True)
     spinner.start()
+    began = time.perf_counter()
     child = subprocess.Popen(_command(scenario), stdout=subprocess.DEVNULL)
     hogs = [
         subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(scenario.hogs)
     ]
     try:
         _wait_for_results(bench, child)
+        first_result_s = time.perf_counter() - began
         bench.send(max(5, round(SETTLE_S * scenario.rate_hz)))
         cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
         stamps, kept_hz = bench.send(round(scenario.seconds * scenario.rate_hz))
         time.sleep(DRAIN_S)
         cpu_s, wall_s = _cpu_s(child.pid) - cpu_start, time.perf_counter() - wall_start
-        return _summary(
+        row = _summary(
             bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s, rss_mb=_rss_mb(child.pid)
         )
+        cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
+        time.sleep(IDLE_S)  # no camera sends
+        idle_cores = (_cpu_s(child.pid) - cpu_start) / (time.perf_counter() - wall_start)
+        row['first_result_s'] = round(first_result_s, 2)
+        row['idle_cpu_cores'] = round(idle_cores, 4)
+        return row
     finally:
         for process in (*hogs, child):
             process.terminate()
