@@ -6,7 +6,8 @@ import json
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.progress import ProgressPrinter
-from alexnet_ros.engine.tensorrt.engine import Plan, prepare
+from alexnet_ros.engine.tensorrt.engine import prepare
+from alexnet_ros.engine.tensorrt.plan import Plan
 from alexnet_ros.errors import EngineCacheError
 from alexnet_ros.model_package import ModelPackage
 

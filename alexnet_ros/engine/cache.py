@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ from alexnet_ros.files import remove_drafts, replacing
 
 FORMAT = 1
 MAX_SIDECAR_BYTES = 1 << 16
+VERSION_COMPATIBLE = 'version_compatible=True'  # stands in the flags of such engines
 VERSIONS = ('tensorrt', 'driver', 'platform')  # in the key, not in the file's name
 log = logging.getLogger(__name__)
 
@@ -73,13 +75,23 @@ class EngineKey:
         return f'{model}-{self.precision}-{self.flavour}-sm{sm}-{digest}'
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """Say what of another key is different, in words."""
+        """
+        Say what of another key is different, in words.
+
+        A version-compatible engine may come from an earlier TensorRT, and so from
+        an earlier driver.
+        """
         mine = dataclasses.asdict(self)
-        return [
-            f'{name} was {other.get(name)!r}, is {mine.get(name)!r}'
-            for name in sorted({*mine, *other})
-            if mine.get(name) != other.get(name)
-        ]
+        different = {name for name in {*mine, *other} if mine.get(name) != other.get(name)}
+        if VERSION_COMPATIBLE in self.flags and self._is_later_than(other):
+            different -= {'tensorrt', 'driver'}
+        return [f'{n} was {other.get(n)!r}, is {mine.get(n)!r}' for n in sorted(different)]
+
+    def _is_later_than(self, other: Mapping[str, Any]) -> bool:
+        """Compare the numbers of two TensorRT versions; unreadable ones are not earlier."""
+        numbers = [re.findall(r'\d+', str(one)) for one in (other.get('tensorrt'), self.tensorrt)]
+        earlier, mine = ([int(n) for n in one] for one in numbers)
+        return bool(earlier) and earlier <= mine
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """ONNX Runtime: runs every model package on any CPU, or on CUDA where it works."""
 
+import contextlib
+import io
+import logging
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +23,7 @@ from alexnet_ros.records import EngineInfo, Outputs
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 MOST_THREADS = 8  # chosen by itself; more gain little at small batches
+log = logging.getLogger(__name__)
 
 
 class OnnxRuntimeEngine:
@@ -175,6 +179,7 @@ def _session(
     asked = [PROVIDERS[provider]]
     if provider != 'cpu':
         asked.append(PROVIDERS['cpu'])  # for shapes and what CUDA lacks
+        _preload(runtime)
     data = package.read_onnx(precision)
     try:
         session = runtime.InferenceSession(data, sess_options=options, providers=asked)
@@ -192,6 +197,16 @@ def _session(
             f'{", ".join(session.get_providers())}; check the driver and its libraries'
         )
     return session
+
+
+def _preload(runtime: Any) -> None:
+    """Load the CUDA libraries that pip installed, which ONNX Runtime does not find itself."""
+    if not hasattr(runtime, 'preload_dlls'):  # before 1.21
+        return
+    with contextlib.redirect_stdout(io.StringIO()) as said:  # its complaints are prints
+        runtime.preload_dlls()
+    if said.getvalue():
+        log.info('CUDA libraries: %s', ' '.join(said.getvalue().split()))
 
 
 def _float32(parts: list[NDArray[Any]]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import functools
 import importlib.util
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from alexnet_ros.errors import EngineUnavailableError
@@ -34,6 +34,7 @@ class TensorRtApi:
     :param module: the Python module.
     :param logger: the one logger of the process for it (TensorRT keeps one).
     :param errors: the latest error messages, oldest first.
+    :param layers: the latest list of layers that a builder told, if any.
     """
 
     flavour: str
@@ -41,6 +42,7 @@ class TensorRtApi:
     version: str
     logger: Any
     errors: deque[str]
+    layers: deque[str] = field(default_factory=deque)
 
     def take_errors(self) -> str:
         """Return and forget the latest error messages, in one line."""
@@ -88,16 +90,19 @@ def load_tensorrt(flavour: str) -> TensorRtApi:
             ('IExecutionContext', 'execute_async_v3'),
             ('IExecutionContext', 'set_tensor_address'),
             ('Builder', 'build_serialized_network'),
+            ('ExecutionContextAllocationStrategy', 'USER_MANAGED'),  # since 10.0
         )
         if not hasattr(getattr(module, kind, None), name)
     ]
     if missing:
         raise EngineUnavailableError(
-            f'{flavour} {version} is too old: it has no {", ".join(missing)}; '
-            'TensorRT 8.5 or newer is needed'
+            f'{flavour} {version} is too old: it has no {", ".join(missing)}; TensorRT 10 or '
+            'newer is needed (JetPack 6.1), or backend onnxruntime'
         )
     errors: deque[str] = deque(maxlen=4)
-    return TensorRtApi(flavour, module, version, _logger(module, errors), errors)
+    layers: deque[str] = deque(maxlen=1)
+    logger = _logger(module, errors, layers)
+    return TensorRtApi(flavour, module, version, logger, errors, layers)
 
 
 def _import(flavour: str) -> Any:
@@ -114,7 +119,7 @@ def _import(flavour: str) -> Any:
     return tensorrt_rtx_bindings
 
 
-def _logger(module: Any, errors: deque[str]) -> Any:
+def _logger(module: Any, errors: deque[str], layers: deque[str]) -> Any:
     """Make the logger that hands TensorRT's messages to Python's logging."""
     severity = module.ILogger.Severity
     levels = {  # errors are told by the exception that take_errors() goes into
@@ -135,7 +140,10 @@ def _logger(module: Any, errors: deque[str]) -> Any:
             """Receive one message, from any thread."""
             if level in (severity.INTERNAL_ERROR, severity.ERROR):
                 errors.append(message)
-            if level != severity.VERBOSE:
+            if level == severity.VERBOSE:
+                if message.startswith('Layers:'):
+                    layers.append(message)
+            else:
                 log.log(levels.get(level, logging.DEBUG), '%s', message)
 
     return PythonLogger()

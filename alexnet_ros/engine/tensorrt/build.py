@@ -1,12 +1,11 @@
 """
-One ONNX file → one TensorRT engine, for every TensorRT from 8.5 on.
+One ONNX file → one TensorRT engine, for every TensorRT from 10.0 on.
 
-The same lines serve TensorRT 8.5, 8.6, 10, 11 and TensorRT for RTX: what a
-version has is asked with ``hasattr``. Precision is what the file's own types
-say; the weakly typed flags are set only where a version needs them for that.
+The same lines serve TensorRT 10, 11 and TensorRT for RTX: what a version has is
+asked with ``hasattr``. Precision is what the file's own types say; the weakly
+typed flags are set only for a DLA of TensorRT 10, which needs them.
 """
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 from alexnet_ros.config import TensorRtSettings
 from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
-from alexnet_ros.engine.tensorrt.turing import NEEDED_FOR, convolve_products
 from alexnet_ros.engine.tensorrt.watch import BuildWatch, guarded
 from alexnet_ros.errors import EngineBuildError, EngineUnavailableError
 
@@ -39,10 +37,16 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True)
 class BuiltEngine:
-    """A serialised engine and the kernel times measured for it, if any."""
+    """
+    A serialised engine.
+
+    :param timing: the kernel times measured for it, if any.
+    :param layers: what the builder told of its kernels, if anything.
+    """
 
     data: bytes
     timing: bytes
+    layers: str = ''
 
 
 def shapes_for(height: int, width: int, max_batch: int, settings: TensorRtSettings) -> Shapes:
@@ -83,6 +87,7 @@ def build_engine(
     """
     watch = BuildWatch(api.module)
     api.errors.clear()
+    api.layers.clear()
 
     def job() -> BuiltEngine:
         return _build(
@@ -117,18 +122,19 @@ def _build(
             f'{api.flavour} {api.version} cannot start a builder: {api.take_errors()}'
         ) from error
     strong = settings.dla_core < 0 or not hasattr(trt.BuilderFlag, 'FP16')
-    network = builder.create_network(network_flags(trt, strongly_typed=strong))
+    network = builder.create_network(network_flags(trt) if strong else 0)
     parser = trt.OnnxParser(network, api.logger)
     if not parser.parse(onnx):
         raise EngineBuildError(
             f'{api.flavour} {api.version} cannot read the network: {_parser_errors(parser)}'
         )
     config = builder.create_builder_config()
-    if compute_capability == NEEDED_FOR and known_capabilities(api):
-        convolve_products(trt, network)
     if compute_capability is not None:
         set_compute_capability(api, config, compute_capability)
-    _set_precision(trt, network, config, strongly_typed=strong)
+    if not strong:
+        config.set_flag(trt.BuilderFlag.FP16)
+        if b'QuantizeLinear' in onnx:
+            config.set_flag(trt.BuilderFlag.INT8)
     _set_options(api, builder, config, settings)
     _set_profile(builder, network, config, shapes)
     cache = _timing_cache(config, timing) if settings.timing_cache else None
@@ -139,19 +145,14 @@ def _build(
         raise EngineBuildError(
             f'{api.flavour} {api.version} could not build the engine: {api.take_errors()}'
         )
-    return BuiltEngine(bytes(serialised), b'' if cache is None else bytes(cache.serialize()))
+    times = b'' if cache is None else bytes(cache.serialize())
+    return BuiltEngine(bytes(serialised), times, ''.join(api.layers))
 
 
-def network_flags(trt: Any, *, strongly_typed: bool) -> int:
-    """
-    Return the flags for an explicit batch, typed by the file where that exists.
-
-    TensorRT 8 needs EXPLICIT_BATCH; 10 ignores it; 11 has neither it nor, in
-    effect, STRONGLY_TYPED, which is then always so.
-    """
+def network_flags(trt: Any) -> int:
+    """Return the flag for a network typed by its file; 11 ignores it, always being so."""
     kind = trt.NetworkDefinitionCreationFlag
-    names = ['EXPLICIT_BATCH', *(['STRONGLY_TYPED'] if strongly_typed else [])]
-    return sum(1 << int(getattr(kind, name)) for name in names if hasattr(kind, name))
+    return 1 << int(kind.STRONGLY_TYPED) if hasattr(kind, 'STRONGLY_TYPED') else 0
 
 
 def set_compute_capability(api: TensorRtApi, config: Any, wanted: str) -> None:
@@ -193,32 +194,12 @@ def known_capabilities(api: TensorRtApi) -> tuple[str, ...]:
     return tuple(f'{number // 10}.{number % 10}' for number in numbers)
 
 
-def _set_precision(trt: Any, network: Any, config: Any, *, strongly_typed: bool) -> None:
-    """Allow the types that the file holds, where a network is weakly typed."""
-    typed = hasattr(trt.NetworkDefinitionCreationFlag, 'STRONGLY_TYPED') and strongly_typed
-    if typed or not hasattr(trt.BuilderFlag, 'FP16'):
-        return
-    layers = [network.get_layer(index) for index in range(network.num_layers)]
-    types = {
-        layer.get_output(index).dtype for layer in layers for index in range(layer.num_outputs)
-    }
-    if trt.DataType.HALF in types:
-        config.set_flag(trt.BuilderFlag.FP16)
-    if trt.LayerType.QUANTIZE in {layer.type for layer in layers}:
-        config.set_flag(trt.BuilderFlag.INT8)
-
-
 def _set_options(api: TensorRtApi, builder: Any, config: Any, settings: TensorRtSettings) -> None:
     trt = api.module
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
-    if hasattr(config, 'builder_optimization_level'):  # since 8.6
-        config.builder_optimization_level = settings.optimization_level
+    config.builder_optimization_level = settings.optimization_level
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `build --explain`
     if settings.version_compatible:
-        if not hasattr(trt.BuilderFlag, 'VERSION_COMPATIBLE'):
-            raise EngineBuildError(
-                f'{api.flavour} {api.version} cannot build version-compatible engines; '
-                'set version_compatible to false'
-            )
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if settings.dla_core >= 0:
         cores = int(getattr(builder, 'num_DLA_cores', 0))
@@ -266,9 +247,7 @@ def _parser_errors(parser: Any) -> str:
     lines = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
-        words = [f'node {error.node()}']
-        with contextlib.suppress(AttributeError):  # 8.5 does not tell them
-            words += [error.node_name(), f'({error.node_operator()})']
+        words = [f'node {error.node()}', error.node_name(), f'({error.node_operator()})']
         where = ' '.join(word for word in words if word)
         lines.append(f'{where}: {" ".join(error.desc().split())}')
     return ' | '.join(lines[:4]) or 'no reason given'

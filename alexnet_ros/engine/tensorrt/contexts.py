@@ -133,7 +133,7 @@ class NativeContexts(ContextPool):
 
 
 class SlotContexts(ContextPool):
-    """TensorRT 8.5 and newer: a context and a graph for each batch size."""
+    """TensorRT: a context and a graph for each batch size."""
 
     def start(self, kernels: bytes) -> None:
         """Allocate the scratch memory that the contexts share."""
@@ -161,10 +161,8 @@ class SlotContexts(ContextPool):
 
     def _new_context(self) -> Any:
         """Make a context without memory of its own."""
-        strategy = getattr(self.api.module, 'ExecutionContextAllocationStrategy', None)
-        if strategy is not None:  # since 10.0
-            return self.engine.create_execution_context(strategy.USER_MANAGED)
-        return self.engine.create_execution_context_without_device_memory()
+        strategy = self.api.module.ExecutionContextAllocationStrategy
+        return self.engine.create_execution_context(strategy.USER_MANAGED)
 
     def after_run(self, slot: Slot) -> None:
         """Capture the graph after the first plain run, which set up what is lazy."""

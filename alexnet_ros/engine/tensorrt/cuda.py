@@ -83,7 +83,10 @@ def load_cuda() -> 'Cuda':
         message says which and what to do.
     """
     cuda = Cuda(_runtime_module())
-    status, count = cuda.runtime.cudaGetDeviceCount()
+    try:
+        status, count = cuda.runtime.cudaGetDeviceCount()
+    except RuntimeError as error:  # cuda-python before 12.9, where the driver's library is missing
+        raise EngineUnavailableError(f'no NVIDIA driver ({error})') from error
     name = cuda.name(status)
     if name != 'cudaSuccess':
         raise EngineUnavailableError(f'{NO_DRIVER.get(name, "CUDA cannot start")} ({name})')
@@ -100,10 +103,10 @@ def _runtime_module() -> Any:
         return runtime
     except ImportError:
         try:
-            from cuda import cudart  # cuda-python before 12.6
+            from cuda import cudart  # cuda-python before 12.8
 
             return cudart
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:
             raise EngineUnavailableError(
                 f'cuda-python cannot be imported ({error}); install the cuda-python wheel of '
                 'the CUDA version in use'

@@ -28,7 +28,6 @@ from alexnet_ros.records import Outputs
 
 INPUT = 'image'
 STAGES = ('upload', 'run', 'download')
-# TensorRT's own nptype() fails on 8.5 and 8.6 with NumPy 1.24 and newer (np.bool).
 DTYPES: Mapping[str, DTypeLike] = {'UINT8': np.uint8, 'FLOAT': np.float32, 'HALF': np.float16}
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,7 @@ class DeviceSession:
             raise EngineUnavailableError(
                 f'{api.flavour} {api.version} cannot start: {api.take_errors()}'
             ) from error
-        if settings.version_compatible and hasattr(self._runtime, 'engine_host_code_allowed'):
+        if settings.version_compatible:
             self._runtime.engine_host_code_allowed = True  # such engines carry their own runtime
         if settings.dla_core >= 0:
             self._runtime.DLA_core = settings.dla_core

@@ -17,8 +17,7 @@ class BuildWatch:
     """
     What is known of a running build.
 
-    Where TensorRT has a progress monitor (8.6.1 has none, 10 has) it tells
-    phases and steps and can cancel; elsewhere only the phase is known.
+    TensorRT's progress monitor tells phases and steps and can cancel.
 
     :param trt: the TensorRT module.
     """
@@ -32,9 +31,7 @@ class BuildWatch:
         self._guard = threading.Lock()
 
     def attach(self, config: Any) -> None:
-        """Let the builder report here, where it can."""
-        if not (hasattr(self._trt, 'IProgressMonitor') and hasattr(config, 'progress_monitor')):
-            return
+        """Let the builder report here."""
         trt, watch = self._trt, self
 
         class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]

@@ -1,7 +1,7 @@
 """Real builds with TensorRT for RTX, which needs no GPU for them."""
 
 import dataclasses
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +11,8 @@ from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt import build as trt_build
 from alexnet_ros.engine.tensorrt import watch as trt_watch
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
-from alexnet_ros.engine.tensorrt.build import (
-    build_engine,
-    known_capabilities,
-    network_flags,
-    shapes_for,
-)
-from alexnet_ros.engine.tensorrt.turing import convolve_products
+from alexnet_ros.engine.tensorrt.build import build_engine, known_capabilities, shapes_for
+from alexnet_ros.engine.tensorrt.engine import prepare
 from alexnet_ros.errors import EngineBuildError, ModelPackageError
 from alexnet_ros.model_package import ModelPackage, find_package, model_places
 from tests.models import colour_model
@@ -42,6 +37,8 @@ def test_both_variants_build_in_every_precision_for_every_gpu(
     assert capabilities[0] == '7.5'
     assert '12.0' in capabilities
     side = SIDES[variant]
+    if precision != 'fp16':  # Turing has no FP32 product there; forms_for() takes FP16 first
+        capabilities = capabilities[1:]
     for capability in capabilities:
         built = build_engine(
             rtx,
@@ -54,8 +51,8 @@ def test_both_variants_build_in_every_precision_for_every_gpu(
 
 
 @pytest.mark.parametrize('name', bundled() or [pytest.param('', id='none')])
-def test_bundled_models_build_in_every_precision_for_every_gpu(
-    rtx: TensorRtApi, name: str
+def test_bundled_models_build_for_every_gpu_and_in_every_precision(
+    rtx: TensorRtApi, name: str, tmp_path: Path
 ) -> None:
     if not name:
         pytest.skip('no model is bundled in this checkout')
@@ -63,17 +60,20 @@ def test_bundled_models_build_in_every_precision_for_every_gpu(
         package = ModelPackage.load(find_package(name))
     except ModelPackageError as error:
         pytest.fail(str(error))
-    spec = package.input
+    for capability in known_capabilities(rtx):
+        plan = prepare(
+            package, 'tensorrt_rtx', compute_capability=capability, cache_dir=tmp_path / 'engines'
+        )
+        assert plan.key.precision == 'fp16'
     for precision in package.files:
-        for capability in known_capabilities(rtx):
-            built = build_engine(
-                rtx,
-                package.read_onnx(precision),
-                shapes_for(spec.height, spec.width, 16, SETTINGS),
-                SETTINGS,
-                compute_capability=capability,
-            )
-            assert built.data
+        plan = prepare(
+            package,
+            'tensorrt_rtx',
+            precision=precision,
+            compute_capability='8.6',
+            cache_dir=tmp_path / 'engines',
+        )
+        assert plan.key.precision == precision
 
 
 @pytest.mark.slow
@@ -88,28 +88,6 @@ def test_full_size_network_builds(rtx: TensorRtApi) -> None:
         rtx, onnx, shapes_for(227, 227, 16, SETTINGS), SETTINGS, compute_capability='8.6'
     )
     assert len(built.data) > 2 * 60_000_000  # 60,965,224 parameters of two bytes
-
-
-def test_products_become_convolutions_only_where_they_must(
-    rtx: TensorRtApi, alexnet_onnx: AlexNetOnnx
-) -> None:
-    module = rtx.module
-
-    def parsed(onnx: bytes) -> Any:
-        builder = module.Builder(rtx.logger)
-        network = builder.create_network(network_flags(module, strongly_typed=True))
-        parser = module.OnnxParser(network, rtx.logger)
-        assert parser.parse(onnx)
-        return builder, network, parser
-
-    _, network, _ = keep = parsed(colour_model().SerializeToString())
-    names = [network.get_output(i).name for i in range(network.num_outputs)]
-    assert convolve_products(module, network) == 2
-    assert [network.get_output(i).name for i in range(network.num_outputs)] == names
-    del keep
-    _, network, _ = keep = parsed(alexnet_onnx('2012', 'fp16'))
-    assert convolve_products(module, network) == 0
-    del keep
 
 
 def test_options_reach_the_builder(rtx: TensorRtApi) -> None:
@@ -205,24 +183,3 @@ def test_cancelled_build_ends_without_an_engine(
             SETTINGS,
             compute_capability='8.6',
         )
-
-
-def enumeration(**members: int) -> Any:
-    return SimpleNamespace(**members)
-
-
-@pytest.mark.parametrize(
-    ('members', 'strong', 'flags'),
-    [
-        ({'EXPLICIT_BATCH': 0}, True, 1),  # 8.5, 8.6
-        ({'EXPLICIT_BATCH': 0, 'STRONGLY_TYPED': 1}, True, 3),  # 10
-        ({'EXPLICIT_BATCH': 0, 'STRONGLY_TYPED': 1}, False, 1),  # 10 on a DLA
-        ({'STRONGLY_TYPED': 1}, True, 2),  # 11
-        ({}, True, 0),
-    ],
-)
-def test_flags_are_asked_from_the_version(
-    members: dict[str, int], strong: bool, flags: int
-) -> None:
-    module = SimpleNamespace(NetworkDefinitionCreationFlag=enumeration(**members))
-    assert network_flags(module, strongly_typed=strong) == flags
