@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / 'alexnet_ros'
 ARCHITECTURE = ROOT.parent / 'docs/architecture.md'
 ROW = re.compile(r'^\| \d+ \| (.+?) \|', re.MULTILINE)
-FENCED = {  # third-party package: where alone it may be imported
+FENCED: dict[str, str | tuple[str, ...]] = {  # third-party package: where alone it may be imported
     'rclpy': 'ros/',
     'tensorrt': 'engine/tensorrt/api.py',
     'tensorrt_rtx': 'engine/tensorrt/api.py',
@@ -18,7 +18,7 @@ FENCED = {  # third-party package: where alone it may be imported
     'rosbags': 'bags/',
     'ray': 'replay/',
     'cuda': 'engine/tensorrt/cuda.py',
-    'onnx': 'training/',
+    'onnx': ('training/', 'engine/tensorrt/half.py'),
 }
 RANK = {  # a module imports from rows above its own, or from its own folder
     name: rank
