@@ -32,6 +32,7 @@ MODULES = {  # distribution: its module, where the name differs
     'cuda-bindings': 'cuda',
     'opencv-python-headless': 'cv2',
     'PyYAML': 'yaml',
+    'Jinja2': 'jinja2',
     'tensorrt_rtx_cu13_bindings': 'tensorrt_rtx_bindings',
     'tensorrt_rtx_cu13_libs': 'tensorrt_rtx_libs',
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
 from alexnet_ros.engine.host import cores, one_line
 from alexnet_ros.errors import (
@@ -153,7 +154,7 @@ def _runtime() -> Any:
         import onnxruntime
     except Exception as error:  # a broken installation raises all sorts of things
         raise EngineUnavailableError(
-            f'onnxruntime cannot be imported ({error}); install it with pip install onnxruntime'
+            f'onnxruntime cannot be imported ({error}): {install_command("onnxruntime")}'
         ) from error
     return onnxruntime
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
 from alexnet_ros.engine.host import cores, one_line
 from alexnet_ros.errors import (
@@ -142,6 +143,6 @@ def _openvino() -> Any:
         import openvino
     except Exception as error:  # a broken installation raises all sorts of things
         raise EngineUnavailableError(
-            f'openvino cannot be imported ({error}); install it with pip install openvino'
+            f'openvino cannot be imported ({error}): {install_command("openvino")}'
         ) from error
     return openvino

@@ -16,6 +16,7 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from alexnet_ros.dependencies import install_command
 from alexnet_ros.errors import ConfigError
 
 TOPIC = 'bond'  # what Nav2's lifecycle manager uses
@@ -47,7 +48,7 @@ class ManagerBond:
             bondpy = importlib.import_module('bondpy.bondpy')
         except ImportError as error:
             raise ConfigError(
-                f'bond: true needs bondpy ({error}); install ros-$ROS_DISTRO-bondpy '
+                f'bond: true needs bondpy ({error}): {install_command("bondpy")}; '
                 'or set bond: false'
             ) from error
         bond = bondpy.Bond(self._node, TOPIC, self._node.get_name())

@@ -5,12 +5,13 @@ import pytest
 
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.recognizer import Recognizer
-from tests.models import tiny_package
 
 
 @pytest.fixture(scope='session')
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small real model: its class is the dominant colour."""
+    from tests.models import tiny_package
+
     folder = tmp_path_factory.mktemp('models') / 'colours'
     tiny_package(folder)
     return folder

@@ -80,6 +80,7 @@ MODULES = {
     'PIL': 'pillow',
     'cv2': 'opencv-python-headless',
     'cuda': 'cuda-bindings',
+    'jinja2': 'Jinja2',
     'yaml': 'PyYAML',
     'tensorrt_rtx_bindings': 'tensorrt_rtx_cu13_bindings',
     **BROUGHT,
