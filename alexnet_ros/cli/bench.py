@@ -19,6 +19,7 @@ from alexnet_ros.bench.recognition import (
     stage_rows,
 )
 from alexnet_ros.bench.scenarios import SIZES, NodeScenario, scenarios
+from alexnet_ros.cli.options import above, add_model_option, whole
 from alexnet_ros.cli.output import print_error
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
@@ -49,12 +50,24 @@ NODE_COLUMNS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('--model', default='signs', help='model package (default: signs)')
+    add_model_option(parser)
     parser.add_argument(
         '--only', choices=PARTS, action='append', help='measure this part alone; repeat for more'
     )
-    parser.add_argument('--rounds', type=int, default=5, help='alternating rounds (default: 5)')
-    parser.add_argument('--seconds', type=float, default=5.0, help='each run of the node')
+    parser.add_argument(
+        '--rounds',
+        type=whole(1, 1000),
+        default=5,
+        metavar='N',
+        help='alternating rounds (default: 5)',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=above(0, 3600),
+        default=5.0,
+        metavar='S',
+        help='each run of the node (default: 5)',
+    )
     parser.add_argument('--slow-model', help='a slow model package, for the overload of the node')
     parser.add_argument('--check', type=Path, metavar='FILE', help='say which ratios moved since')
     parser.add_argument('--json', action='store_true', help='one JSON object a row')

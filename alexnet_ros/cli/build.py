@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 
+from alexnet_ros.cli.options import add_model_option, whole
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.progress import ProgressPrinter
 from alexnet_ros.engine.tensorrt.engine import prepare
@@ -14,7 +15,7 @@ from alexnet_ros.model_package import ModelPackage
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument('--model', required=True, metavar='M', help='model name or folder')
+    add_model_option(parser)
     parser.add_argument(
         '--backend',
         choices=('tensorrt', 'tensorrt_rtx'),
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument('--all', action='store_true', help='build every precision of the model')
     parser.add_argument(
         '--max-batch',
-        type=_batch,
+        type=whole(1, 256),
         default=16,
         metavar='N',
         help='largest batch, 1 to 256 (default: 16); the node must ask for the same',
@@ -115,14 +116,3 @@ def _print(plan: Plan, *, as_json: bool) -> None:
         return
     done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
     print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)
-
-
-def _batch(text: str) -> int:
-    """Read a batch size."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value <= 256:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1 to 256, got {text!r}')
-    return value

@@ -5,15 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.output import (
-    add_model_options,
-    open_recognizer,
-    print_error,
-    print_json,
-    share,
-    shown_path,
-    whole,
-)
+from alexnet_ros.cli.options import add_model_options, fraction, open_recognizer, whole
+from alexnet_ros.cli.output import print_error, print_json, shown_path
 from alexnet_ros.codec import rgb_from_file
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import ImageFormatError
@@ -34,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--score-threshold',
-        type=share,
+        type=fraction,
         default=0.0,
         metavar='P',
         help="below this probability an image is unknown, beside the model's own rule",

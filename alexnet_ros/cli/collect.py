@@ -2,17 +2,25 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
 from alexnet_ros.bags.find import bags_in
 from alexnet_ros.bags.reader import frames_of
-from alexnet_ros.cli.replay import add_model_arguments, engine_of, settings_of
+from alexnet_ros.cli.options import (
+    above,
+    add_bag_options,
+    add_model_options,
+    fraction,
+    open_recognizer,
+    settings_of,
+    whole,
+)
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.dataset.collect import HOW, CollectOptions, collect_bag
 from alexnet_ros.dataset.collection import Collection
-from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,27 +42,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--rate',
-        type=float,
+        type=above(0, 1000),
         default=1.0,
         metavar='HZ',
         help='with --by rate: most images a second and sign or camera',
     )
     parser.add_argument(
         '--change',
-        type=float,
+        type=fraction,
         default=0.06,
-        metavar='SHARE',
+        metavar='FRACTION',
         help='with --by change: least difference to the last one, 0 to 1',
     )
     parser.add_argument(
         '--below',
-        type=float,
+        type=fraction,
         default=0.9,
         metavar='SCORE',
         help='with --by uncertain: probabilities under this are unsure',
     )
-    parser.add_argument('--limit', type=int, default=0, metavar='N', help='most new images a bag')
-    add_model_arguments(parser)
+    parser.add_argument(
+        '--limit',
+        type=whole(0, math.inf),
+        default=0,
+        metavar='N',
+        help='maximum number of new images per bag (default: 0, no limit)',
+    )
+    add_model_options(parser)
+    add_bag_options(parser)
     parser.add_argument('--json', action='store_true', help='print the counts as one JSON line')
 
 
@@ -64,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     if args.bags:
         bags = bags_in(args.bags)
         settings = settings_from_mapping(RecognizerSettings, settings_of(args))
-        with Recognizer.open(args.model, settings=settings, **engine_of(args)) as recognizer:
+        with open_recognizer(args, settings) as recognizer:
             for bag in bags:
                 progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
                 added += collect_bag(
@@ -79,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
                         change=args.change,
                         below=args.below,
                         limit=args.limit,
-                        on_frame=progress.step,
+                        on_frame=progress.update,
                     ),
                 ).added
                 progress.close()

@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from alexnet_ros.cli.options import whole
+from alexnet_ros.cli.output import print_error
+
 EPILOG = """
 fc6 and fc7 hold 96 % of AlexNet's weights. Each becomes two thin layers by
 truncated singular value decomposition; fine-tune afterwards:
@@ -19,18 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument('checkpoint', type=Path, help='.safetensors of alexnet_ros train')
-    parser.add_argument('--fc6-rank', type=int, default=0, metavar='R', help='0 leaves fc6')
-    parser.add_argument('--fc7-rank', type=int, default=0, metavar='R', help='0 leaves fc7')
+    parser.add_argument(
+        '--fc6-rank', type=whole(0, 4096), default=0, metavar='R', help='0 leaves fc6'
+    )
+    parser.add_argument(
+        '--fc7-rank', type=whole(0, 4096), default=0, metavar='R', help='0 leaves fc7'
+    )
     parser.add_argument('--output', type=Path, required=True, metavar='FILE')
 
 
 def run(args: argparse.Namespace) -> int:
     """Compress; prints what became of each layer."""
-    from alexnet_ros.errors import ConfigError
     from alexnet_ros.training.compress import compress_checkpoint
 
-    if min(args.fc6_rank, args.fc7_rank) < 0 or args.fc6_rank == args.fc7_rank == 0:
-        raise ConfigError('give --fc6-rank or --fc7-rank, each a whole number above 0')
+    if args.fc6_rank == args.fc7_rank == 0:
+        print_error('compress', 'give --fc6-rank, --fc7-rank or both')
+        return 2
     for part in compress_checkpoint(args.checkpoint, args.output, args.fc6_rank, args.fc7_rank):
         print(
             f'{part.layer}: rank {part.rank}, {part.before:,} -> {part.after:,} weights, '

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
+from alexnet_ros.cli.options import above, add_model_option, add_regions_option
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
 
@@ -42,14 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument('--bag', type=Path, help='play this bag instead of the rendered drive')
     source.add_argument('--video', type=Path, help='play this video instead')
     parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
-    parser.add_argument('--model', default='signs', metavar='M', help='model name or folder')
+    add_model_option(parser)
+    add_regions_option(parser)
     parser.add_argument(
-        '--regions',
-        choices=('signs', 'frame'),
-        default='signs',
-        help='look for signs, or classify whole frames',
+        '--speed',
+        '--rate',
+        dest='rate',
+        type=above(0, 100),
+        default=1.0,
+        metavar='X',
+        help='2 plays twice as fast (--rate is its old name)',
     )
-    parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
     parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
 
 
@@ -64,8 +68,6 @@ def choose_input(args: argparse.Namespace) -> DemoInput:
 
 def run(args: argparse.Namespace) -> int:
     """Play the input through the nodes; 1 with one line if the chain failed."""
-    if not 0 < args.rate <= 100:
-        raise AlexnetRosError(f'--rate must be in (0, 100], got {args.rate:g}')
     package = ModelPackage.load(args.model)
     args.output.mkdir(parents=True, exist_ok=True)
     source = choose_input(args)

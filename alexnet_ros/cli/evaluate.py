@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.data_options import DATA_HELP
+from alexnet_ros.cli.options import DATA_HELP, add_model_options, engine_of, fraction, whole
+from alexnet_ros.cli.progress import Progress
 
 EPILOG = (
     DATA_HELP
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument('--model', required=True, metavar='NAME|DIR', help='model package')
+    add_model_options(parser)
     parser.add_argument(
         '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
     )
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--hold-out-every',
-        type=int,
+        type=whole(0, math.inf),
         default=0,
         metavar='N',
         help='only the groups that train holds out with this setting; 0 = all images',
@@ -50,8 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--mirror', action='store_true', help='mirror five of the ten views (never road signs)'
     )
-    parser.add_argument('--precision', help='int8, fp16 or fp32, where the package has it')
-    parser.add_argument('--backend', default='auto', help='engine: auto, tensorrt, cpu, ...')
     parser.add_argument(
         '--background',
         type=Path,
@@ -60,13 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--background-from',
-        type=float,
+        type=fraction,
         default=0.0,
-        metavar='SHARE',
-        help='use the video from this share of its length on',
+        metavar='FRACTION',
+        help='use the video from this fraction of its length on',
     )
     parser.add_argument(
-        '--background-crops', type=int, default=2000, metavar='N', help='crops cut from it'
+        '--background-crops',
+        type=whole(1, math.inf),
+        default=2000,
+        metavar='N',
+        help='crops cut from it',
     )
     parser.add_argument(
         '--report',
@@ -103,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
     if not records:
         raise DatasetError('there are no images to evaluate')
     bank = ImageBank(records, memory_mb=512)
-    with open_engine(package, args.backend, precision=args.precision) as engine:
+    progress = Progress(len(records), 'evaluate', 'images')
+    with progress, open_engine(package, **engine_of(args)) as engine:
         figures, answers = evaluate(
             package,
             engine,
@@ -111,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             [record.class_id for record in records],
             views=args.views,
             mirror=args.mirror,
-            progress=None if args.json else _progress,
+            progress=lambda done, _count: progress.update(done - progress.n),
         )
         found: dict[str, Any] = figures_mapping(figures)
         if args.background is not None:
@@ -127,9 +132,7 @@ def run(args: argparse.Namespace) -> int:
         if key != 'confusion':
             print(f'{key}: {value:.5f}' if isinstance(value, float) else f'{key}: {value}')
     worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]
-    names = [
-        label.name for label in package.labels if label.class_id != package.scores.unknown_class_id
-    ]
+    names = [label.name for label in package.known_labels]
     for index in worst.tolist():
         if figures.recalls[index] < 1:
             print(f'  {names[index]}: recall {figures.recalls[index]:.4f}')
@@ -142,9 +145,7 @@ def _records(args: argparse.Namespace, package: Any) -> list[Any]:
 
     if args.manifest is not None and args.manifest.suffix == '.csv':
         return records_from_manifest(args.manifest, args.images, len(package.labels))
-    known = [
-        label.name for label in package.labels if label.class_id != package.scores.unknown_class_id
-    ]
+    known = [label.name for label in package.known_labels]
     place = args.manifest or args.images[0]
     records, names = read_data(place)
     if sorted(names) == sorted(known) and names != known:  # sorted folders, other ids
@@ -153,10 +154,3 @@ def _records(args: argparse.Namespace, package: Any) -> list[Any]:
         ids = {name: index for index, name in enumerate(known)}
         records = [replace(r, class_id=ids[names[r.class_id]]) for r in records]
     return records
-
-
-def _progress(done: int, count: int) -> None:
-    if done % 512 < 16 or done == count:
-        print(
-            f'\r{done} of {count}', end='\n' if done == count else '', file=sys.stderr, flush=True
-        )

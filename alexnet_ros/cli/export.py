@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_ros.cli.data_options import DATA_HELP, add_data_arguments, data_from
+from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from
 from alexnet_ros.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ A command is a module in this folder with ``add_arguments(parser)`` and
 """
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from alexnet_ros import __version__
-from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.cli.guard import guarded
 
 COMMANDS = {  # name: one line for --help; the module has the same name
     'classify': 'classify whole images',
@@ -27,6 +28,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name
     'play': 'play a bag into running nodes',
     'collect': 'turn a bag into a folder of images to label',
     'bench': 'measure this machine',
+    'models': 'list the installed models, or describe one',
     'doctor': 'check ROS, DDS, GPU, TensorRT and the models',
     'demo': 'run the whole chain on a rendered or a given drive',
 }
@@ -39,30 +41,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: 0 done, 1 the job failed (one line on standard error), 2 usage.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in words if not word.startswith('-')), '')
+    program = f'alexnet_ros {chosen}'.rstrip()
+    return guarded(program, lambda: _run(words, chosen))
+
+
+def make_parser(*names: str) -> argparse.ArgumentParser:
+    """
+    Return the parser of the program.
+
+    :param names: commands whose modules are imported and asked for their options.
+    """
     parser = argparse.ArgumentParser(
         prog='alexnet_ros', description='AlexNet image recognition for ROS 2.'
     )
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    chosen = next((word for word in words if not word.startswith('-')), None)
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
-        if name == chosen:
+        if name in names:
             module = importlib.import_module(f'alexnet_ros.cli.{name}')
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
-    args = parser.parse_args(words)
-    try:
-        code: int = args.run(args)
-    except AlexnetRosError as error:
-        print(f'alexnet_ros {args.command}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'alexnet_ros {args.command}: stopped', file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return parser
+
+
+def _run(words: list[str], chosen: str) -> int:
+    if '_ARGCOMPLETE' in os.environ:  # the shell asks what may be typed next
+        line = os.environ.get('COMP_LINE', '').split()
+        parser = make_parser(*line[1:2])
+        importlib.import_module('argcomplete').autocomplete(parser)
+    if chosen and chosen not in COMMANDS:
+        near = difflib.get_close_matches(chosen, COMMANDS, n=1)
+        hint = f'; did you mean {near[0]}?' if near else ''
+        make_parser().error(f'there is no command {chosen}{hint} (see --help)')
+    args = make_parser(chosen).parse_args(words)
+    code: int = args.run(args)
     return code
 
 

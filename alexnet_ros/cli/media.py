@@ -1,11 +1,8 @@
 """Pictures and videos as streams of RGB frames, and annotated ones written back."""
 
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -110,7 +107,7 @@ class Sink:
     """Takes the annotated frames of one file and writes them as it was: picture or video."""
 
     def __init__(self, path: Path, rate_hz: float) -> None:
-        self._path, self._rate_hz = path, rate_hz
+        self.path, self._rate_hz = path, rate_hz
         self._video: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
 
@@ -121,16 +118,16 @@ class Sink:
         :raises AlexnetRosError: it cannot be written.
         """
         image_bgr = np.ascontiguousarray(image_rgb[..., ::-1])
-        if self._path.suffix != '.mp4':
-            if not cv2.imwrite(str(self._path), image_bgr):
-                raise AlexnetRosError(f'cannot write {self._path}')
+        if self.path.suffix != '.mp4':
+            if not cv2.imwrite(str(self.path), image_bgr):
+                raise AlexnetRosError(f'cannot write {self.path}')
             return
         if self._video is None:
             self._size_wh = (image_bgr.shape[1] // 2 * 2, image_bgr.shape[0] // 2 * 2)
             code = cv2.VideoWriter.fourcc(*'mp4v')
-            self._video = cv2.VideoWriter(str(self._path), code, self._rate_hz, self._size_wh)
+            self._video = cv2.VideoWriter(str(self.path), code, self._rate_hz, self._size_wh)
             if not self._video.isOpened():
-                raise AlexnetRosError(f'{self._path}: this OpenCV cannot write MP4 video')
+                raise AlexnetRosError(f'{self.path}: this OpenCV cannot write MP4 video')
         width, height = self._size_wh
         self._video.write(np.ascontiguousarray(image_bgr[:height, :width]))
 
@@ -168,46 +165,3 @@ class MediaWriter:
             name = f'{media.path.stem}_{count}{suffix}'
         self._names.add(name)
         return Sink(self._folder / name, media.rate_hz)
-
-
-class Bar:
-    """
-    Shows on standard error how far a video is; a picture needs none.
-
-    A bar on a terminal, a line every ten seconds elsewhere.
-
-    :param name: of the file.
-    :param frames: how many there are, 0 where unknown.
-    """
-
-    WIDTH = 30
-    LINE_EVERY_S = 10.0
-
-    def __init__(self, name: str, frames: int, stream: TextIO | None = None) -> None:
-        self._name, self._frames = name, frames
-        self._stream = stream or sys.stderr
-        self._start = self._next = time.monotonic()
-        self._terminal = self._stream.isatty()
-        self._drawn = False
-
-    def update(self, done: int) -> None:
-        """Show that so many frames are done."""
-        now = time.monotonic()
-        if self._frames == 1 or (now < self._next and done != self._frames):
-            return
-        self._next = now + (0.1 if self._terminal else self.LINE_EVERY_S)
-        rate = done / max(now - self._start, 1e-6)
-        share = min(1.0, done / self._frames) if self._frames else 0.0
-        filled = round(share * self.WIDTH)
-        bar = f'[{"#" * filled}{"." * (self.WIDTH - filled)}] ' if self._frames else ''
-        total = f'/{self._frames}' if self._frames else ''
-        text = f'{bar}{self._name} {done}{total} frames, {rate:.1f} a second'
-        self._stream.write(f'\r{text}' if self._terminal else f'{text}\n')
-        self._stream.flush()
-        self._drawn = True
-
-    def close(self) -> None:
-        """End the bar's line."""
-        if self._terminal and self._drawn:
-            self._stream.write('\n')
-            self._stream.flush()

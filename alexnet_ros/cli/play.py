@@ -1,6 +1,7 @@
 """``alexnet_ros play``: a bag into running nodes, with ``/clock``, in its own time."""
 
 import argparse
+import math
 import sys
 import threading
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.writer import BagWriter
+from alexnet_ros.cli.options import above, number, whole
 from alexnet_ros.errors import BagError
 
 if TYPE_CHECKING:
@@ -35,10 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help='repeatable; without it the image topics',
     )
-    parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
+    parser.add_argument(
+        '--speed',
+        '--rate',
+        dest='rate',
+        type=above(0, 100),
+        default=1.0,
+        metavar='X',
+        help='2 plays twice as fast (--rate is its old name)',
+    )
     parser.add_argument(
         '--loop',
-        type=int,
+        type=whole(0, math.inf),
         nargs='?',
         const=0,
         default=1,
@@ -48,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-clock', action='store_true', help='do not publish /clock')
     parser.add_argument(
         '--wait',
-        type=float,
+        type=number(0, math.inf),
         default=10.0,
         metavar='SECONDS',
         help='for subscribers, before playing',
@@ -87,8 +97,6 @@ def recorded_topics(node: str, cameras: list[str]) -> dict[str, str]:
 
 def run(args: argparse.Namespace) -> int:
     """Play; 1 if nobody listened."""
-    if not 0 < args.rate <= 100:
-        raise BagError(f'--rate must be in (0, 100], got {args.rate:g}')
     with BagReader(args.bag) as reader:
         topics = args.topic or reader.image_topics()
         missing = [topic for topic in topics if topic not in reader.topics]

@@ -1,21 +1,22 @@
 """``alexnet_ros recognize``: find and classify signs in images and videos."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros import overlay
-from alexnet_ros.cli.media import Bar, Media, MediaWriter, open_media
-from alexnet_ros.cli.output import (
+from alexnet_ros.cli.media import Media, MediaWriter, open_media
+from alexnet_ros.cli.options import (
     add_model_options,
+    add_regions_option,
+    fraction,
     open_recognizer,
-    print_error,
-    print_json,
-    share,
-    shown_path,
     whole,
 )
+from alexnet_ros.cli.output import knows, print_error, print_json, shown_path
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.config import FinderSettings, RecognizerSettings, settings_from_mapping
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.recognizer import Recognizer
@@ -26,12 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_model_options(parser)
     parser.add_argument('files', nargs='+', type=Path, metavar='IMAGE|VIDEO')
-    parser.add_argument(
-        '--regions',
-        choices=('signs', 'frame'),
-        default='signs',
-        help='find signs, or classify whole frames (default: signs)',
-    )
+    add_regions_option(parser)
     parser.add_argument(
         '--output', type=Path, metavar='DIR', help='write annotated pictures and videos there'
     )
@@ -45,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--score-threshold',
-        type=share,
+        type=fraction,
         default=0.0,
         metavar='P',
         help="below this probability a sign is unknown, beside the model's own rule",
@@ -88,20 +84,26 @@ def _recognize_file(
     """Recognise the frames of one file and tell about each."""
     recognizer.reset()
     out = writer.sink(media) if writer else None
-    bar = Bar(media.path.name, media.frames)
+    told = 0
+    bar = Progress(media.frames, media.path.name, disable=media.frames == 1)
     try:
         for number, frame, recognition in recognized(media, recognizer, args.every):
             if args.json:
                 print_json(json_from_recognition(media.path, number, recognition))
             else:
-                _print_text(media, number, recognition)
+                told += _print_text(media, number, recognition)
             if out:
                 out.write(overlay.draw(frame.image_rgb, recognition))
-            bar.update(number + 1)
+            bar.update(number + 1 - bar.n)
     finally:
         bar.close()
         if out:
             out.close()
+            print(f'{shown_path(out.path)} written', file=sys.stderr)
+    if not told and not args.json:
+        package = recognizer.package
+        what = 'no sign found' if media.frames == 1 else 'no sign confirmed'
+        print(f'{shown_path(media.path)}: {what}; the model {package.name} {knows(package)}')
 
 
 def recognized(
@@ -143,8 +145,13 @@ def json_from_recognition(path: Path, number: int, recognition: Recognition) -> 
     }
 
 
-def _print_text(media: Media, number: int, recognition: Recognition) -> None:
-    """Print the detections of an image, and of a video what is confirmed."""
+def _print_text(media: Media, number: int, recognition: Recognition) -> int:
+    """
+    Print the detections of an image, and of a video what is confirmed.
+
+    :returns: how many.
+    """
+    told = 0
     for found in recognition.detections:
         if media.frames != 1 and not found.newly_confirmed:
             continue
@@ -152,3 +159,5 @@ def _print_text(media: Media, number: int, recognition: Recognition) -> None:
         where = f'{width}x{height} at {x},{y}'
         when = '' if media.frames == 1 else f' {recognition.stamp_ns / 1e9:.2f} s frame {number}'
         print(f'{shown_path(media.path)}{when}: {overlay.caption(found)} ({where})', flush=True)
+        told += 1
+    return told

@@ -2,50 +2,31 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros.bags.find import bags_in
 from alexnet_ros.bags.reader import frames_of
+from alexnet_ros.cli.options import (
+    add_bag_options,
+    add_model_options,
+    engine_of,
+    fraction,
+    open_recognizer,
+    settings_of,
+    whole,
+)
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.errors import BagError
-from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.many import Task, merge, reports_of, run_local, run_ray, write_summary
-from alexnet_ros.replay.progress import Progress
 from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag, score_recording
 from alexnet_ros.report.compare import gate
 from alexnet_ros.report.write import read_report
 
 STOPPED = 130  # as the shell says it after Ctrl-C
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what chooses the model and what it looks at."""
-    parser.add_argument('--model', default='signs', help='model package: name or folder')
-    parser.add_argument('--backend', default='auto', help='onnxruntime, tensorrt, tensorrt_rtx')
-    parser.add_argument('--precision', help='int8, fp16 or fp32; without it the smallest')
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: as many as fit')
-    parser.add_argument(
-        '--regions',
-        choices=('signs', 'frame'),
-        default='signs',
-        help='look for signs in the frame, or classify it whole',
-    )
-    parser.add_argument(
-        '--topic',
-        action='append',
-        default=[],
-        metavar='TOPIC',
-        help='image topic, repeatable; without it all cameras of the bag',
-    )
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='NAME=VALUE',
-        help='a setting of the recognizer, such as confirm_hits=4',
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='bag folder, .mcap, .db3, a folder of bags or a pattern',
     )
     parser.add_argument('--output', required=True, type=Path, help='folder for the results')
-    add_model_arguments(parser)
+    add_model_options(parser)
+    add_bag_options(parser)
     parser.add_argument(
         '--realtime',
         action='store_true',
@@ -77,12 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--min-recall',
-        type=float,
-        metavar='SHARE',
+        type=fraction,
+        metavar='FRACTION',
         help='exit 1 if less of the signs are confirmed',
     )
     parser.add_argument(
-        '--max-false', type=int, metavar='N', help='exit 1 if more signs are wrongly confirmed'
+        '--max-false',
+        type=whole(0, math.inf),
+        metavar='N',
+        help='exit 1 if more signs are wrongly confirmed',
     )
     parser.add_argument(
         '--actions',
@@ -90,34 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TABLE',
         help="the navigator's table; 'none' for no navigation",
     )
-    parser.add_argument('--jobs', type=int, default=1, help='bags at a time')
+    parser.add_argument(
+        '--jobs', type=whole(1, 256), default=1, metavar='N', help='bags at a time'
+    )
     parser.add_argument('--ray', metavar='ADDRESS', help='run the bags on a Ray cluster')
     parser.add_argument('--json', action='store_true', help='print the figures as one JSON line')
-
-
-def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the recognizer settings that the command line gives, checked."""
-    values: dict[str, Any] = {'regions': args.regions}
-    for text in args.set:
-        name, sign, value = text.partition('=')
-        if not sign:
-            raise BagError(f'--set takes NAME=VALUE, got {text!r}')
-        try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = value
-    settings_from_mapping(RecognizerSettings, values)
-    return values
-
-
-def engine_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the engine options that the command line gives."""
-    options: dict[str, Any] = {'backend': args.backend}
-    if args.precision:
-        options['precision'] = args.precision
-    if args.threads:
-        options['threads'] = args.threads
-    return options
 
 
 def _truth_of(args: argparse.Namespace, bag: Path) -> Path | None:
@@ -157,12 +119,12 @@ def _run_one(args: argparse.Namespace, bag: Path) -> int:
     settings = settings_of(args)
     progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
     options = _options(args, bag)
-    options = ReplayOptions(**{**vars(options), 'on_frame': progress.step})
+    options = ReplayOptions(**{**vars(options), 'on_frame': progress.update})
     if args.results:
         found = score_recording(bag, args.output, args.results, options)
     else:
         checked = settings_from_mapping(RecognizerSettings, settings)
-        with Recognizer.open(args.model, settings=checked, **engine_of(args)) as recognizer:
+        with open_recognizer(args, checked) as recognizer:
             print(
                 f'{recognizer.engine.info.backend} on {recognizer.engine.info.device}, '
                 f'model {recognizer.package.name}',
@@ -236,10 +198,10 @@ def _run_many(args: argparse.Namespace, bags: list[Path]) -> int:
             )
         )
     outcomes = []
-    progress = Progress(len(tasks), unit='bags')
+    progress = Progress(len(tasks), 'replay', 'bags')
     for outcome in run_ray(tasks, args.ray) if args.ray else run_local(tasks, args.jobs):
         outcomes.append(outcome)
-        progress.step()
+        progress.update()
         if 'error' in outcome:
             print(f'{outcome["bag"]}: {outcome["error"]}', file=sys.stderr)
     progress.close()

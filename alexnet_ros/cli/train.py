@@ -4,11 +4,13 @@ import argparse
 import dataclasses
 import os
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.data_options import DATA_HELP, add_data_arguments, data_from
+from tqdm import tqdm
+
+from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from, whole
 from alexnet_ros.config import flat_fields
 
 MALLOC = {  # with glibc's defaults page faults make training three times as slow
@@ -55,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='where to compute'
     )
     parser.add_argument(
-        '--cores', type=int, default=0, metavar='N', help='CPU threads for the network; 0 = all'
+        '--cores',
+        type=whole(0, 1024),
+        default=0,
+        metavar='N',
+        help='CPU threads for the network; 0 = all',
     )
     group = parser.add_argument_group('settings (also names in a recipe)')
     for name, field in flat_fields(TrainSettings).items():
@@ -79,34 +85,17 @@ def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
     )
 
 
-class Bar:
-    """A progress bar on standard error, drawn twice a second."""
+def _bar() -> Callable[[float, int, float], None]:
+    """Return what shows progress from 0 to 1, the step and the loss."""
+    bar = tqdm(total=1.0, leave=False, bar_format='{percentage:3.0f}%|{bar}| {remaining} {desc}')
 
-    WIDTH = 30
+    def show(progress: float, step: int, loss: float) -> None:
+        if not bar.n:  # a resumed run: what is already done took no time
+            bar.initial = bar.n = progress
+        bar.set_description_str(f'left, step {step}, loss {loss:.3f}', refresh=False)
+        bar.update(progress - bar.n)
 
-    def __init__(self) -> None:
-        self._start = self._drawn = time.monotonic()
-        self._first: float | None = None
-
-    def __call__(self, progress: float, step: int, loss: float) -> None:
-        """Draw when it is time."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first = progress
-        if now - self._drawn < 0.5:
-            return
-        self._drawn = now
-        filled = round(self.WIDTH * progress)
-        done = progress - self._first
-        left_s = (now - self._start) * (1 - progress) / done if done > 0 else 0.0
-        bar = '#' * filled + '-' * (self.WIDTH - filled)
-        print(
-            f'\r[{bar}] {100 * progress:5.1f} %  step {step}  loss {loss:.3f}  '
-            f'{left_s / 60:.1f} min left ',
-            end='',
-            file=sys.stderr,
-            flush=True,
-        )
+    return show
 
 
 def tune_malloc() -> None:
@@ -139,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             resume=not args.restart,
             workers=workers,
-            on_step=Bar() if workers.first and sys.stderr.isatty() else None,
+            on_step=_bar() if workers.first and sys.stderr.isatty() else None,
             report=lambda text: (
                 print(f'\r{text}', file=sys.stderr, flush=True) if workers.first else None
             ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from alexnet_ros.errors import LabelFileError, ModelPackageError
 from alexnet_ros.files import MAX_YAML_BYTES, read_file
-from alexnet_ros.labels import MAX_BYTES, Labels
+from alexnet_ros.labels import MAX_BYTES, Label, Labels
 from alexnet_ros.model_package.fields import Fields, mapping_from_yaml, shown
 from alexnet_ros.model_package.find import find_package
 from alexnet_ros.model_package.onnx_scan import TensorShape, scan_onnx
@@ -102,6 +102,11 @@ class ModelPackage:
     def default_precision(self) -> str:
         """The smallest form that the package has."""
         return next(precision for precision in PRECISIONS if precision in self.files)
+
+    @property
+    def known_labels(self) -> list[Label]:
+        """The classes that it names; not the one that stands for none of them."""
+        return [one for one in self.labels if one.class_id != self.scores.unknown_class_id]
 
     def model_file(self, precision: str | None = None) -> ModelFile:
         """Return the entry of a precision, of the default one for None."""

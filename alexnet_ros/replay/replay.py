@@ -72,11 +72,7 @@ def replay_bag(
     folder = _folder(output)
     # Its own, so that track ids begin anew: the same bag gives the same results.
     recognizer = Recognizer(recognizer.package, recognizer.engine, recognizer.settings)
-    names = {
-        label.class_id: label.name
-        for label in recognizer.package.labels
-        if label.class_id != recognizer.package.scores.unknown_class_id
-    }
+    names = {label.class_id: label.name for label in recognizer.package.known_labels}
     with BagReader(bag) as reader:
         cameras = camera_names(options.topics or reader.image_topics())
         guide = _guide(recognizer, options, names)

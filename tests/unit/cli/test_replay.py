@@ -84,8 +84,6 @@ def test_many_bags_are_summed_up(place: Path, capsys: pytest.CaptureFixture[str]
     ('words', 'said'),
     [
         (['--topic', '/none'], 'no images on /none'),
-        (['--set', 'top_k'], 'NAME=VALUE'),
-        (['--set', 'nonsense=1'], 'unknown setting'),
         (['--truth', 'absent.csv'], 'cannot be read'),
         (['--compare', 'absent.json'], 'cannot be read'),
         (['--results', 'absent'], 'is no bag'),
@@ -98,6 +96,28 @@ def test_wrong_words_end_in_one_line(
     err = capsys.readouterr().err.strip().splitlines()[-1]
     assert err.startswith('alexnet_ros replay:')
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        (['--set', 'top_k'], 'NAME=VALUE'),
+        (['--set', 'nonsense=1'], 'unknown setting'),
+        (['--min-recall', '1.5'], 'from 0 to 1'),
+        (['--min-recall', 'nan'], 'from 0 to 1'),
+        (['--max-false', '-1'], '0 or more'),
+        (['--jobs', '0'], 'from 1 to 256'),
+        (['--backend', 'abacus'], 'invalid choice'),
+        (['--regions', 'detections'], 'invalid choice'),
+    ],
+)
+def test_value_out_of_range_is_wrong_usage(
+    place: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        replay(place, *words)
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_no_bag_is_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +184,7 @@ def test_interrupt_ends_with_a_partial_report(place: Path) -> None:
     # A shell in the background hands "ignore" down; a terminal does not.
     code = (
         'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); '
+        'from alexnet_ros.cli import progress; progress.LINE_EVERY_S = 0.1; '
         'from alexnet_ros.cli.main import main; sys.exit(main(sys.argv[1:]))'
     )
     process = subprocess.Popen(
@@ -174,7 +195,7 @@ def test_interrupt_ends_with_a_partial_report(place: Path) -> None:
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if '10%' in line:
+        if '/300' in line and ' 0/300' not in line:
             process.send_signal(signal.SIGINT)
             break
     rest = process.communicate(timeout=60)[1]

@@ -1,0 +1,232 @@
+"""
+The options that commands share, each declared once, and the numbers they take.
+
+A value out of its range is wrong usage (exit 2), told by the parser before
+anything is opened.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.engine.progress import ProgressPrinter
+from alexnet_ros.engine.select import CANDIDATES
+from alexnet_ros.errors import ConfigError
+from alexnet_ros.model_package import PRECISIONS
+from alexnet_ros.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from alexnet_ros.training.sources import Record
+
+MODEL = 'signs'
+DATA_HELP = """\
+Data may be
+  a folder with one sub-folder a class (its name is the class name),
+  a tar of the same form,
+  a CSV with the columns file and class_id (and track or group: images of one
+    track, such as one physical sign, stay on one side of the split); the files
+    lie in --images, folders or tars, by default beside the CSV,
+  GTSRB's own folder (PPM files and GT-*.csv).
+Class names come from --labels, a CSV with class_id and name; beside a manifest
+labels.csv is taken by itself.
+"""
+
+
+class whole:  # noqa: N801 - used as a function
+    """
+    A type for argparse: a whole number in a closed range.
+
+    :param low: smallest allowed value.
+    :param high: largest allowed value.
+    """
+
+    kind: type[int] | type[float] = int
+    article = 'a whole number'
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, text: str) -> Any:
+        """Read the number."""
+        try:
+            value = self.kind(text)
+        except ValueError:
+            value = math.nan
+        if not self.holds(value):  # NaN is in no range
+            raise argparse.ArgumentTypeError(f'must be {self.told()}, got {text!r}')
+        return value
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number is in the range."""
+        return self.low <= value <= self.high
+
+    def told(self) -> str:
+        """Return the range in words."""
+        if math.isinf(self.high):
+            return f'{self.article}, {self.low:g} or more'
+        return f'{self.article} from {self.low:g} to {self.high:g}'
+
+
+class number(whole):  # noqa: N801 - used as a function
+    """A type for argparse: a finite number in a closed range."""
+
+    kind = float
+    article = 'a number'
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number is in the range."""
+        return math.isfinite(value) and super().holds(value)
+
+
+class above(number):  # noqa: N801 - used as a function
+    """A type for argparse: a finite number above ``low``, up to ``high``."""
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number is in the range."""
+        return super().holds(value) and value > self.low
+
+    def told(self) -> str:
+        """Return the range in words."""
+        limit = '' if math.isinf(self.high) else f', at most {self.high:g}'
+        return f'a number above {self.low:g}{limit}'
+
+
+fraction = number(0, 1)
+positive = above(0, math.inf)
+
+
+class setting:  # noqa: N801 - used as a function
+    """A type for argparse: ``NAME=VALUE``, a setting of the recognizer."""
+
+    def __call__(self, text: str) -> tuple[str, Any]:
+        """Read name and value; the value as JSON where it is that."""
+        name, sign, value = text.partition('=')
+        try:
+            read: Any = json.loads(value)
+        except ValueError:
+            read = value
+        if not sign:
+            raise argparse.ArgumentTypeError(f'must be NAME=VALUE, got {text!r}')
+        try:
+            settings_from_mapping(RecognizerSettings, {name: read})
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return name, read
+
+
+def add_model_option(parser: argparse.ArgumentParser) -> None:
+    """Declare which model is meant."""
+    parser.add_argument(
+        '--model',
+        default=MODEL,
+        metavar='M',
+        help='model package: name or folder (default: %(default)s)',
+    )
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which model runs and on what."""
+    add_model_option(parser)
+    parser.add_argument(
+        '--backend',
+        choices=tuple(CANDIDATES),
+        default='auto',
+        help='what runs the network (default: auto, TensorRT where it works)',
+    )
+    parser.add_argument('--precision', choices=PRECISIONS, help="default: the model's smallest")
+    parser.add_argument(
+        '--threads',
+        type=whole(0, 256),
+        default=0,
+        metavar='N',
+        help='CPU threads of the network (default: 0, chosen by the engine)',
+    )
+
+
+def add_regions_option(parser: argparse.ArgumentParser) -> None:
+    """Declare what of a frame is looked at."""
+    parser.add_argument(
+        '--regions',
+        choices=('signs', 'frame'),
+        default='signs',
+        help='find signs, or classify whole frames (default: signs)',
+    )
+
+
+def add_bag_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what of a bag is looked at, and how."""
+    add_regions_option(parser)
+    parser.add_argument(
+        '--topic',
+        action='append',
+        default=[],
+        metavar='TOPIC',
+        help='image topic, repeatable; without it all cameras of the bag',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        type=setting(),
+        default=[],
+        metavar='NAME=VALUE',
+        help='a setting of the recognizer, such as confirm_hits=4; repeatable',
+    )
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the recognizer settings of :func:`add_bag_options`."""
+    return {'regions': args.regions, **dict(args.set)}
+
+
+def engine_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the engine options of :func:`add_model_options`."""
+    return {'backend': args.backend, 'precision': args.precision, 'threads': args.threads}
+
+
+def open_recognizer(args: argparse.Namespace, settings: RecognizerSettings) -> Recognizer:
+    """
+    Load the model that the options name, showing an engine's build.
+
+    :param args: parsed, with the options of :func:`add_model_options`.
+    """
+    printer = ProgressPrinter()
+    try:
+        return Recognizer.open(args.model, settings=settings, progress=printer, **engine_of(args))
+    finally:
+        printer.close()
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Declare where labelled images lie."""
+    parser.add_argument(
+        '--data',
+        type=Path,
+        required=required,
+        metavar='PATH',
+        help='CSV manifest, folder of classes, tar, or GTSRB folder',
+    )
+    parser.add_argument(
+        '--images',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='DIR|TAR',
+        help="where a manifest's files lie",
+    )
+    parser.add_argument('--labels', type=Path, metavar='CSV', help='class names: class_id, name')
+    parser.add_argument(
+        '--group',
+        default='',
+        metavar='REGEX',
+        help='part of a file path that names one physical thing, such as "(.*)_[0-9]+"',
+    )
+
+
+def data_from(args: argparse.Namespace) -> 'tuple[list[Record], list[str]]':
+    """Read what the options of :func:`add_data_arguments` name."""
+    from alexnet_ros.training.layouts import read_data
+
+    return read_data(args.data, args.images, args.labels, args.group)

@@ -1,0 +1,47 @@
+"""How far a job is, on standard error."""
+
+import io
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+LINE_EVERY_S = 10.0
+
+
+class Progress(tqdm):  # type: ignore[misc]  # it has no types
+    """
+    A bar on a terminal; elsewhere, such as in a log, a whole line every ten seconds.
+
+    :param total: how much there is to do, 0 where that is not known.
+    :param name: what is worked on.
+    :param unit: what is counted.
+    """
+
+    def __init__(self, total: int, name: str, unit: str = 'frames', **kwargs: Any) -> None:
+        kwargs.setdefault('file', sys.stderr)
+        self._live = kwargs['file'].isatty()
+        interval_s = 0.1 if self._live else LINE_EVERY_S
+        super().__init__(
+            total=total or None,
+            desc=name,
+            unit=f' {unit}',
+            miniters=1,
+            mininterval=interval_s,
+            dynamic_ncols=self._live,
+            **kwargs,
+        )
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        """Draw the bar, or write its line."""
+        if self._live:
+            return bool(super().display(msg, pos))
+        print(msg if msg is not None else str(self), file=self.fp, flush=True)
+        return True
+
+    def close(self) -> None:
+        """End the bar, or write the last line."""
+        if not self._live and not self.disable:
+            self.display()
+            self.fp = io.StringIO()  # for the empty line that tqdm ends with
+        super().close()
