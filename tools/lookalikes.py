@@ -61,7 +61,7 @@ PLATES = (
 )
 FONTS = (
     *('DejaVuSans-Bold', 'DejaVuSans', 'DejaVuSansMono-Bold', 'DejaVuSans-BoldOblique'),
-    *('DejaVuSansMono', 'STIXGeneralBol', 'cmb10', 'DejaVuSansDisplay', 'DejaVuSerif-Bold'),
+    *('DejaVuSansMono', 'STIXGeneralBol', 'cmb10', 'DejaVuSansMono-Oblique', 'DejaVuSerif-Bold'),
 )
 HERSHEY = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX)
 
@@ -209,8 +209,11 @@ class Lookalikes:
 
     def number(self, text: str) -> Image:
         """Return a photographed limit with another text, (SIDE, SIDE, 3)."""
+        return self.number_on(self.sign((0, 1, 2, 3, 4, 5, 7, 8, 15)), text)
+
+    def number_on(self, base: Limit, text: str) -> Image:
+        """Return this limit with another text, (SIDE, SIDE, 3)."""
         rng = self.rng
-        base = self.sign((0, 1, 2, 3, 4, 5, 7, 8, 15))
         canvas, ink = base.erased()
         if rng.random() < 0.12:  # a yellow face, as in Sweden or at road works
             self.tinted(
@@ -319,14 +322,20 @@ class Lookalikes:
     def slashed(self, classes: tuple[int, ...]) -> Image:
         """Return a photographed prohibition with a red bar that it does not have."""
         base = self.sign(classes)
-        canvas = base.canvas()
+        return self.slashed_canvas(base.canvas(), base)
+
+    def slashed_canvas(
+        self, canvas: Image, base: Limit, colour: NDArray[np.float64] | None = None
+    ) -> Image:
+        """Draw a bar in the rim's colour, or another, across a sign; return it."""
         y, x = np.mgrid[0:SIDE, 0:SIDE]
         away = np.hypot(x - base.middle[0], y - base.middle[1]) / base.radius
-        rim = canvas[(away > 0.84) & (away < 0.94)]
-        colour = tuple(int(v) for v in np.median(rim, 0).tolist())
+        if colour is None:
+            colour = np.median(canvas[(away > 0.84) & (away < 0.94)], 0)
         turn = np.radians(self.rng.normal(45, 8)) * (1 if self.rng.random() < 0.8 else -1)
         way = np.array([np.cos(turn), np.sin(turn)]) * 0.85 * base.radius
         points = [tuple(int(v) for v in (base.middle + s * way).round()) for s in (-1, 1)]
         width = max(2, round(base.radius * float(self.rng.uniform(0.13, 0.24))))
-        cv2.line(canvas, points[0], points[1], colour, width, cv2.LINE_AA)
+        paint = tuple(int(v) for v in colour.tolist())
+        cv2.line(canvas, points[0], points[1], paint, width, cv2.LINE_AA)
         return canvas

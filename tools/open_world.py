@@ -33,12 +33,13 @@ from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.sources import records_from_manifest, tar_members
 from alexnet_ros.training.split import held_out
 from tools import lookalikes
+from tools.emblems import BLUE, Emblems, emblem_of
 from tools.lookalikes import Image, Limit, Lookalikes
 
 BACKGROUND = 43
 ROUND = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 32, 41, 42)
 TRIANGLES = tuple(range(18, 32))
-HELD_FONTS = ('DejaVuSansDisplay', 'STIXGeneral', 'cmss10', 'DejaVuSerif')
+HELD_FONTS = ('STIXGeneral', 'cmss10', 'DejaVuSerif')
 KNOWN_DRAWN = Path(__file__).parents[1] / 'config/recipes/drawn_known.csv'
 Box = tuple[float, float, float, float]
 Maker = Callable[[], tuple[Image, int]]
@@ -57,6 +58,11 @@ MIX = {  # kind: (share of the added crops, how many are made)
     'yellow': (0.02, 1200),
     'yellow_known': (0.02, 1200),
     'slashed': (0.01, 600),
+    'triangle': (0.04, 2500),
+    'triangle_known': (0.02, 1200),
+    'prohibition': (0.03, 2000),
+    'blue': (0.02, 1500),
+    'zone': (0.02, 1500),
 }
 
 
@@ -115,8 +121,20 @@ class World:
         clip = video_frames(data / 'drive/solidWhiteRight.mp4', *share, step=3)
         self.frames |= {f'drive {number}': frame for number, frame in enumerate(clip)}
         self.signs = self._signs()
-        self.drawn = self._drawings()
-        self.lookalikes = Lookalikes({c: self.signs[c] for c in ROUND}, self.rng)
+        triangles: list[tuple[Image, int]] = []
+        rounds: list[Image] = []
+        self.drawn = []
+        for name, drawing, class_id in self._drawings():
+            self.drawn.append((drawing, class_id))
+            emblem = emblem_of(drawing)
+            if emblem is None:
+                continue
+            if name.startswith('warning') and class_id in (BACKGROUND, *TRIANGLES):
+                triangles.append((emblem, -1 if class_id == BACKGROUND else class_id))
+            elif name.startswith('regulatory--no-') and class_id == BACKGROUND:
+                rounds.append(emblem)
+        self.lookalikes = Lookalikes(self.signs, self.rng)
+        self.emblems = Emblems(self.lookalikes, triangles, rounds)
 
     def _signs(self) -> dict[int, list[Limit]]:
         """Return GTSRB's crops of this side by class."""
@@ -128,7 +146,7 @@ class World:
         signs: dict[int, list[Limit]] = {}
         for index, out in enumerate(held_out(records, 8)):
             class_id = records[index].class_id
-            if out != self.held or class_id not in (*ROUND, *TRIANGLES):
+            if out != self.held or class_id not in (*ROUND, *TRIANGLES, *BLUE):
                 continue
             row = rows[index]
             x1, y1, x2, y2 = (int(row[f'roi_{key}']) for key in ('x1', 'y1', 'x2', 'y2'))
@@ -136,13 +154,12 @@ class World:
                 signs.setdefault(class_id, []).append(Limit(bank[index], (x1, y1, x2, y2)))
         return signs
 
-    def _drawings(self) -> list[tuple[NDArray[np.uint8], int]]:
-        """Return RGBA drawings and their class; every twelfth unknown one is held out."""
+    def _drawings(self) -> Iterator[tuple[str, NDArray[np.uint8], int]]:
+        """Yield name, RGBA and class of drawings; every twelfth unknown one is held out."""
         folder = self.data / 'sign_drawings'
         with KNOWN_DRAWN.open(newline='') as file:
             known = {row['file']: row['class_id'] for row in csv.DictReader(file)}
         members = tar_members(folder / 'images.tar')
-        drawn = []
         for name, (offset, size) in sorted(members.items()):
             class_text = known.get(Path(name).name, str(BACKGROUND))
             out = zlib.crc32(Path(name).name.encode()) % 12 == 0
@@ -152,8 +169,7 @@ class World:
                 file.seek(offset)
                 data = np.frombuffer(file.read(size), np.uint8)
             drawing = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
-            drawn.append((np.asarray(drawing, np.uint8), int(class_text)))
-        return drawn
+            yield Path(name).name, np.asarray(drawing, np.uint8), int(class_text)
 
     def road(self) -> Image:
         """Return a piece of road without a box."""
@@ -171,8 +187,10 @@ class World:
     def pasted(self, known: bool) -> tuple[Image, int]:
         """Return a drawing before real road, lit as the road is."""
         rng = self.rng
-        which = [i for i, (_, c) in enumerate(self.drawn) if (c != BACKGROUND) == known]
-        drawing, class_id = self.drawn[int(rng.choice(which))]
+        fitting = [item for item in self.drawn if (item[1] != BACKGROUND) == known]
+        drawing, class_id = fitting[int(rng.integers(len(fitting)))]
+        if (drawing[..., 3] > 0).mean() > 0.88 and rng.random() < 0.6:  # fewer plain plates
+            drawing, class_id = fitting[int(rng.integers(len(fitting)))]
         side = int(np.exp(rng.uniform(np.log(24), np.log(112))))
         ground = cv2.resize(self.road(), (side, side), interpolation=cv2.INTER_AREA)
         height, width = drawing.shape[:2]
@@ -231,6 +249,11 @@ class World:
             return self.pasted(kind == 'pasted_known')
         if kind.startswith('yellow'):
             return self.yellow(kind == 'yellow_known')
+        if kind.startswith('triangle'):
+            crop, class_id = self.emblems.triangle(kind == 'triangle_known')
+            return crop, BACKGROUND if class_id < 0 else class_id
+        if kind in ('prohibition', 'blue', 'zone'):
+            return getattr(self.emblems, kind)(), BACKGROUND
         if kind == 'slashed':
             return make.slashed((0, 1, 2, 3, 4, 5, 9, 10, 15, 16)), BACKGROUND
         if kind == 'end_of_80':
@@ -263,12 +286,22 @@ class World:
             for name, boxes in json.loads(path.read_text()).items():
                 for *box, score in boxes if name in self.frames else ():
                     x, y, w, h = box
-                    signs = self.boxes.get(name, ())
-                    if any(overlap((x, y, w, h), item['bbox']) > 0.25 for item in signs):
-                        continue
-                    for turn in range(1 + round(4 * score)):
+                    near = [
+                        item
+                        for item in self.boxes.get(name, ())
+                        if overlap((x, y, w, h), item['bbox']) > 0.25
+                    ]
+                    class_id, times = BACKGROUND, 1 + round(4 * score)
+                    if near:  # the finder's own box of a sign, or a piece of one
+                        area, wide, high = w * h, *near[0]['bbox'][2:]
+                        if near[0]['ignore'] or not 0.5 < area / (wide * high) < 2:
+                            continue
+                        if overlap((x, y, w, h), near[0]['bbox']) < 0.75:
+                            continue
+                        class_id, times = near[0]['gtsrb'], 3
+                    for turn in range(times):
                         dx, dy = self.rng.normal(0, 0.06, 2) * (w, h) * (turn > 0)
-                        yield cut(self.frames[name], (x + dx, y + dy, w, h)), BACKGROUND
+                        yield cut(self.frames[name], (x + dx, y + dy, w, h)), class_id
 
     def find(self, model: str, least: float) -> dict[str, list[list[float]]]:
         """Return what a model's finder gives for each frame: x, y, w, h and how known it looks."""
@@ -300,6 +333,7 @@ def main() -> None:
     parser.add_argument('--held-out', action='store_true')
     parser.add_argument('--find', metavar='MODEL', help='write only what its finder gives, JSON')
     parser.add_argument('--find-least', type=float, default=0.03, help='candidate score')
+    parser.add_argument('--kinds', nargs='+', choices=MIX, default=list(MIX))
     parser.add_argument('--scale', type=float, default=1.0, help='of how many are made')
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
@@ -312,7 +346,8 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, int, str]] = []
     with tarfile.open(args.output / 'crops.tar', 'w') as tar:
-        for kind, (_, count) in MIX.items():
+        for kind in args.kinds:
+            count = MIX[kind][1]
             if kind in ('mined', 'boxed'):
                 items = list(world.mined(args.mined) if kind == 'mined' else world.boxed())
             else:

@@ -88,8 +88,10 @@ def new_network(
         return network
     other, _ = network_from_checkpoint(path)
     state = network.state_dict()
-    fresh = ('classifier.6.weight', 'classifier.6.bias')  # the classes may differ
-    state |= {n: t for n, t in other.state_dict().items() if n not in fresh}
+    last = ('classifier.6.weight', 'classifier.6.bias')  # the classes may differ
+    for name, tensor in other.state_dict().items():
+        if name not in last or tensor.shape == state[name].shape:
+            state[name] = tensor
     load_state(network, state, str(path))
     return network
 
