@@ -16,19 +16,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
 from rosbags.serde import SerdeError
 
 from alexnet_ros.bags.account import Account, TopicAccount
 from alexnet_ros.bags.choice import chosen_cameras
 from alexnet_ros.bags.find import SUFFIXES, natural, parts_of
+from alexnet_ros.bags.metadata import read_metadata
 from alexnet_ros.bags.pace import gap_text, is_gap
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
 from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpack_file, unpacked_message
 from alexnet_ros.errors import BagError
+from alexnet_ros.files import one_line
 
+MAX_LOSSES = 1000
+MAX_NAME = 255
 LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
 
 
@@ -108,7 +111,8 @@ class BagReader:
 
     def say(self, loss: str) -> None:
         """Keep a line on what could not be read as it should be; each once."""
-        if loss not in self.losses:
+        loss = one_line(loss)
+        if len(self.losses) < MAX_LOSSES and loss not in self.losses:
             self.losses.append(loss)
 
     def _storage_files(self) -> list[Path]:
@@ -123,9 +127,10 @@ class BagReader:
                 f'{self.path} is no bag: give a bag folder, a .mcap, a .db3 or a .bag file'
             )
         present = sorted(
-            (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES)), key=natural
+            (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES) and f.is_file()),
+            key=natural,
         )
-        named = self._metadata()
+        named, self._promised = read_metadata(self.path / 'metadata.yaml', self.say)
         files = []
         for name in named:
             file = self.path / Path(name).name  # never outside the folder
@@ -136,22 +141,6 @@ class BagReader:
         if not files and not present:
             raise BagError(f'{self.path} holds no .mcap and no .db3 file: it is no bag')
         return files or present
-
-    def _metadata(self) -> list[str]:
-        """Read ``metadata.yaml``: the names of the files, and how much they should hold."""
-        try:
-            info = yaml.safe_load((self.path / 'metadata.yaml').read_text())
-            info = info['rosbag2_bagfile_information']
-            named = [str(name) for name in info['relative_file_paths']]
-            for entry in info['topics_with_message_count']:
-                self._promised[str(entry['topic_metadata']['name'])] += int(entry['message_count'])
-        except FileNotFoundError:
-            self.say('metadata.yaml is missing; the files are read in the order of names')
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-            self.say('metadata.yaml cannot be read; the files are read in the order of names')
-        else:
-            return named
-        return []
 
     def _scratch(self) -> Path:
         """Return a new folder that goes with the reader."""
@@ -172,6 +161,9 @@ class BagReader:
         """Add the files up to the whole bag; compare with what is promised."""
         for file in self._files:
             for (topic, kind), count in sorted(file.counts.items()):
+                if not _is_name(topic) or (kind and not _is_name(kind)):
+                    self.say(f'{topic[:80]!r} ({kind[:80]}) is no name of a topic: left out')
+                    continue
                 self.topics.setdefault(topic, TopicInfo(kind)).add(kind, count)
         for topic, info in self.topics.items():
             there = info.messages + info.others.total()
@@ -224,6 +216,8 @@ class BagReader:
         wanted = frozenset(topics)
         for file in self._files:
             for message in file.messages(wanted):
+                if message.topic not in self.topics:
+                    continue
                 try:
                     data = unpacked_message(message.data)
                     if message.ros1:
@@ -330,6 +324,11 @@ class BagReader:
     ) -> None:
         """Close the reader."""
         self.close()
+
+
+def _is_name(text: str) -> bool:
+    """Tell whether a topic or type can be called so: one line without hidden characters."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def frames_of(bag: str | Path, topics: tuple[str, ...] = ()) -> int:

@@ -12,7 +12,6 @@ Record layouts: https://mcap.dev/spec.
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +24,8 @@ HEAD = struct.Struct('<BQ')  # opcode, length
 MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 LARGEST_RECORD = 1 << 31  # bytes; a length beyond it is damage, not a record
 UNPACKED_CHUNKS = 4  # kept, for files whose chunks overlap in time
+UNPACKED_BYTES = 64 << 20  # of them at most, beside the one that is read
+MAX_ENTRIES = 4_000_000  # messages of one file: a day of an IMU at 46 Hz, 1 GB of memory
 
 Say = Callable[[str], None]
 
@@ -120,12 +121,17 @@ class McapScan:
     def messages(self) -> Iterator[StoredMessage]:
         """Yield the messages in the order of time."""
         with self.path.open('rb') as file:
+            kept: dict[int, bytes] = {}
 
-            @lru_cache(UNPACKED_CHUNKS)
             def content(chunk: int) -> bytes:
-                file.seek(chunk)
-                _, size = HEAD.unpack(file.read(HEAD.size))
-                return self._content(file.read(size))
+                if chunk not in kept:
+                    file.seek(chunk)
+                    _, size = HEAD.unpack(file.read(HEAD.size))
+                    large = sum(map(len, kept.values())) > UNPACKED_BYTES
+                    if large or len(kept) >= UNPACKED_CHUNKS:
+                        kept.clear()
+                    kept[chunk] = self._content(file.read(size))
+                return kept[chunk]
 
             for entry in self._entries:
                 if entry.chunk < 0:
@@ -198,7 +204,9 @@ class McapScan:
 
     def _list_message(self, head: bytes, chunk: int, place: int, size: int) -> None:
         channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(head)
-        if size >= MESSAGE_HEAD.size:
+        if len(self._entries) >= MAX_ENTRIES:
+            self._say(f'{self.path.name}: only the first {MAX_ENTRIES} messages are read')
+        elif size >= MESSAGE_HEAD.size:
             begin = place + MESSAGE_HEAD.size
             self._entries.append(Entry(log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
 

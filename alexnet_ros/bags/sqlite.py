@@ -3,13 +3,20 @@
 import contextlib
 import shutil
 import sqlite3
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from alexnet_ros.bags.salvage import Say, StoredMessage
+from alexnet_ros.bags.unpack import MAX_UNPACKED_BYTES
 
+MAX_TOPICS = 10_000
+STEPS = 1_000_000  # of sqlite's machine, between two looks at the clock
+QUIET_S = 60.0  # a query that gives nothing for so long is ended
+MAX_FILLED_BYTES = 1 << 40
 LEFT_BEHIND = ('-wal', '-journal')  # what sqlite keeps beside a database that is not closed
 
 
@@ -30,9 +37,11 @@ class SqliteFile:
         self._topics: dict[int, tuple[str, str]] = {}
         self._path = self._closed(path, scratch)
         try:
+            self._path = _filled_up(self._path, scratch)
             with self._database() as database:
+                _check_schema(database)
                 self._look(database)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             say(f'{path.name}: cannot be opened ({error})')
 
     def _closed(self, path: Path, scratch: Path) -> Path:
@@ -46,6 +55,7 @@ class SqliteFile:
         copy = scratch / path.name
         try:
             with contextlib.closing(sqlite3.connect(copy)) as database:
+                database.execute('PRAGMA trusted_schema=OFF')
                 database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
                 database.execute('SELECT COUNT(*) FROM sqlite_master').fetchall()
         except sqlite3.Error as error:
@@ -54,30 +64,28 @@ class SqliteFile:
         self._say(f'{path.name}: its recorder was killed; the log that it left is read too')
         return copy
 
-    @contextlib.contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
+    def _database(self) -> contextlib.closing[sqlite3.Connection]:
         """Open the file for reading; ``#``, ``?`` and ``%`` in its path are no options."""
         name = quote(str(self._path.resolve()))
-        with contextlib.closing(
-            sqlite3.connect(f'file:{name}?mode=ro&immutable=1', uri=True)
-        ) as database:
-            # Lets sqlite open a file that is shorter than its header says.
-            database.execute('PRAGMA writable_schema=ON')
-            yield database
+        return _guarded(sqlite3.connect(f'file:{name}?mode=ro&immutable=1', uri=True))
 
     def _look(self, database: sqlite3.Connection) -> None:
         """Count the messages, as far as the file can be read."""
+        rows = database.execute('SELECT id, name, type FROM topics LIMIT ?', (MAX_TOPICS + 1,))
         self._topics = {
-            number: (str(name), str(kind))
-            for number, name, kind in database.execute('SELECT id, name, type FROM topics')
+            number: (name, kind)
+            for number, name, kind in rows
+            if type(number) is int and isinstance(name, str) and isinstance(kind, str)
         }
+        if len(self._topics) > MAX_TOPICS:
+            raise sqlite3.DatabaseError(f'it has more than {MAX_TOPICS} topics')
         per_topic: Counter[int] = Counter()
         first_ns, last_ns = 1 << 63, -1
         try:
             for topic, log_ns in database.execute(
                 'SELECT topic_id, timestamp FROM messages ORDER BY id'
             ):
-                if topic in self._topics:
+                if topic in self._topics and type(log_ns) is int:
                     per_topic[topic] += 1
                     first_ns, last_ns = min(first_ns, log_ns), max(last_ns, log_ns)
         except sqlite3.Error as error:
@@ -107,11 +115,78 @@ class SqliteFile:
                     )
                     for topic, log_ns, data in rows:
                         given.add(number)
-                        yield StoredMessage(*self._topics[topic], log_ns, bytes(data))
+                        if type(log_ns) is int and isinstance(data, bytes):
+                            yield StoredMessage(*self._topics[topic], log_ns, data)
             except sqlite3.Error:
                 with contextlib.suppress(sqlite3.Error):  # said when the file was opened
                     for number, topic, log_ns, data in database.execute(
                         f'SELECT id, topic_id, timestamp, data {query} id'
                     ):
-                        if number not in given:
-                            yield StoredMessage(*self._topics[topic], log_ns, bytes(data))
+                        if number not in given and type(log_ns) is int and isinstance(data, bytes):
+                            yield StoredMessage(*self._topics[topic], log_ns, data)
+
+
+def _guarded(database: sqlite3.Connection) -> contextlib.closing[sqlite3.Connection]:
+    """
+    Keep what a stranger's schema can do within bounds.
+
+    Nothing but reading, no functions of the schema's choice, values of at most
+    the size of an image, and no query that goes on and gives nothing.
+    """
+    database.execute('PRAGMA trusted_schema=OFF')
+    database.execute('PRAGMA temp_store=FILE')
+    if sys.version_info >= (3, 11):
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_UNPACKED_BYTES)
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
+    pragmas = {'table_xinfo'}
+
+    def may(action: int, name: str | None, *_: str | None) -> int:
+        fine = action in allowed or (action == sqlite3.SQLITE_PRAGMA and name in pragmas)
+        return sqlite3.SQLITE_OK if fine else sqlite3.SQLITE_DENY
+
+    database.set_authorizer(may)
+    end_s = [time.monotonic() + QUIET_S]
+    database.set_progress_handler(lambda: int(time.monotonic() > end_s[0]), STEPS)
+
+    def renewed(_: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
+        end_s[0] = time.monotonic() + QUIET_S
+        return row
+
+    database.row_factory = renewed
+    return contextlib.closing(database)
+
+
+def _check_schema(database: sqlite3.Connection) -> None:
+    """
+    Refuse views, virtual tables and computed columns in place of plain tables.
+
+    :raises sqlite3.DatabaseError: that is what the file has.
+    """
+    query = 'SELECT type, rootpage FROM sqlite_master WHERE name = ?'
+    for table in ('topics', 'messages'):
+        found = list(database.execute(query, (table,)))
+        columns = list(database.execute(f'PRAGMA table_xinfo({table})'))
+        if [kind for kind, _ in found] != ['table'] or not found[0][1] or len(columns) > 32:
+            raise sqlite3.DatabaseError(f'{table} is no plain table')
+        if any(hidden for *_, hidden in columns):
+            raise sqlite3.DatabaseError(f'{table} has a computed column')
+
+
+def _filled_up(path: Path, scratch: Path) -> Path:
+    """
+    Return the file, or a copy that is as long as its header says.
+
+    sqlite opens no file that was cut off; filled with empty pages it does, and
+    reads what is there. The copy is sparse: it takes no more than the file.
+    """
+    with path.open('rb') as file:
+        head = file.read(100)
+    size = int.from_bytes(head[16:18], 'big')
+    wanted = int.from_bytes(head[28:32], 'big') * (65536 if size == 1 else size)
+    if path.stat().st_size >= wanted or wanted > MAX_FILLED_BYTES:
+        return path
+    copy = scratch / f'filled-{path.name}'
+    shutil.copy(path, copy)
+    with copy.open('r+b') as file:
+        file.truncate(wanted)
+    return copy

@@ -1,0 +1,309 @@
+"""Bags made to take all time, all memory, or to say something that nobody recorded."""
+
+import os
+import sqlite3
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import lz4.frame
+import numpy as np
+import pytest
+
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.salvage import HEAD, MAGIC
+from alexnet_ros.bags.writer import BagWriter
+from alexnet_ros.errors import BagError
+from tests.limited import within
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+GIB = 1 << 30
+READ = """
+import sys
+from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.errors import BagError
+try:
+    with BagReader(sys.argv[1]) as bag:
+        count = sum(1 for _ in bag.messages())
+        print(count, bag.losses)
+        assert all(line.isprintable() for line in bag.losses)
+except BagError as error:
+    assert str(error).isprintable()
+    print('refused', error)
+"""
+
+
+def zeros_zstd(size: int, *, declared: bool) -> bytes:
+    """Return so many zeros in a zstd frame, made without holding them."""
+    packer = zstd.ZstdCompressor(level=19)
+    if declared:
+        packer.set_pledged_input_size(size)
+    step = bytes(1 << 24)
+    parts = [packer.compress(step) for _ in range(size >> 24)]
+    return b''.join([*parts, packer.flush()])
+
+
+def zeros_lz4(size: int) -> bytes:
+    """Return so many zeros in an lz4 frame that does not say its size."""
+    packer = lz4.frame.LZ4FrameCompressor()
+    step = bytes(1 << 24)
+    parts = [packer.begin(), *(packer.compress(step) for _ in range(size >> 24)), packer.flush()]
+    return b''.join(parts)
+
+
+def record(code: int, body: bytes) -> bytes:
+    return HEAD.pack(code, len(body)) + body
+
+
+def text(value: str | bytes) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return struct.pack('<I', len(data)) + data
+
+
+def mcap(path: Path, *records: bytes) -> None:
+    path.write_bytes(MAGIC + record(1, text('ros2') + text('hostile')) + b''.join(records))
+
+
+def chunk(compression: str, data: bytes, claimed: int) -> bytes:
+    head = struct.pack('<QQQI', 0, 0, claimed, 0) + text(compression)
+    return record(6, head + struct.pack('<Q', len(data)) + data)
+
+
+def channel(topic: str, number: int = 1) -> bytes:
+    schema = record(3, struct.pack('<H', 1) + text('std_msgs/msg/String') + text('ros2msg') * 2)
+    return schema + record(4, struct.pack('<HH', number, 1) + text(topic) + text('cdr') + text(''))
+
+
+def message(data: bytes, number: int = 1) -> bytes:
+    return record(5, struct.pack('<HIQQ', number, 0, 1, 1) + data)
+
+
+def zstd_chunk(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(GIB, declared=False), GIB))
+
+
+def zstd_chunk_declared(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(GIB, declared=True), 99))
+
+
+def lz4_chunk(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), chunk('lz4', zeros_lz4(GIB), GIB))
+
+
+def zstd_message(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), message(zeros_zstd(GIB, declared=False)))
+
+
+def many_frames(folder: Path) -> None:
+    empty = zstd.compress(b'')
+    mcap(folder / 'x.mcap', channel('/a'), message(empty * 200_000))
+
+
+def packed_file(folder: Path) -> None:
+    (folder / 'x.mcap.zstd').write_bytes(zeros_zstd(GIB, declared=False))
+
+
+def large_record(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), HEAD.pack(5, 1 << 40) + bytes(100))
+
+
+def database(folder: Path, *statements: str) -> sqlite3.Connection:
+    base = sqlite3.connect(folder / 'x.db3')
+    for statement in statements:
+        base.execute(statement)
+    base.commit()
+    return base
+
+
+TOPICS = 'CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT)'
+MESSAGES = 'CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id, timestamp, data)'
+TOPIC = "INSERT INTO topics VALUES(1, '/a', 'std_msgs/msg/String')"
+ENDLESS = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT'
+
+
+def endless_messages(folder: Path) -> None:
+    view = (
+        f"CREATE VIEW messages AS {ENDLESS} i AS id, 1 AS topic_id, i AS timestamp, x'00' AS data"
+    )
+    database(folder, TOPICS, TOPIC, f'{view} FROM n').close()
+
+
+def endless_topics(folder: Path) -> None:
+    view = f"CREATE VIEW topics AS {ENDLESS} i AS id, '/a' || i AS name, 'b' AS type FROM n"
+    database(folder, MESSAGES, view).close()
+
+
+def zero_blobs(folder: Path) -> None:
+    view = 'CREATE VIEW messages AS SELECT 1 AS id, 1 AS topic_id, 1 AS timestamp'
+    database(folder, TOPICS, TOPIC, f'{view}, zeroblob(900000000) AS data').close()
+
+
+def computed_column(folder: Path) -> None:
+    made = MESSAGES.replace('data)', 'data GENERATED ALWAYS AS (zeroblob(900000000)) VIRTUAL)')
+    base = database(folder, TOPICS, TOPIC, made)
+    base.execute('INSERT INTO messages(topic_id, timestamp) VALUES(1, 1)')
+    base.commit()
+    base.close()
+
+
+def large_number_as_data(folder: Path) -> None:
+    row = 'INSERT INTO messages VALUES(1, 1, 1, 8000000000)'
+    database(folder, TOPICS, TOPIC, MESSAGES, row).close()
+
+
+def query_as_id(folder: Path) -> None:
+    made = TOPICS.replace('INTEGER PRIMARY KEY', 'TEXT')
+    row = f"INSERT INTO topics VALUES('1) UNION {ENDLESS} i FROM n --', '/a', 'b')"
+    database(folder, made, row, MESSAGES).close()
+
+
+def million_topics(folder: Path) -> None:
+    base = database(folder, TOPICS, MESSAGES)
+    base.executemany(
+        'INSERT INTO topics VALUES(?, ?, ?)', ((i, f'/{i}', 'b') for i in range(10**6))
+    )
+    base.commit()
+    base.close()
+
+
+KINDS: list[tuple[Callable[[Path], None], str]] = [
+    (zstd_chunk, 'unpacks to more than'),
+    (zstd_chunk_declared, 'unpacks to more than'),
+    (lz4_chunk, 'unpacks to more than'),
+    (zstd_message, 'cannot be unpacked'),
+    (many_frames, 'cannot be unpacked'),
+    (packed_file, 'unpacks to more than'),
+    (large_record, 'damaged at byte|cut off'),
+    (endless_messages, 'messages is no plain table'),
+    (endless_topics, 'topics is no plain table'),
+    (zero_blobs, 'messages is no plain table'),
+    (computed_column, 'computed column'),
+    (large_number_as_data, ''),
+    (query_as_id, ''),
+    (million_topics, 'more than 10000 topics'),
+]
+
+
+@pytest.mark.parametrize(('make', 'words'), KINDS, ids=[make.__name__ for make, _ in KINDS])
+def test_a_bag_made_to_exhaust_is_read_within_limits(
+    tmp_path: Path, make: Callable[[Path], None], words: str
+) -> None:
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    make(bag)
+    said = within(READ, bag)
+    assert any(word in said for word in words.split('|')), said
+
+
+METADATA = """rosbag2_bagfile_information:
+  version: 9
+  relative_file_paths: [{files}]
+  message_count: {count}
+  topics_with_message_count:
+  - topic_metadata: {{name: /image, type: sensor_msgs/msg/Image}}
+    message_count: {count}
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    folder = tmp_path / 'good'
+    with BagWriter(folder) as bag:
+        for index in range(3):
+            bag.write_image('/image', 10**9 + index, np.full((2, 2, 3), index, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    'hostile',
+    [
+        'a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n',
+        METADATA.format(files='good.mcap', count='.inf'),
+        METADATA.format(files='good.mcap', count='-1'),
+        METADATA.format(files='good.mcap', count='1:1:1'),
+        METADATA.format(files='good.mcap', count='9' * 5000),
+        '[' * 3000,
+        'a: ' + '{' * 3000,
+        '- ' * 100_000,
+        'v: ' + '1:' * 1_000_000 + '1',
+        'x' * 10_000_000,
+        '\0',
+        '!!python/object/apply:os.system [true]',
+    ],
+    ids=[
+        'aliases',
+        'inf',
+        'negative',
+        'base60',
+        'digits',
+        'list',
+        'map',
+        'dashes',
+        'long60',
+        'huge',
+        'nul',
+        'tag',
+    ],
+)
+def test_metadata_made_to_exhaust_is_passed_over_in_one_line(good: Path, hostile: str) -> None:
+    (good / 'metadata.yaml').write_text(hostile)
+    said = within(READ, good, cpu_s=10)
+    assert said.startswith('3 ')
+    assert 'metadata.yaml cannot be read' in said
+
+
+def test_a_file_that_is_named_three_times_is_read_once_and_said(good: Path) -> None:
+    (name,) = (one.name for one in good.iterdir() if one.suffix == '.mcap')
+    (good / 'metadata.yaml').write_text(METADATA.format(files=f'{name}, {name}, {name}', count=9))
+    with BagReader(good) as bag:
+        assert bag.message_count == 3
+        assert any('named 3 times' in line for line in bag.losses)
+        assert any('6 of 9 messages are lost' in line for line in bag.losses)
+
+
+@pytest.mark.parametrize('name', ['metadata.yaml', 'more.mcap', 'more.db3'])
+def test_a_fifo_in_a_bag_is_not_waited_for(good: Path, name: str) -> None:
+    (good / name).unlink(missing_ok=True)
+    os.mkfifo(good / name)
+    assert within(READ, good).startswith('3 ')
+
+
+def test_a_fifo_is_no_bag(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / 'x.mcap')
+    with pytest.raises(BagError, match='is no bag'):
+        BagReader(tmp_path / 'x.mcap')
+
+
+@pytest.mark.parametrize(
+    'topic', ['/a\x1b[31m', '/a\0b', '/' + 'a' * 300, '/\u202eegami', '/a\nb', '']
+)
+def test_a_topic_with_a_name_that_hides_something_is_left_out_and_said(
+    tmp_path: Path, topic: str
+) -> None:
+    bag = tmp_path / 'x.mcap'
+    mcap(bag, channel(topic), channel('/fine', 2), message(b'1'), message(b'2', 2))
+    with BagReader(bag) as reader:
+        assert list(reader.topics) == ['/fine']
+        assert [one.topic for one in reader.messages()] == ['/fine']
+        assert any('no name of a topic' in line for line in reader.losses)
+        assert all(line.isprintable() for line in reader.losses)
+
+
+def test_a_database_that_was_cut_off_is_read_and_not_touched(tmp_path: Path) -> None:
+    bag = tmp_path / 'bag'
+    with BagWriter(bag, storage='sqlite3') as writer:
+        for index in range(40):
+            writer.write_image('/image', 10**9 + index, np.full((40, 40, 3), index, np.uint8))
+    (file,) = bag.glob('*.db3')
+    data = file.read_bytes()[: -(20 * 4096)]
+    file.write_bytes(data)
+    with BagReader(bag) as reader:
+        found = sum(1 for _ in reader.images())
+    assert 0 < found < 40
+    assert file.read_bytes() == data
+    assert sorted(one.name for one in bag.iterdir()) == [file.name, 'metadata.yaml']
