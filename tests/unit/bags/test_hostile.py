@@ -22,7 +22,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-GIB = 1 << 30
+LARGE = 1 << 29
 READ = """
 import sys
 from alexnet_ros.bags.reader import BagReader
@@ -75,7 +75,7 @@ def chunk(compression: str, data: bytes, claimed: int) -> bytes:
 
 
 def channel(topic: str, number: int = 1) -> bytes:
-    schema = record(3, struct.pack('<H', 1) + text('std_msgs/msg/String') + text('ros2msg') * 2)
+    schema = record(3, struct.pack('<H', 1) + text('sensor_msgs/msg/Image') + text('ros2msg') * 2)
     return schema + record(4, struct.pack('<HH', number, 1) + text(topic) + text('cdr') + text(''))
 
 
@@ -84,19 +84,19 @@ def message(data: bytes, number: int = 1) -> bytes:
 
 
 def zstd_chunk(folder: Path) -> None:
-    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(GIB, declared=False), GIB))
+    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(LARGE, declared=False), LARGE))
 
 
 def zstd_chunk_declared(folder: Path) -> None:
-    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(GIB, declared=True), 99))
+    mcap(folder / 'x.mcap', channel('/a'), chunk('zstd', zeros_zstd(LARGE, declared=True), 99))
 
 
 def lz4_chunk(folder: Path) -> None:
-    mcap(folder / 'x.mcap', channel('/a'), chunk('lz4', zeros_lz4(GIB), GIB))
+    mcap(folder / 'x.mcap', channel('/a'), chunk('lz4', zeros_lz4(LARGE), LARGE))
 
 
 def zstd_message(folder: Path) -> None:
-    mcap(folder / 'x.mcap', channel('/a'), message(zeros_zstd(GIB, declared=False)))
+    mcap(folder / 'x.mcap', channel('/a'), message(zeros_zstd(LARGE, declared=False)))
 
 
 def many_frames(folder: Path) -> None:
@@ -105,7 +105,7 @@ def many_frames(folder: Path) -> None:
 
 
 def packed_file(folder: Path) -> None:
-    (folder / 'x.mcap.zstd').write_bytes(zeros_zstd(GIB, declared=False))
+    (folder / 'x.mcap.zstd').write_bytes(zeros_zstd(LARGE, declared=False))
 
 
 def large_record(folder: Path) -> None:
@@ -162,10 +162,10 @@ def query_as_id(folder: Path) -> None:
     database(folder, made, row, MESSAGES).close()
 
 
-def million_topics(folder: Path) -> None:
+def many_topics(folder: Path) -> None:
     base = database(folder, TOPICS, MESSAGES)
     base.executemany(
-        'INSERT INTO topics VALUES(?, ?, ?)', ((i, f'/{i}', 'b') for i in range(10**6))
+        'INSERT INTO topics VALUES(?, ?, ?)', ((i, f'/{i}', 'b') for i in range(200_000))
     )
     base.commit()
     base.close()
@@ -185,7 +185,7 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (computed_column, 'computed column'),
     (large_number_as_data, ''),
     (query_as_id, ''),
-    (million_topics, 'more than 10000 topics'),
+    (many_topics, 'more than 10000 topics'),
 ]
 
 
@@ -235,20 +235,7 @@ def good(tmp_path: Path) -> Path:
         '\0',
         '!!python/object/apply:os.system [true]',
     ],
-    ids=[
-        'aliases',
-        'inf',
-        'negative',
-        'base60',
-        'digits',
-        'list',
-        'map',
-        'dashes',
-        'long60',
-        'huge',
-        'nul',
-        'tag',
-    ],
+    ids=range(12),
 )
 def test_metadata_made_to_exhaust_is_passed_over_in_one_line(good: Path, hostile: str) -> None:
     (good / 'metadata.yaml').write_text(hostile)
