@@ -10,11 +10,13 @@ that code which forgets to wait fails its test.
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from cuda.bindings import runtime as real_cuda
+
+from tests.guard import Guard
 
 Operation = Callable[[], None]
 
@@ -229,3 +231,38 @@ class FakeCuda:
     def cudaGraphExecDestroy(self, graphExec: int) -> tuple[Any]:  # noqa: N803
         self._gone('graph exec', graphExec)
         return (self._status('cudaGraphExecDestroy'),)
+
+
+class RecordedCuda:
+    """
+    The module of CUDA runtime functions of one recorded version.
+
+    :param fake: does the work.
+    """
+
+    def __init__(self, version: str, names: Mapping[str, Any], fake: FakeCuda) -> None:
+        self.guard = Guard(version, names, {})
+        self.fake = fake
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        guard = self.guard
+        if isinstance(guard.names.get(name), list):
+            return guard.function(name, getattr(self.fake, name))
+        if any(one.startswith(f'{name}.') for one in guard.names):
+            return RecordedEnum(guard, name)
+        guard.ask(name)
+        return getattr(self.fake, name)
+
+
+class RecordedEnum:
+    """A real enumeration with the recorded members."""
+
+    def __init__(self, guard: Guard, kind: str) -> None:
+        self._guard = guard
+        self._kind = kind
+
+    def __getattr__(self, name: str) -> Any:
+        self._guard.ask(f'{self._kind}.{name}')
+        return getattr(getattr(real_cuda, self._kind), name)

@@ -9,6 +9,9 @@ signatures; the memory that an engine works on is that of ``FakeCuda``.
 # ruff: noqa: N802 - the names are those of the bindings
 
 import ctypes
+import inspect
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,26 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tests.fake_cuda import FakeCuda
+from tests.guard import Guard
 
+INSPECTED = {  # as TensorRT 10's inspector tells a kernel
+    'Layers': [
+        {
+            'Name': 'conv + relu',
+            'LayerType': 'CaskConvolution',
+            'Inputs': [
+                {'Name': 'x', 'Dimensions': [1, 3, 32, 32], 'Format/Datatype': 'Int8 NC/32HW32'}
+            ],
+            'Outputs': [
+                {'Name': 'y', 'Dimensions': [1, 64, 32, 32], 'Format/Datatype': 'Int8 NC/32HW32'}
+            ],
+            'Weights': {'Type': 'Int8', 'Count': 1728},
+            'Bias': {'Type': 'Float', 'Count': 64},
+            'Metadata': '[ONNX Layer: conv]\x1e[ONNX Layer: relu]',
+        }
+    ],
+    'Bindings': ['image', 'logits', 'features'],
+}
 PLAN_MAGIC = (b'ftrt', b'vtrt')  # what plans of TensorRT and of TensorRT for RTX begin with
 
 
@@ -40,6 +62,8 @@ class FakeTensorRt:
         self.contexts_left = 1 << 30
         self.kernel_blobs: list[bytes] = []
         self.hosts: list[FakeRuntime] = []
+        self.network_flags: list[int] = []
+        self.flags: list[Any] = []  # set on the builder's configuration
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get('hidden', ()):
@@ -71,7 +95,7 @@ class FakeRuntime:
 class FakeEngine:
     """``ICudaEngine``: tensors as the ONNX file has them."""
 
-    device_memory_size_v2 = 4096
+    device_memory_size = device_memory_size_v2 = 4096
 
     def __init__(self, trt: FakeTensorRt) -> None:
         self._trt = trt
@@ -100,6 +124,9 @@ class FakeEngine:
         rest = self.get_tensor_shape(name)[1:]
         return [(batch, *rest) for batch in self.batches]
 
+    def create_engine_inspector(self) -> 'FakeInspector':
+        return FakeInspector()
+
     def create_runtime_config(self) -> 'FakeRuntimeConfig':
         return FakeRuntimeConfig(self._trt)
 
@@ -111,6 +138,14 @@ class FakeEngine:
             return None
         self._trt.contexts_left -= 1
         return FakeContext(self._trt, self, needs_memory=classic)
+
+
+class FakeInspector:
+    """``EngineInspector``."""
+
+    def get_engine_information(self, format: Any) -> str:  # noqa: A002 - the binding's name
+        del format
+        return json.dumps(INSPECTED)
 
 
 class FakeRuntimeConfig:
@@ -151,7 +186,14 @@ class FakeContext:
         self._ready = not needs_memory
         self._shape: tuple[int, ...] = ()
         self._addresses: dict[str, int] = {}
-        self.refuse_runs = 0
+
+    @property
+    def device_memory(self) -> int:
+        return 0
+
+    @device_memory.setter
+    def device_memory(self, memory: int) -> None:  # how it was done before 10.1
+        self.set_device_memory(memory, self._engine.device_memory_size)
 
     def set_device_memory(self, memory: int, size: int) -> None:
         assert memory % 256 == 0
@@ -190,3 +232,228 @@ def _view(address: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = (ctypes.c_uint8 * size).from_address(address)
     return np.frombuffer(raw, dtype).reshape(shape)
+
+
+class FakeBuilder:
+    """``Builder``, without a GPU or TensorRT."""
+
+    num_DLA_cores = 2  # noqa: N815 - the binding's name
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+
+    def create_network(self, flags: int = 0) -> 'FakeNetwork':
+        self._trt.network_flags.append(flags)
+        return FakeNetwork(self._trt)
+
+    def create_builder_config(self) -> 'FakeConfig':
+        return FakeConfig(self._trt)
+
+    def create_optimization_profile(self) -> 'FakeProfile':
+        return FakeProfile()
+
+    def build_serialized_network(self, network: 'FakeNetwork', config: 'FakeConfig') -> Any:
+        assert config.profiles, 'there is no optimisation profile'
+        monitor = config.progress_monitor
+        monitor.phase_start('Building', None, 2)
+        going_on = monitor.step_complete('Building', 0)
+        monitor.phase_finish('Building')
+        return b'ftrt' + network.onnx[:64] if going_on else None
+
+
+class FakeNetwork:
+    """``INetworkDefinition``: its input is the ONNX file's."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self._trt = trt
+        self.onnx = b''
+        self.num_inputs = 1
+
+    def get_input(self, index: int) -> 'FakeTensor':
+        assert index == 0
+        return FakeTensor(self._trt)
+
+
+class FakeTensor:
+    """``ITensor``."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        (entry,) = trt.session.get_inputs()
+        self.name = entry.name
+        self.shape = tuple(-1 if isinstance(size, str) else size for size in entry.shape)
+
+
+class FakeParser:
+    """``OnnxParser``: what ONNX Runtime refuses, it refuses."""
+
+    num_errors = 1
+
+    def __init__(self, network: FakeNetwork) -> None:
+        self._network = network
+
+    def parse(self, model: bytes, path: str | None = None) -> bool:
+        assert path is None
+        self._network.onnx = model
+        try:
+            onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
+        except Exception:  # noqa: BLE001 - its errors have no root of their own
+            return False
+        return True
+
+    def get_error(self, index: int) -> 'FakeParserError':
+        assert index == 0
+        return FakeParserError()
+
+
+class FakeParserError:
+    """``ParserError``."""
+
+    def node(self) -> int:
+        return 7
+
+    def node_name(self) -> str:
+        return 'odd'
+
+    def node_operator(self) -> str:
+        return 'NoSuchOperator'
+
+    def desc(self) -> str:
+        return 'is not supported'
+
+
+class FakeConfig:
+    """``IBuilderConfig``: keeps what is set."""
+
+    def __init__(self, trt: FakeTensorRt) -> None:
+        self.flags: list[Any] = trt.flags
+        self.profiles: list[FakeProfile] = []
+        self.progress_monitor: Any = None
+
+    def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
+        assert pool is not None
+        assert pool_size > 1 << 20
+
+    def set_flag(self, flag: Any) -> None:
+        self.flags.append(flag)
+
+    def add_optimization_profile(self, profile: 'FakeProfile') -> int:
+        self.profiles.append(profile)
+        return 0
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> 'FakeTimingCache':
+        assert isinstance(serialized_timing_cache, bytes)
+        return FakeTimingCache()
+
+    def set_timing_cache(self, cache: 'FakeTimingCache', ignore_mismatch: bool) -> bool:
+        return isinstance(cache, FakeTimingCache) and not ignore_mismatch
+
+    def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
+        return compute_capability is not None and index == 0
+
+
+class FakeProfile:
+    """``IOptimizationProfile``."""
+
+    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:  # noqa: A002
+        assert input == 'image'
+        assert min[0] <= opt[0] <= max[0]
+
+
+class FakeTimingCache:
+    """``ITimingCache``."""
+
+    def serialize(self) -> bytes:
+        return b'times'
+
+
+KINDS = {
+    FakeBuilder: 'Builder',
+    FakeNetwork: 'INetworkDefinition',
+    FakeTensor: 'ITensor',
+    FakeParser: 'OnnxParser',
+    FakeParserError: 'ParserError',
+    FakeConfig: 'IBuilderConfig',
+    FakeProfile: 'IOptimizationProfile',
+    FakeTimingCache: 'ITimingCache',
+    FakeRuntime: 'Runtime',
+    FakeEngine: 'ICudaEngine',
+    FakeInspector: 'EngineInspector',
+    FakeRuntimeConfig: 'IRuntimeConfig',
+    FakeRuntimeCache: 'IRuntimeCache',
+    FakeContext: 'IExecutionContext',
+}
+
+
+class RecordedTensorRt:
+    """
+    The module ``tensorrt`` of one recorded version, over the stand-ins above.
+
+    :param version: in the table, such as ``10.3`` or ``RTX 1.7``.
+    """
+
+    def __init__(
+        self, version: str, names: Mapping[str, Any], cuda: FakeCuda, onnx: bytes
+    ) -> None:
+        self.__version__ = version
+        self.guard = Guard(version, names, KINDS)
+        self.state = FakeTensorRt(self, cuda, onnx)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        guard, state = self.guard, self.__dict__['state']
+        if name in {'ILogger', 'IProgressMonitor'}:
+            return self._base(name)
+        made: dict[str, Callable[..., Any]] = {
+            'Builder': lambda _logger: FakeBuilder(state),
+            'Runtime': state.Runtime,
+            'OnnxParser': lambda network, _logger: FakeParser(network),
+        }
+        if name in made:
+            return Class(guard, name, made[name])
+        members = guard.members(name)
+        if members is not None:
+            return members
+        played = {kind: fake for fake, kind in KINDS.items()}
+        if name in played and any(one.startswith(f'{name}.') for one in guard.names):
+            return Class(guard, name, None)
+        raise AttributeError(f'version {guard.version} has no {name}')
+
+    def _base(self, name: str) -> Any:
+        guard = self.guard
+        made = guard.function(f'{name}()', lambda: None)
+        calls = {
+            full: guard.ask(full)
+            for full, forms in guard.names.items()
+            if full.startswith(f'{name}.') and isinstance(forms, list)
+        }
+
+        class Base:
+            """What the package derives from."""
+
+            def __init__(self) -> None:
+                made()
+                for full, forms in calls.items():
+                    # Called by the library, with these arguments.
+                    own = inspect.signature(getattr(self, full.rpartition('.')[2]))
+                    own.bind(*forms[0])
+
+        if name == 'ILogger':
+            Base.Severity = guard.members('ILogger.Severity')  # type: ignore[attr-defined]
+        return Base
+
+
+class Class:
+    """A class of the recorded module: can be called and asked for its methods."""
+
+    def __init__(self, guard: Guard, kind: str, make: Callable[..., Any] | None) -> None:
+        self._guard = guard
+        self._kind = kind
+        self._make = make
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        assert self._make is not None
+        return self._guard.function(f'{self._kind}()', self._make)(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._guard.ask(f'{self._kind}.{name}')

@@ -7,7 +7,9 @@ import json
 from alexnet_ros.cli.options import add_model_option, whole
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
 from alexnet_ros.engine.progress import ProgressPrinter
+from alexnet_ros.engine.tensorrt.api import load_tensorrt
 from alexnet_ros.engine.tensorrt.engine import prepare
+from alexnet_ros.engine.tensorrt.explain import Kernel, kernels_of, listing
 from alexnet_ros.engine.tensorrt.plan import Plan
 from alexnet_ros.errors import EngineCacheError
 from alexnet_ros.model_package import ModelPackage
@@ -49,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR',
         help='where engines are kept (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)',
     )
+    parser.add_argument(
+        '--explain',
+        action='store_true',
+        help='list the kernels of the engine: types, fused layers, weights',
+    )
     parser.add_argument('--rebuild', action='store_true', help='build again what is there')
     for field in dataclasses.fields(TensorRtSettings):
         if field.name == 'cuda_graph':  # plays no role in a build
@@ -72,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         TensorRtSettings, {name: value for name, value in given.items() if value is not None}
     )
     package = ModelPackage.load(args.model)
+    again = args.explain and args.backend == 'tensorrt_rtx'  # only its builder tells the kernels
     precisions = list(package.files) if args.all else args.precision or [None]
     for precision in precisions:
         for capability in args.compute_capability or [None]:
@@ -86,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
                     progress=printer,
                     settings=settings,
                     compute_capability=capability,
-                    rebuild=args.rebuild,
+                    rebuild=args.rebuild or again,
                 )
             finally:
                 printer.close()
@@ -95,24 +103,27 @@ def run(args: argparse.Namespace) -> int:
                     f'the engine {plan.key.name} was built but could not be kept; make room or '
                     'give another --cache-dir'
                 )
-            _print(plan, as_json=args.json)
+            kernels = None
+            if args.explain:
+                kernels = kernels_of(load_tensorrt(args.backend), plan.data, plan.layers)
+            _print(plan, kernels, as_json=args.json)
     return 0
 
 
-def _print(plan: Plan, *, as_json: bool) -> None:
+def _print(plan: Plan, kernels: list[Kernel] | None, *, as_json: bool) -> None:
     """Say what is there now."""
     if as_json:
-        print(
-            json.dumps(
-                {
-                    'engine': str(plan.path),
-                    'cached': plan.cached,
-                    'seconds': round(plan.seconds, 3),
-                    'bytes': len(plan.data),
-                }
-            ),
-            flush=True,
-        )
+        facts = {
+            'engine': str(plan.path),
+            'cached': plan.cached,
+            'seconds': round(plan.seconds, 3),
+            'bytes': len(plan.data),
+        }
+        if kernels is not None:
+            facts |= {'precision': plan.key.precision, 'kernels': [k.as_dict() for k in kernels]}
+        print(json.dumps(facts), flush=True)
         return
     done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
     print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)
+    if kernels is not None:
+        print(listing(kernels), flush=True)

@@ -65,7 +65,7 @@ def half_from_int8(onnx_bytes: bytes) -> bytes:
                 entry = f'{source}_half'
                 if not any(entry in one.output for one in nodes):
                     nodes.append(
-                        helper.make_node('Cast', [source], [entry], to=TensorProto.FLOAT16)
+                        helper.make_node('Cast', [source], [entry], entry, to=TensorProto.FLOAT16)
                     )
                 source = entry
             renamed[node.output[0]] = source
@@ -83,7 +83,7 @@ def half_from_int8(onnx_bytes: bytes) -> bytes:
             renamed |= {n: f'{n}_half' for n in node.output if n in outputs}
             nodes.append(kept)
     nodes += [
-        helper.make_node('Cast', [f'{name}_half'], [name], to=TensorProto.FLOAT)
+        helper.make_node('Cast', [f'{name}_half'], [name], f'{name}_float', to=TensorProto.FLOAT)
         for name in sorted(outputs)
     ]
     del graph.node[:]
