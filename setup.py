@@ -66,6 +66,7 @@ setup(
             'alexnet_ros = alexnet_ros.cli.main:main',
             'classifier = alexnet_ros.cli.guard:classifier',
             'sign_navigator = alexnet_ros.cli.guard:sign_navigator',
+            'velocity_gate = alexnet_ros.cli.guard:velocity_gate',
         ]
     },
 )

@@ -27,6 +27,7 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     live: bool = False,
+    kind: type | None = None,
 ) -> Any:
     """
     Declare one setting.
@@ -37,8 +38,16 @@ def setting(
     :param high: largest allowed value, for numbers.
     :param choices: the allowed strings, if not all.
     :param live: may be changed while the node is active.
+    :param kind: type of the value where the default is None, which means not set.
     """
-    facts = {'text': text, 'low': low, 'high': high, 'choices': choices, 'live': live}
+    facts = {
+        'text': text,
+        'low': low,
+        'high': high,
+        'choices': choices,
+        'live': live,
+        'kind': kind or type(default),
+    }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=facts)
     return dataclasses.field(default=default, metadata=facts)
@@ -252,12 +261,15 @@ class ClassifierSettings:
         roi = self.recognizer.roi_xywh
         if len(roi) != 4 or min(roi) < 0:
             raise ConfigError(f'roi_xywh must be four numbers of at least 0, got {roi}')
-        names = self.cameras
-        fit = all(re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) for name in names)
-        if not (names == [''] or (names and fit and len(set(names)) == len(names))):
-            raise ConfigError(
-                f'cameras must be [""] or different names of letters, digits and _, got {names}'
-            )
+        _check_cameras(self.cameras)
+
+
+def _check_cameras(names: list[str]) -> None:
+    fit = all(re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) for name in names)
+    if not (names == [''] or (names and fit and len(set(names)) == len(names))):
+        raise ConfigError(
+            f'cameras must be [""] or different names of letters, digits and _, got {names}'
+        )
 
 
 @dataclass(frozen=True)
@@ -265,12 +277,14 @@ class NavigatorSettings:
     """How the navigator turns confirmed signs and classes into limits and locks."""
 
     actions: str = setting('sign_actions.yaml', 'Table of actions: a path or a file in config/.')
-    max_speed_mps: float = setting(
-        36.2,
-        "Cap, metres a second: no limit is above it; at most the controller's own maximum.",
+    max_speed_mps: float | None = setting(
+        None,
+        "Cap, metres a second: the controller's own maximum or less; without it no limit "
+        'in m/s is sent.',
         low=0.01,
         high=100.0,
         live=True,
+        kind=float,
     )
     max_age_s: float = setting(
         1.0, 'Images older than this do nothing, seconds.', low=0.01, high=60.0, live=True
@@ -398,11 +412,32 @@ class NavigatorSettings:
     require_label_info: bool = setting(
         False, "Do nothing before the model's label_info has confirmed the table."
     )
+    cameras: list[str] = setting(
+        [''], 'Camera names; topics are NAME/detections ...; [""] is one topic for all cameras.'
+    )
+    state_file: str = setting(
+        '', 'What must survive a restart; empty: in $ROS_HOME/alexnet_ros, none: nothing survives.'
+    )
 
     def __post_init__(self) -> None:
         """Refuse a limit by distance that no measured distance could end."""
         if self.limit_distance_m and self.velocity_source == 'none':
             raise ConfigError('limit_distance_m needs velocity_source twist or odom')
+        _check_cameras(self.cameras)
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """When the velocity gate lets commands pass."""
+
+    stamped: bool = setting(False, 'Commands are TwistStamped (the default of Kilted), not Twist.')
+    lock_timeout_s: float = setting(
+        0.5, 'Closed while stop_lock has been silent for so long, seconds.', low=0.15, high=10.0
+    )
+    command_timeout_s: float = setting(
+        0.5, 'Zeros where no command has come for so long, seconds.', low=0.05, high=10.0
+    )
+    period_s: float = setting(0.05, 'Time between two zeros, seconds.', low=0.01, high=0.5)
 
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
@@ -424,12 +459,12 @@ def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     """Return the value in the field's type, or refuse it with its range."""
     facts = field.metadata
-    factory = field.default_factory
-    default = field.default if factory is dataclasses.MISSING else factory()
-    if isinstance(default, float) and type(value) is int:
+    if value is None and field.default is None:
+        return None
+    if facts['kind'] is float and type(value) is int:
         value = float(value)
-    if type(value) is not type(default):
-        wanted = type(default).__name__
+    if type(value) is not facts['kind']:
+        wanted = facts['kind'].__name__
         raise ConfigError(f'{field.name} must be {wanted}, got {value!r} ({type(value).__name__})')
     if facts['choices'] and value not in facts['choices']:
         raise ConfigError(f'{field.name} must be one of {facts["choices"]}, got {value!r}')

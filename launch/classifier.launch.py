@@ -30,6 +30,7 @@ ARGUMENTS = {
     'model': ('', 'Model package, a name or a path; empty takes that of params_file.'),
     'image_topic': ('image', 'Topic of the camera; with compressed, without /compressed.'),
     'image_transport': ('', 'raw or compressed; empty takes that of params_file.'),
+    'cameras': ('', 'Cameras, separated by commas: front,left; then NAME/image comes in.'),
     'autostart': ('true', 'Configure and activate without a lifecycle manager.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_respawn': ('false', 'Start the node anew if it ends with an error.'),
@@ -49,9 +50,12 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[Action]:
     """Return what the values of the arguments ask for."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides = {name: given[name] for name in ('model', 'image_transport') if given[name]} | {
-        name: truth(name, given[name]) for name in ('autostart', 'use_sim_time')
-    }
+    overrides: dict = {
+        name: given[name] for name in ('model', 'image_transport') if given[name]
+    } | {name: truth(name, given[name]) for name in ('autostart', 'use_sim_time')}
+    cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
+    if cameras:
+        overrides['cameras'] = cameras
     node = Node(
         name=given['name'],
         namespace=given['namespace'],

@@ -27,12 +27,18 @@ ARGUMENTS = {
     ),
     'actions': ('', 'Table of actions, a name or a path; empty takes that of params_file.'),
     'max_speed_mps': ('', 'Cap, metres a second; empty takes that of params_file.'),
+    'cameras': ('', 'Cameras of the classifier, separated by commas: front,left; empty for one.'),
     'classifier': ('alexnet', 'Name of the classifier whose ~/ topics are read.'),
     'velocity_topic': ('velocity', 'geometry_msgs/TwistStamped, with velocity_source: twist.'),
     'odom_topic': ('odom', 'nav_msgs/Odometry, with velocity_source: odom.'),
     'speed_limit_topic': ('speed_limit', 'Where the limit goes.'),
     'speed_limit_in_topic': ('speed_limit_in', "Another source's limit, such as SpeedFilter's."),
     'stop_lock_topic': ('stop_lock', 'Where the lock goes.'),
+    'state_file': ('', 'File that survives a restart, or none; empty takes that of params_file.'),
+    'velocity_gate': ('false', 'Start the gate that sends zeros while the lock is on or silent.'),
+    'stamped': ('false', 'With velocity_gate: commands are TwistStamped, not Twist.'),
+    'cmd_vel_in_topic': ('cmd_vel_in', 'With velocity_gate: commands that come.'),
+    'cmd_vel_topic': ('cmd_vel', 'With velocity_gate: commands for the base.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_respawn': ('true', 'Start the node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
@@ -52,31 +58,57 @@ def start(context: LaunchContext) -> list[Action]:
     """Return what the values of the arguments ask for."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     overrides: dict = {'use_sim_time': truth('use_sim_time', given['use_sim_time'])}
-    if given['actions']:
-        overrides['actions'] = given['actions']
+    overrides |= {name: given[name] for name in ('actions', 'state_file') if given[name]}
+    cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
+    if cameras:
+        overrides['cameras'] = cameras
     if given['max_speed_mps']:
         overrides['max_speed_mps'] = number('max_speed_mps', given['max_speed_mps'])
+    places = [f'{camera}/' for camera in cameras] or ['']
     topics = {
-        name: f'{given["classifier"]}/{name}'
+        f'{place}{name}': f'{given["classifier"]}/{place}{name}'
+        for place in places
         for name in ('detections', 'classification', 'label_info')
     } | {
         name: given[f'{name}_topic']
         for name in ('velocity', 'odom', 'speed_limit', 'speed_limit_in', 'stop_lock')
     }
-    return [
+    common: dict = {
+        'namespace': given['namespace'],
+        'ros_arguments': ['--log-level', given['log_level']],
+        'respawn': truth('use_respawn', given['use_respawn']),
+        'respawn_delay': RESPAWN_DELAY_S,
+        'output': 'screen',
+        'emulate_tty': True,
+    }
+    nodes: list[Action] = [
         Node(
             name=given['name'],
-            namespace=given['namespace'],
-            **program(),
+            **program('sign_navigator', 'sign_navigator_node'),
             parameters=[given['params_file'], overrides],
-            remappings=[(name, topic) for name, topic in topics.items() if name != topic],
-            ros_arguments=['--log-level', given['log_level']],
-            respawn=truth('use_respawn', given['use_respawn']),
-            respawn_delay=RESPAWN_DELAY_S,
-            output='screen',
-            emulate_tty=True,
+            remappings=changed(topics),
+            **common,
         )
     ]
+    if truth('velocity_gate', given['velocity_gate']):
+        gate_topics = {
+            name: given[f'{name}_topic'] for name in ('cmd_vel_in', 'cmd_vel', 'stop_lock')
+        }
+        nodes.append(
+            Node(
+                name='velocity_gate',
+                **program('velocity_gate', 'velocity_gate_node'),
+                parameters=[{'stamped': truth('stamped', given['stamped'])}],
+                remappings=changed(gate_topics),
+                **common,
+            )
+        )
+    return nodes
+
+
+def changed(topics: dict) -> list:
+    """Return the remappings that change something."""
+    return [(name, topic) for name, topic in topics.items() if name != topic]
 
 
 def truth(name: str, text: str) -> bool:
@@ -98,11 +130,11 @@ def number(name: str, text: str) -> float:
     return value
 
 
-def program() -> dict:
+def program(executable: str, module: str) -> dict:
     """Return the installed executable, or this Python where it is not installed."""
     try:
         get_package_prefix('alexnet_ros')
     except PackageNotFoundError:
-        module = ['-m', 'alexnet_ros.ros.sign_navigator_node']
-        return {'executable': sys.executable, 'arguments': module}
-    return {'package': 'alexnet_ros', 'executable': 'sign_navigator'}
+        arguments = ['-m', f'alexnet_ros.ros.{module}']
+        return {'executable': sys.executable, 'arguments': arguments}
+    return {'package': 'alexnet_ros', 'executable': executable}

@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / 'config'
 COMMON = {
     'namespace': ('', 'Namespace of both nodes and of their topics.'),
+    'cameras': ('', 'Cameras, separated by commas: front,left; then NAME/image comes in.'),
     'use_sim_time': ('false', 'Take the time from /clock.'),
     'use_respawn': ('true', 'Start a node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
@@ -31,6 +32,10 @@ NAVIGATOR = {
     'speed_limit_topic': ('speed_limit', 'Where the limit goes.'),
     'speed_limit_in_topic': ('speed_limit_in', "Another source's limit, such as SpeedFilter's."),
     'stop_lock_topic': ('stop_lock', 'Where the lock goes.'),
+    'velocity_gate': ('false', 'Start the gate that sends zeros while the lock is on or silent.'),
+    'stamped': ('false', 'With velocity_gate: commands are TwistStamped, not Twist.'),
+    'cmd_vel_in_topic': ('cmd_vel_in', 'With velocity_gate: commands that come.'),
+    'cmd_vel_topic': ('cmd_vel', 'With velocity_gate: commands for the base.'),
 }
 PARAMETERS = {
     'classifier_params': (str(CONFIG / 'signs.param.yaml'), 'Parameter file of the classifier.'),

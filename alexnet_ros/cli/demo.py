@@ -124,7 +124,8 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
                 (
                     'sign_navigator_node',
                     NAVIGATOR,
-                    {'use_sim_time': True},
+                    # No robot listens: every sign may show what it does, and nothing is kept
+                    {'use_sim_time': True, 'max_speed_mps': 36.2, 'state_file': 'none'},
                     {name: f'/{CLASSIFIER}/{name}' for name in ('detections', 'label_info')},
                 ),
             )

@@ -55,3 +55,8 @@ def classifier() -> int:
 def sign_navigator() -> int:
     """Run the ``sign_navigator`` node."""
     return _node('sign_navigator')
+
+
+def velocity_gate() -> int:
+    """Run the ``velocity_gate`` node."""
+    return _node('velocity_gate')

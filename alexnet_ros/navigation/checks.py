@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from alexnet_ros.config import NavigatorSettings
 
-MOST_SIGNS = 1000
-MOST_SCORES = 10_000
-LONGEST_NAME = 256  # characters of a track id or a camera's frame
+MAX_SIGNS = 256  # in one message; the classifier reports at most 64
+MAX_SCORES = 10_000
+MAX_NAME_CHARS = 256  # characters of a track id or a camera's frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ def fault_of_stamp(
 
 def fault_of_signs(frame: SignFrame) -> str:
     """Return what is wrong with a message of detections, empty if nothing."""
-    if len(frame.signs) > MOST_SIGNS:
+    if len(frame.signs) > MAX_SIGNS:
         return 'too_many'
-    if len(frame.camera) > LONGEST_NAME:
+    if len(frame.camera) > MAX_NAME_CHARS:
         return 'bad_name'
     for sign in frame.signs:
-        if len(sign.track_id) > LONGEST_NAME:
+        if len(sign.track_id) > MAX_NAME_CHARS:
             return 'bad_name'
         if not (math.isfinite(sign.height_px) and sign.height_px >= 0):
             return 'bad_box'
@@ -103,11 +103,11 @@ def fault_of_signs(frame: SignFrame) -> str:
 
 def fault_of_classes(frame: ClassFrame) -> str:
     """Return what is wrong with a message of classes, empty if nothing."""
-    return 'bad_name' if len(frame.camera) > LONGEST_NAME else _fault_of_scores(frame.scores)
+    return 'bad_name' if len(frame.camera) > MAX_NAME_CHARS else _fault_of_scores(frame.scores)
 
 
 def _fault_of_scores(scores: Sequence[Score]) -> str:
-    if len(scores) > MOST_SCORES:
+    if len(scores) > MAX_SCORES:
         return 'too_many'
     # NaN fails the comparison, so it is refused here too
     return '' if all(0.0 <= one.score <= 1.0 for one in scores) else 'bad_score'

@@ -20,8 +20,8 @@ class Event:
     One thing seen or done, for people and logs.
 
     :param kind: ``seen``, ``ignored``, ``limit``, ``ended``, ``release``, ``stop``,
-        ``go``, ``lock``, ``unlock``, ``stale``, ``fresh``, ``clock_jump``, ``rejected``
-        or ``labels``.
+        ``go``, ``lock``, ``unlock``, ``stale``, ``fresh``, ``clock_jump``, ``rejected``,
+        ``labels``, ``evicted``, ``commander``, ``restored``, ``operator`` or ``no_cap``.
     :param did: what follows from it, or why nothing does.
     :param stamp_ns: stamp of the image that it rests on; 0 without one.
     """
@@ -42,12 +42,15 @@ class Command:
     What the robot is to be told now.
 
     :param speed_limit_mps: the lowest limit in force, in [0.01, cap], or None.
+    :param speed_limit_percent: the same in percent of the robot's own maximum,
+        where no cap is set; None with ``speed_limit_mps``.
     :param release: a limit has just ended and none is left.
     :param changed: the limit differs from the last command's.
     :param heading: a new heading, -1 (left) to 1 (right), or None.
     """
 
     speed_limit_mps: float | None
+    speed_limit_percent: float | None
     release: bool
     changed: bool
     stop_lock: bool

@@ -34,6 +34,11 @@ class FrameState:
         """Forget what has not changed the state yet; the state itself holds."""
         self._streak = []
 
+    def reset_release(self) -> None:
+        """Forget the frames that would let go: one that is missing may have said otherwise."""
+        if not self._stricter:
+            self._streak = []
+
     def see(self, action: Action, engage: int, release: int) -> Action | None:
         """
         Take one frame's best class.

@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from alexnet_ros.config import NavigatorSettings
-from alexnet_ros.navigation.actions import ActionTable
+from alexnet_ros.navigation.actions import Action, ActionTable
+from alexnet_ros.navigation.cameras import Camera, Cameras, Passage
 from alexnet_ros.navigation.checks import (
     ClassFrame,
     Score,
@@ -16,25 +17,22 @@ from alexnet_ros.navigation.checks import (
     fault_of_signs,
     fault_of_stamp,
 )
-from alexnet_ros.navigation.clocks import HoldClock
+from alexnet_ros.navigation.clocks import RobotClock
 from alexnet_ros.navigation.events import Command, Event, Moment, event_of_sign
-from alexnet_ros.navigation.frame_state import FrameState
-from alexnet_ros.navigation.sightings import Sightings
+from alexnet_ros.navigation.others import OTHER_SOURCE, Others
+from alexnet_ros.navigation.restrictions import Evidence, Limit, Restriction, Restrictions
 from alexnet_ros.navigation.sign_rules import SignRules
-from alexnet_ros.navigation.sources import SpeedSource, SpeedSources
 
-MOST_CAMERAS = 16
-MOST_NOTED = 256
-OTHER_LIMIT = 'speed_limit_in'
+MAX_NOTED = 256
+MAX_EVENTS = 64  # told in one step
 
 
 class Navigator:
     """
     From confirmed signs or whole-frame classes to limits, a lock, a heading.
 
-    Whatever comes in, a limit is in [0.01, cap]; a limit ends by an end sign,
-    its expiry, a freer class or another source's release alone; and nothing
-    that is older than ``max_age_s`` or from the future has any effect.
+    What is in force becomes less by the events of
+    :class:`~alexnet_ros.navigation.restrictions.Evidence` alone.
 
     Not thread-safe.
 
@@ -44,22 +42,23 @@ class Navigator:
 
     def __init__(self, settings: NavigatorSettings, table: ActionTable) -> None:
         self.table = table
-        self.clock = HoldClock(settings)
+        self.clock = RobotClock(settings)
+        self.cameras = Cameras()
+        self.restrictions = Restrictions()
         self.refused: Counter[str] = Counter()
         self.accepted = 0
+        self.last_fault = ''
         self.misnamed: dict[int, str] = {}
         self.labels_known = False
+        self.stale = True
         self._events: list[Event] = []
-        self._sources = SpeedSources()
-        self._rules = SignRules(settings, self._sources, self.clock, self._events)
-        self._sightings = Sightings()
-        self._frame = FrameState()
-        self._stamps: dict[str, int] = {}
-        self._limit_mps: float | None = None
+        self.others = Others(self.restrictions, self._events)
+        self._rules = SignRules(settings, self.restrictions, self._events)
+        self._said: tuple[float | None, float | None] = (None, None)
         self._heading: float | None = None
         self._noted: set[tuple[str, str, str, int]] = set()
-        self._last_fault = ''
         self._was_stale = True
+        self._last_stamps: dict[str, int] = {}  # of speed_limit_in and velocity
 
     @property
     def settings(self) -> NavigatorSettings:
@@ -79,19 +78,16 @@ class Navigator:
 
         :returns: why the message was refused as a whole, empty if it was not.
         """
-        last_ns = self._stamps.get(frame.camera)
-        fault = self._begin(frame.camera, frame.stamp_ns, now, fault_of_signs(frame))
-        if fault:
+        fault = fault_of_signs(frame)
+        present = {one.track_id for one in frame.signs if one.track_id}
+        camera, passage, fault = self._begin(frame.camera, frame.stamp_ns, now, fault, present)
+        if camera is None:
             return fault
-        after_ns = round(self.settings.passed_after_s * 1e9)
-        longest_ns = max(round(self.settings.stale_after_s * 1e9), after_ns)
-        if last_ns is not None and frame.stamp_ns - last_ns > longest_ns:
-            self._sightings.lose(frame.camera)  # nobody saw what became of them
-        for one in self._sightings.passed(frame.camera, frame.stamp_ns, after_ns):
-            self._rules.leave(one)
+        for missed in camera.miss(frame.stamp_ns, passage, present):
+            self._rules.miss(missed, frame.stamp_ns, passage)
         for sign in frame.signs:
             if sign.track_id:
-                self._see(frame, sign)
+                self._see(camera, frame, sign)
         return ''
 
     def observe_classes(self, frame: ClassFrame, now: Moment) -> str:
@@ -100,75 +96,59 @@ class Navigator:
 
         :returns: why the message was refused, empty if it was not.
         """
-        fault, best = fault_of_classes(frame), best_score(frame.scores)
-        if not fault:
-            fault = self._unfit(best)
-        fault = self._begin(frame.camera, frame.stamp_ns, now, fault)
-        if fault or best is None:
+        best = best_score(frame.scores)
+        fault = fault_of_classes(frame) or self._unfit(best)
+        camera, passage, fault = self._begin(frame.camera, frame.stamp_ns, now, fault, ())
+        if camera is None or best is None:
             return fault
         known = [
             (self.table[one.class_id], one.score)
             for one in frame.scores
             if not self._unfit(one, scored=False)
         ]
-        self._heading = self._frame.steer(known, self.settings.heading_smoothing)
-        locked = self._frame.locks
-        action = self._frame.see(
-            self.table[best.class_id], self.settings.engage_frames, self.settings.release_frames
-        )
+        state, set_to = camera.frame, self.settings
+        self._heading = state.steer(known, set_to.heading_smoothing)
+        locked = state.locks
+        if not passage.whole:
+            state.reset_release()
+        action = state.see(self.table[best.class_id], set_to.engage_frames, set_to.release_frames)
         if action is None:
             return ''
-        if action.percent is None:
-            self._sources.drop('frame')
-        else:
-            self._sources.put(SpeedSource('frame', percent=action.percent))
+        self._put_frame(camera.name, action)
         kind = 'seen'
-        if locked != self._frame.locks:
+        if locked != state.locks:
             kind = 'unlock' if locked else 'lock'
-        self._events.append(
-            Event(
-                kind,
-                action.kind,
-                frame.stamp_ns,
-                frame.camera,
-                '',
-                action.class_id,
-                action.class_name,
-                best.score,
-            )
-        )
+        about = (frame.stamp_ns, frame.camera, '', action.class_id, action.class_name, best.score)
+        self._events.append(Event(kind, action.kind, *about))
         return ''
 
-    def observe_limit(self, value: float, now: Moment, *, percentage: bool) -> str:
+    def observe_limit(
+        self, value: float, now: Moment, *, percentage: bool, stamp_ns: int = 0
+    ) -> str:
         """
         Take another source's limit, such as that of Nav2's SpeedFilter.
 
         :param value: metres a second or, with ``percentage``, percent of the
-            cap; 0 ends that source's limit.
+            robot's maximum; 0 ends that source's limit.
+        :param stamp_ns: when it was said, 0 if that is not known.
         :returns: why it was refused, empty if it was not.
         """
         self._advance(now)
-        if not math.isfinite(value) or value < 0:
-            return self._refuse('bad_limit', 0, '')
-        if value == 0:
-            self._sources.drop(OTHER_LIMIT)
-        elif percentage:
-            self._sources.put(SpeedSource(OTHER_LIMIT, percent=min(value, 100.0)))
-        else:
-            self._sources.put(SpeedSource(OTHER_LIMIT, speed_mps=value))
-        return ''
+        late = self._late(OTHER_SOURCE, stamp_ns)
+        fault = self.others.observe_limit(value, percentage=percentage, late=late)
+        return self.refuse(fault, stamp_ns, '') if fault else ''
 
-    def observe_speed(self, mps: float, now: Moment) -> str:
+    def observe_speed(self, mps: float, now: Moment, *, stamp_ns: int = 0) -> str:
         """
         Take a measured speed, metres a second; its sign does not matter.
 
         :returns: why it was refused, empty if it was not.
         """
         self._advance(now)
-        if not math.isfinite(mps):
-            return self._refuse('bad_speed', 0, '')
-        self.clock.measured(abs(mps), now)
-        return ''
+        late = self._late('velocity', stamp_ns)
+        if late or (stamp_ns and now.ros_ns - stamp_ns > self.settings.max_age_s * 1e9):
+            return self.refuse('old_speed', stamp_ns, '')
+        return '' if self.clock.measure(mps, now) else self.refuse('bad_speed', 0, '')
 
     def observe_labels(self, names: Mapping[int, str]) -> None:
         """Compare the table with the names that the model gives its classes."""
@@ -182,6 +162,24 @@ class Navigator:
             did = f'{len(misnamed)} classes of the table do nothing: {some}'
         self._events.append(Event('labels', did))
 
+    def refuse(self, fault: str, stamp_ns: int = 0, camera: str = '') -> str:
+        """Count a message that is not believed, tell of it once, and return why."""
+        self.refused[fault] += 1
+        if fault != self.last_fault:
+            self._events.append(Event('rejected', fault, stamp_ns, camera))
+        self.last_fault = fault
+        return fault
+
+    def release(self) -> None:
+        """End everything that is in force, because an operator has said so."""
+        self.restrictions.end_all(Evidence.OPERATOR)
+        self.cameras.clear()
+        self._events.append(Event('operator', 'everything in force was let go'))
+
+    def tell(self, event: Event) -> None:
+        """Let an event of the surroundings go out with the next command."""
+        self._events.append(event)
+
     # What follows
 
     def step(self, now: Moment) -> Command:
@@ -191,107 +189,126 @@ class Navigator:
         :param now: the node's clock may jump, the steady one only rises.
         """
         self._advance(now)
-        self._rules.expire()
-        found = self._lowest()
-        limit = None if found is None else found[0]
-        changed = limit != self._limit_mps
-        if found is not None and changed:
-            self._events.append(
-                event_of_sign('limit', f'{found[1].name}: {found[0]:.2f} m/s', found[1].cause)
-            )
+        for camera in self.cameras:
+            if camera.silent_s(now.steady_ns) > camera.patience_s(self.settings.stale_after_s):
+                for sign in camera.signs.values():
+                    if sign.pending:
+                        self._rules.assume(sign, 'its camera is silent')
+        if self.settings.release_to == 'cap' and self.settings.max_speed_mps is not None:
+            self.restrictions.tighten(Restriction('cap', percent=100.0))
+        found = self.limit
+        said = (None, None) if found is None else (found.mps, found.percent)
+        changed, self._said = said != self._said, said
+        if changed and found is not None:
+            unit = f'{found.percent:g} %' if found.mps is None else f'{found.mps:.2f} m/s'
+            source = found.source
+            self._events.append(event_of_sign('limit', f'{source.title}: {unit}', source.cause))
         elif changed:
-            self._events.append(Event('release', 'no limit is in force any more'))
-        self._limit_mps = limit
+            why = self.restrictions.loosened
+            self._events.append(
+                Event('release', f'no limit is in force any more: {why.value if why else ""}')
+            )
         heading, self._heading = self._heading, None
-        events = tuple(self._events)
+        events = self._events[:MAX_EVENTS]
+        if len(self._events) > MAX_EVENTS:
+            events.append(Event('ignored', f'{len(self._events) - MAX_EVENTS} more events'))
         self._events.clear()
-        return Command(
-            limit, changed and limit is None, changed, bool(self.locked_by), heading, events
-        )
+        release = changed and found is None
+        return Command(*said, release, changed, bool(self.locked_by), heading, tuple(events))
+
+    @property
+    def limit(self) -> Limit | None:
+        """The lowest limit in force that may be said."""
+        return self.restrictions.lowest(self.settings.max_speed_mps)
 
     @property
     def locked_by(self) -> list[str]:
-        """What makes the robot stand: ``stop sign``, ``frame``, ``stale``."""
-        reasons = {
-            'stop sign': self._rules.stopping,
-            'frame': self._frame.locks,
-            'stale': self.clock.stale and self.settings.on_stale == 'stop',
-        }
-        return [name for name, on in reasons.items() if on]
+        """What makes the robot stand: ``stop sign``, ``frame``, ``stale`` and so on."""
+        reasons = [one.title for one in self.restrictions if one.locks]
+        if OTHER_SOURCE in self.unsaid:
+            reasons.append(f'{OTHER_SOURCE} without max_speed_mps')
+        if self.stale and self.settings.on_stale == 'stop':
+            reasons.append('stale')
+        return reasons
 
     @property
-    def state(self) -> tuple[float, str] | None:
-        """The limit in force, metres a second, and its source; None without one."""
-        found = self._lowest()
-        return None if found is None else (found[0], found[1].name)
-
-    @property
-    def last_fault(self) -> str:
-        """Why the last message was refused, empty if it was taken."""
-        return self._last_fault
-
-    @property
-    def signs_in_view(self) -> int:
-        """How many confirmed signs that the table knows are in view."""
-        return len(self._sightings)
+    def unsaid(self) -> list[str]:
+        """What is in force and is not said, because no cap is set."""
+        if self.settings.max_speed_mps is not None:
+            return []
+        return [one.name for one in self.restrictions if one.speed_mps is not None]
 
     # Helpers
 
-    def _lowest(self) -> tuple[float, SpeedSource] | None:
-        cap = self.settings.max_speed_mps
-        found = self._sources.lowest(cap)
-        if found is None and self.settings.release_to == 'cap':
-            return cap, SpeedSource('cap', speed_mps=cap)
-        return found
+    def _put_frame(self, camera: str, action: Action) -> None:
+        """Put a whole-frame class into force: the camera's last one has ended."""
+        name = f'frame {camera}'.rstrip()
+        self.restrictions.end(name, Evidence.FREER)
+        if action.kind == 'lock' or action.percent is not None:
+            locks = action.kind == 'lock'
+            class_id = str(action.class_id)
+            self.restrictions.tighten(
+                Restriction(
+                    name, locks=locks, percent=action.percent, camera=camera, track_id=class_id
+                )
+            )
 
     def _advance(self, now: Moment) -> None:
         """Let the clocks run on; tell of jumps and staleness."""
         jumped_s = self.clock.advance(now)
         if jumped_s:
-            self._sightings.clear()
-            self._stamps.clear()
+            for camera in self.cameras:
+                camera.jump()
+            self._last_stamps.clear()
             self._noted.clear()
-            self._frame.reset_streak()
-            self._events.append(
-                Event('clock_jump', f'by {jumped_s:.3f} s: signs in view forgotten, limits hold')
-            )
-        self._tell_stale()
-
-    def _tell_stale(self) -> None:
-        if self.clock.stale == self._was_stale:
+            did = f'by {jumped_s:.3f} s: signs in view forgotten, everything in force holds'
+            self._events.append(Event('clock_jump', did))
+        self.cameras.forget_strangers(now.steady_ns)
+        stale_after_s = self.settings.stale_after_s
+        silent = [one.name for one in self.cameras.silent(now.steady_ns, stale_after_s)]
+        self.stale = bool(silent) or not self.cameras.any_fresh(now.steady_ns, stale_after_s)
+        if self.stale == self._was_stale:
             return
-        self._was_stale = self.clock.stale
-        if not self.clock.stale:
+        self._was_stale = self.stale
+        if not self.stale:
             self._events.append(Event('fresh', 'good results are coming'))
             return
-        self._frame.reset_streak()
         then = 'stopping' if self.settings.on_stale == 'stop' else 'everything holds'
-        self._events.append(
-            Event('stale', f'no good result for {self.settings.stale_after_s:g} s: {then}')
-        )
+        did = f'no good result for {stale_after_s:g} s: {then}'
+        self._events.append(Event('stale', did, camera=', '.join(silent)))
 
-    def _begin(self, camera: str, stamp_ns: int, now: Moment, fault: str) -> str:
-        """Check a message; a good one is a sign of life, a bad one is counted."""
+    def _begin(
+        self, name: str, stamp_ns: int, now: Moment, fault: str, present: Collection[str]
+    ) -> tuple[Camera | None, Passage, str]:
+        """Check a message; a good one lets its camera's time pass, a bad one is counted."""
         self._advance(now)
-        late = fault_of_stamp(stamp_ns, self._stamps.get(camera), now.ros_ns, self.settings)
-        fault = late or fault
-        if not fault and camera not in self._stamps and len(self._stamps) >= MOST_CAMERAS:
-            fault = 'too_many_cameras'
-        if fault:
-            return self._refuse(fault, stamp_ns, camera)
-        self._stamps[camera] = stamp_ns
-        self._last_fault = ''
+        known = self.cameras.get(name)
+        last_ns = None if known is None else known.stamp_ns
+        fault = fault_of_stamp(stamp_ns, last_ns, now.ros_ns, self.settings) or fault
+        camera = None
+        if not fault:
+            spare_s = math.inf if self.settings.on_stale == 'stop' else self.settings.stale_after_s
+            camera, gone = self.cameras.admit(name, now.steady_ns, spare_s)
+            if gone:
+                self._events.append(Event('evicted', f'for {name!r}', camera=gone))
+        if camera is None:
+            return None, Passage(), self.refuse(fault or 'too_many_cameras', stamp_ns, name)
+        counted = self.clock.counted
+        passage = camera.hear(stamp_ns, now.steady_ns, counted, self.settings.stale_after_s)
+        self.last_fault = ''
         self.accepted += 1
-        self.clock.alive(now)
-        self._tell_stale()
-        return ''
+        for one in self.restrictions.pass_image(name, passage, present):
+            self._rules.over(one, camera)
+        self._advance(now)
+        return camera, passage, ''
 
-    def _refuse(self, fault: str, stamp_ns: int, camera: str) -> str:
-        self.refused[fault] += 1
-        if fault != self._last_fault:
-            self._events.append(Event('rejected', fault, stamp_ns, camera))
-        self._last_fault = fault
-        return fault
+    def _late(self, topic: str, stamp_ns: int) -> bool:
+        """Tell whether a stamped message is older than the topic's last one."""
+        last_ns = self._last_stamps.get(topic, 0)
+        if not stamp_ns:
+            return False
+        self._last_stamps[topic] = max(stamp_ns, last_ns)
+        return stamp_ns < last_ns
 
     def _unfit(self, best: Score | None, *, scored: bool = True) -> str:
         """Return why a class cannot act, empty if it can."""
@@ -305,23 +322,23 @@ class Navigator:
             return 'labels_unknown'
         return 'score' if scored and best.score < self.settings.min_score else ''
 
-    def _see(self, frame: SignFrame, sign: SignSeen) -> None:
+    def _see(self, camera: Camera, frame: SignFrame, sign: SignSeen) -> None:
         """Take one confirmed sign."""
         best = best_score(sign.scores)
         fault = self._unfit(best)
         if fault or best is None:
             self._ignore(frame, sign, best, fault)
             return
-        one, changed = self._sightings.see(
-            (frame.camera, sign.track_id),
-            frame.stamp_ns,
-            self.table[best.class_id],
-            best.score,
-            sign.height_px,
-        )
-        if changed:
+        action = self.table[best.class_id]
+        one, new = camera.see(sign.track_id, frame.stamp_ns, action, best.score, sign.height_px)
+        if new:
             self._events.append(event_of_sign('seen', one.action.kind, one))
-        self._rules.see(one)
+        self._rules.see(one, camera, new=new)
+        least = camera.evict()
+        if least is not None:
+            self._events.append(event_of_sign('evicted', 'too many signs in view', least))
+            if least.pending:
+                self._rules.assume(least, 'too many signs in view')
 
     def _ignore(self, frame: SignFrame, sign: SignSeen, best: Score | None, fault: str) -> None:
         """Tell once that a confirmed sign does nothing, and why."""
@@ -329,20 +346,12 @@ class Navigator:
         key = (frame.camera, sign.track_id, fault, class_id)
         if key in self._noted:
             return
-        if len(self._noted) >= MOST_NOTED:
+        if len(self._noted) >= MAX_NOTED:
             self._noted.clear()
         self._noted.add(key)
         self.refused[f'sign_{fault}'] += 1
         known = self.table.get(class_id)
-        self._events.append(
-            Event(
-                'ignored',
-                fault,
-                frame.stamp_ns,
-                frame.camera,
-                sign.track_id,
-                class_id,
-                '' if known is None else known.class_name,
-                0.0 if best is None else best.score,
-            )
-        )
+        class_name = '' if known is None else known.class_name
+        score = 0.0 if best is None else best.score
+        about = (frame.stamp_ns, frame.camera, sign.track_id, class_id, class_name, score)
+        self._events.append(Event('ignored', fault, *about))

@@ -5,7 +5,7 @@ The same state machine as in the node, driven by the bag's stamps: a step with
 every frame and ten a second between them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alexnet_ros.config import NavigatorSettings
@@ -25,6 +25,7 @@ from alexnet_ros.records import Classification, Recognition
 STEP_NS = 100_000_000  # the stop lock goes out at 10 Hz
 REPEAT_NS = 500_000_000  # a limit in force goes out at 2 Hz
 BACKWARD_NS = 10**9  # a step back beyond it is a jump of the clock
+CAP_MPS = 36.2  # no robot listens here, so that every sign may show what it does
 LONGEST_GAP_NS = 10 * 10**9  # of a longer gap only the beginning is stepped through
 
 
@@ -96,6 +97,8 @@ class OfflineNavigator:
 
     def __init__(self, names: dict[int, str], settings: NavigatorSettings | None = None) -> None:
         settings = settings or NavigatorSettings()
+        if settings.max_speed_mps is None:
+            settings = replace(settings, max_speed_mps=CAP_MPS)
         table = read_table(find_table(settings.actions))
         self._reads = table.reads
         self.navigator = Navigator(settings, table)

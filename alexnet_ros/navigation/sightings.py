@@ -1,11 +1,13 @@
-"""Confirmed signs in view: when each was seen, how large, and when it is gone."""
+"""Confirmed signs in view: when each was seen, how it grows, and when it is gone."""
 
 from dataclasses import dataclass
 
 from alexnet_ros.navigation.actions import Action
 
-MOST_KEPT = 64  # signs remembered at once; the longest unseen goes first
-REMEMBERED_NS = 10 * 10**9  # a tracker forgets sooner, so an id means the same sign
+GROWN = 1.1  # a sign that is passed has grown by so much since it was first seen
+SHRUNK = 0.9  # and was at last not smaller than this part of its largest height
+FASTER = 2.0  # so much faster than measured a sign may come nearer while nobody looks
+SHORTEST_S = 0.05  # a growth over less time is not known
 
 
 @dataclass(slots=True)
@@ -13,77 +15,74 @@ class Sighting:
     """
     One physical sign, as its track tells it.
 
-    :param height_px: largest height of its box so far, pixels.
+    :param first_px: height of its box at the first sight, pixels.
+    :param last_px: height at the last sight.
+    :param height_px: largest height so far.
     :param first_ns: image stamp of the first sight, nanoseconds.
     :param last_ns: image stamp of the last sight, nanoseconds.
-    :param stopped: it has had its stop.
-    :param gone: it has left the view.
+    :param absent_s: for how long its camera has shown, without a lost frame,
+        that it is not there; negative while it is in view.
+    :param lost: frames were missing since its last sight.
+    :param done: it has done what it does when it is reached.
+    :param assumed: that was done without having seen it: it may still come.
+    :param behind: the limit in force, by its count of sights, behind whose
+        sign this one was last seen; -1 for none.
     """
 
     camera: str
     track_id: str
     action: Action
     score: float
+    first_px: float
+    last_px: float
     height_px: float
     first_ns: int
     last_ns: int
-    stopped: bool = False
-    gone: bool = False
+    absent_s: float = -1.0
+    lost: bool = False
+    done: bool = False
+    assumed: bool = False
+    behind: int = -1
 
+    @property
+    def pending(self) -> bool:
+        """Whether it is a stop sign that has not been reached yet."""
+        return self.action.kind == 'stop' and not self.done
 
-class Sightings:
-    """The signs of all cameras, by camera and track id, few and bounded."""
+    @property
+    def in_view(self) -> bool:
+        """Whether its camera's last image showed it."""
+        return self.absent_s < 0
 
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], Sighting] = {}
+    def see(self, stamp_ns: int, score: float, height_px: float) -> None:
+        """Note that it is in an image."""
+        self.last_ns, self.score, self.last_px = stamp_ns, score, height_px
+        self.height_px = max(self.height_px, height_px)
+        self.absent_s, self.lost = -1.0, False
+        if self.assumed:
+            self.done = self.assumed = False
 
-    def __len__(self) -> int:
-        """Return how many signs are in view."""
-        return sum(not one.gone for one in self._seen.values())
+    def came_up(self, passed_px: float) -> bool:
+        """Tell whether it was seen to grow, to be large and to go: it was passed."""
+        return (
+            not self.lost
+            and self.height_px >= passed_px
+            and self.last_px >= SHRUNK * self.height_px
+            and self.height_px >= GROWN * self.first_px
+        )
 
-    def see(
-        self, key: tuple[str, str], stamp_ns: int, action: Action, score: float, height_px: float
-    ) -> tuple[Sighting, bool]:
+    def may_have_come(self, stamp_ns: int, passed_px: float) -> bool:
         """
-        Note that a sign is in an image.
+        Tell whether it may have been reached since it was last seen.
 
-        :param key: camera and track id.
-        :returns: the sign, and whether it is new or has become another class.
+        At constant speed one over the height falls linearly. A sign whose
+        growth is not known may always have come.
+
+        :param stamp_ns: now, on the clock of the image stamps.
         """
-        one = self._seen.pop(key, None)
-        changed = one is None or one.action.class_id != action.class_id
-        if one is None:
-            one = Sighting(*key, action, score, height_px, stamp_ns, stamp_ns)
-        one.action, one.score, one.last_ns, one.gone = action, score, stamp_ns, False
-        one.height_px = max(one.height_px, height_px)
-        if len(self._seen) >= MOST_KEPT:
-            del self._seen[next(iter(self._seen))]
-        self._seen[key] = one  # the newest stands last
-        return one, changed
-
-    def passed(self, camera: str, stamp_ns: int, after_ns: int) -> list[Sighting]:
-        """
-        Return the signs of a camera that have just left its view.
-
-        :param stamp_ns: stamp of the camera's newest image.
-        :param after_ns: a sign unseen for longer is gone.
-        """
-        left = []
-        for key, one in list(self._seen.items()):
-            unseen_ns = stamp_ns - one.last_ns
-            if one.camera != camera or unseen_ns <= after_ns:
-                continue
-            if not one.gone:
-                one.gone = True
-                left.append(one)
-            elif unseen_ns > REMEMBERED_NS:
-                del self._seen[key]
-        return left
-
-    def lose(self, camera: str) -> None:
-        """Forget the signs of a camera; its tracker has, and may use their ids anew."""
-        self._seen = {key: one for key, one in self._seen.items() if one.camera != camera}
-
-    def clear(self) -> None:
-        """Forget every sign."""
-        self._seen.clear()
+        known_s = (self.last_ns - self.first_ns) / 1e9
+        unseen_s = (stamp_ns - self.last_ns) / 1e9
+        if self.height_px >= passed_px or known_s < SHORTEST_S or self.first_px <= 0:
+            return True
+        nearer = max(1 / self.first_px - 1 / max(self.last_px, 1e-9), 0.0) / known_s
+        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * unseen_s <= 1 / max(passed_px, 1e-9)

@@ -1,153 +1,174 @@
 """
 What a confirmed sign does to limits and stops.
 
-What lowers the speed is done at once. What raises it, and a stop, is done when
-the sign is reached: near in the image, or gone after it was large enough.
+What lowers the speed is done at once. What raises it is done when the sign is
+seen to be reached, or was seen to come up and pass. A stop is done when the
+sign is reached, and as soon as nobody can know that it was not.
 """
 
-import math
-
 from alexnet_ros.config import NavigatorSettings
-from alexnet_ros.navigation.clocks import HoldClock
+from alexnet_ros.navigation.actions import Action
+from alexnet_ros.navigation.cameras import Camera, Passage
 from alexnet_ros.navigation.events import Event, event_of_sign
+from alexnet_ros.navigation.restrictions import Evidence, Restriction, Restrictions
 from alexnet_ros.navigation.sightings import Sighting
-from alexnet_ros.navigation.sources import SpeedSource, SpeedSources
 
-SIGN = 'sign'  # name of the source that speed limit signs set
+SIGN = 'sign'  # name of the limit that speed limit signs set
+FOUND_ANEW = 0.8  # of near_height_px: a track that begins so large was lost and found
+SETTLED_S = 1.0  # and only if no frame was lost for so long
 
 
 class SignRules:
     """
-    The limit and the stop that signs have set.
+    The limits and the stops that signs set.
 
     :param settings: may be replaced at any time by assignment.
-    :param sources: where the limits are put.
-    :param clock: what holds run on.
-    :param events: where stops are told.
+    :param restrictions: where they are put.
+    :param events: where they are told.
     """
 
     def __init__(
-        self,
-        settings: NavigatorSettings,
-        sources: SpeedSources,
-        clock: HoldClock,
-        events: list[Event],
+        self, settings: NavigatorSettings, restrictions: Restrictions, events: list[Event]
     ) -> None:
         self.settings = settings
-        self._sources = sources
-        self._clock = clock
+        self._restrictions = restrictions
         self._events = events
-        self._stop_ends_s: float | None = None  # on the clock's standing_s
-        self._no_stop_before_s = -math.inf
 
-    @property
-    def stopping(self) -> bool:
-        """Whether a stop sign locks."""
-        return self._stop_ends_s is not None
-
-    def see(self, one: Sighting) -> None:
+    def see(self, one: Sighting, camera: Camera, *, new: bool) -> None:
         """Do what a sign in view asks for; harmless to repeat in every image."""
-        reached = one.height_px >= self.settings.near_height_px
-        slot = self._sources.get(SIGN)
-        if one.action.kind == 'speed_limit' and (slot is None or _lowers(one, slot)):
+        action, limit = one.action, self._restrictions.get(SIGN)
+        if limit is not None and limit.clear_s > self.settings.same_place_s:
+            one.behind = limit.sights
+        else:
+            one.behind = -1
+        if new and action.kind == 'stop' and self._found_anew(one, camera):
+            one.done = True
+            self._events.append(event_of_sign('ignored', 'belongs to the last stop', one))
+        elif action.kind == 'speed_limit' and (limit is None or _lowers(action, limit)):
             self._limit(one)
-        elif one.action.kind == 'yield':
-            self._slow(one, 'yield', self.settings.yield_hold_s, self.settings.yield_speed_mps)
-        elif one.action.kind == 'warn':
-            self._slow(one, f'warn {one.action.class_id}', self.settings.warn_hold_s, None)
-        elif reached:
+        elif action.kind == 'yield':
+            self._slow(one, self.settings.yield_hold_s, self.settings.yield_speed_mps)
+        elif action.kind == 'warn':
+            self._slow(one, self.settings.warn_hold_s, None)
+        elif one.last_px >= self.settings.near_height_px:
             self._reach(one)
 
-    def leave(self, one: Sighting) -> None:
-        """Do what a sign asks for that has just gone, if it was passed."""
-        if one.height_px >= self.settings.passed_height_px:
-            self._reach(one)
+    def miss(self, one: Sighting, stamp_ns: int, passage: Passage) -> None:
+        """Do what a sign asks for that an image does not show."""
+        passed_px = self.settings.passed_height_px
+        if one.absent_s >= self.settings.passed_after_s:
+            large = one.height_px >= passed_px
+            if not one.done and (large if one.pending else one.came_up(passed_px)):
+                self._reach(one)
+            one.done = True
+        elif one.pending and not passage.whole and one.may_have_come(stamp_ns, passed_px):
+            self.assume(one, 'it may have been passed in frames that are missing')
 
-    def expire(self) -> None:
-        """End what has lasted its time or distance."""
-        self._sources.expire(self._clock.held_s)
-        if self._stop_ends_s is not None and self._clock.standing_s >= self._stop_ends_s:
-            self._stop_ends_s = None
-            self._no_stop_before_s = self._clock.held_s + self.settings.stop_again_s
-            self._events.append(Event('go', 'the stop is over'))
-        slot = self._sources.get(SIGN)
-        if slot is None:
-            return
-        time_s, distance_m = self.settings.limit_time_s, self.settings.limit_distance_m
-        if (time_s and self._clock.held_s - slot.since_s >= time_s) or (
-            distance_m and self._clock.travelled_m - slot.since_m >= distance_m
-        ):
-            self._sources.drop(SIGN)
-            self._events.append(event_of_sign('ended', _limit_text(slot), slot.cause))
+    def assume(self, one: Sighting, why: str) -> None:
+        """Stop for a sign that nobody has seen to be reached."""
+        one.done = one.assumed = True
+        self._stop(one, why)
+
+    def over(self, one: Restriction, camera: Camera) -> None:
+        """Tell what has lasted its time."""
+        if one.stands:
+            camera.stood_ns = camera.heard_ns if one.sure else None
+            self._events.append(Event('go', 'the stop is over', camera=one.camera))
+        elif one.name == SIGN:
+            self._events.append(event_of_sign('ended', _limit_text(one), one.cause))
 
     def _reach(self, one: Sighting) -> None:
         """Do what waits until the sign is reached."""
-        kind = one.action.kind
-        slot = self._sources.get(SIGN)
-        if kind == 'stop' and not one.stopped:
-            self._stop(one)
-        elif slot is None or not self._stands_behind(one, slot):
+        action, limit = one.action, self._restrictions.get(SIGN)
+        if action.kind == 'stop':
+            if not one.done:
+                one.done = True
+                self._stop(one, '')
+        elif limit is None or one.behind != limit.sights:
             return
-        elif kind == 'speed_limit' and not _lowers(one, slot):
-            self._limit(one)
-        elif kind == 'end_of_limits' or (
-            kind == 'end_of_limit' and slot.speed_mps == one.action.speed_mps
+        elif action.kind == 'speed_limit':
+            self._restrictions.replace(self._limit_of(one), Evidence.PASSED)
+        elif action.kind == 'end_of_limits' or (
+            action.kind == 'end_of_limit' and limit.speed_mps == action.speed_mps
         ):
-            self._sources.drop(SIGN)
-            self._events.append(event_of_sign('ended', _limit_text(slot), one))
+            self._restrictions.end(SIGN, Evidence.PASSED)
+            self._events.append(event_of_sign('ended', _limit_text(limit), one))
 
     def _limit(self, one: Sighting) -> None:
-        self._sources.put(
-            SpeedSource(
-                SIGN,
-                speed_mps=one.action.speed_mps,
-                since_s=self._clock.held_s,
-                since_m=self._clock.travelled_m,
-                cause=one,
-            )
+        self._restrictions.tighten(self._limit_of(one))
+
+    def _limit_of(self, one: Sighting) -> Restriction:
+        set_to = self.settings
+        return Restriction(
+            SIGN,
+            speed_mps=one.action.speed_mps,
+            hold_s=set_to.limit_time_s or float('inf'),
+            hold_m=set_to.limit_distance_m or float('inf'),
+            camera=one.camera,
+            track_id=one.track_id,
+            cause=one,
         )
 
-    def _stands_behind(self, one: Sighting, slot: SpeedSource) -> bool:
-        """Tell whether a sign comes after the one whose limit is in force."""
-        if slot.cause is None or slot.cause is one:
-            return True
-        return one.last_ns - slot.cause.last_ns > self.settings.same_place_s * 1e9
-
-    def _stop(self, one: Sighting) -> None:
-        one.stopped = True
-        if self.stopping or self._clock.held_s < self._no_stop_before_s:
-            self._events.append(event_of_sign('ignored', 'belongs to the last stop', one))
-            return
+    def _stop(self, one: Sighting, why: str) -> None:
+        """Lock; a stop that is on begins its time anew."""
         hold_s = one.action.seconds or self.settings.stop_hold_s
-        self._stop_ends_s = self._clock.standing_s + hold_s
-        self._events.append(event_of_sign('stop', f'locked for {hold_s:g} s', one))
+        name = f'stop sign {one.camera}'
+        last = self._restrictions.get(name)
+        self._restrictions.tighten(
+            Restriction(
+                name,
+                locks=True,
+                hold_s=hold_s,
+                stands=True,
+                camera=one.camera,
+                track_id=one.track_id,
+                cause=one,
+                sure=not why,
+            )
+        )
+        if last is None or why or not last.sure:
+            did = f'locked for {hold_s:g} s' + (f': {why}' if why else '')
+            self._events.append(event_of_sign('stop', did, one))
+        else:
+            self._events.append(event_of_sign('ignored', 'prolongs the stop that is on', one))
 
-    def _slow(self, one: Sighting, name: str, hold_s: float, speed_mps: float | None) -> None:
+    def _found_anew(self, one: Sighting, camera: Camera) -> bool:
+        """Tell whether a stop sign is the last stop's, whose track was lost at the stop."""
+        if one.height_px < FOUND_ANEW * self.settings.near_height_px:
+            return False
+        if camera.whole_s < SETTLED_S:
+            return False  # it may be another, which came while frames were missing
+        stop = self._restrictions.get(f'stop sign {camera.name}')
+        if stop is not None:
+            return stop.sure
+        since_ns = None if camera.stood_ns is None else camera.heard_ns - camera.stood_ns
+        return since_ns is not None and since_ns <= self.settings.stop_again_s * 1e9
+
+    def _slow(self, one: Sighting, hold_s: float, speed_mps: float | None) -> None:
         """Slow for a time after the sign was last seen; without a speed, do nothing."""
         action = one.action
         if action.speed_mps is not None or action.percent is not None:
             speed_mps = action.speed_mps
         elif speed_mps is None:
             return
-        last = self._sources.get(name)
-        if speed_mps is not None and last is not None and last.speed_mps is not None:
-            speed_mps = min(speed_mps, last.speed_mps)  # seeing more never lets go
-        self._sources.put(
-            SpeedSource(
-                name,
+        self._restrictions.tighten(
+            Restriction(
+                f'{action.kind} {action.class_id} {one.camera}'.rstrip(),
                 speed_mps=speed_mps,
                 percent=action.percent,
-                ends_s=self._clock.held_s + (action.seconds or hold_s),
+                hold_s=action.seconds or hold_s,
+                camera=one.camera,
+                track_id=one.track_id,
                 cause=one,
             )
         )
 
 
-def _lowers(one: Sighting, slot: SpeedSource) -> bool:
+def _lowers(action: Action, limit: Restriction) -> bool:
     """Tell whether a limit sign asks for no more than the limit in force."""
-    speed, now = one.action.speed_mps, slot.speed_mps
+    speed, now = action.speed_mps, limit.speed_mps
     return speed is not None and now is not None and speed <= now
 
 
-def _limit_text(slot: SpeedSource) -> str:
-    return f'the limit of {slot.speed_mps or 0.0:.2f} m/s'
+def _limit_text(limit: Restriction) -> str:
+    return f'the limit of {limit.speed_mps or 0.0:.2f} m/s'

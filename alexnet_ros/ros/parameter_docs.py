@@ -54,8 +54,16 @@ def parameter_file(kind: type, node: str = 'classifier') -> str:
         notes = [part for part in (range_text(facts), 'live' if facts['live'] else '') if part]
         note = f' ({"; ".join(notes)})' if notes else ''
         lines.append(f'    # {facts["text"]}{note}\n')
-        lines.append(f'    {name}: {yaml_text(default_of(field))}\n')
+        value = default_of(field)
+        lines.append(
+            f'    # {name}: not set\n' if value is None else f'    {name}: {yaml_text(value)}\n'
+        )
     return ''.join(lines)
+
+
+def _default_text(field: Any) -> str:
+    value = default_of(field)
+    return 'not set' if value is None else f'`{yaml_text(value)}`'
 
 
 def parameter_table(kind: type) -> str:
@@ -64,7 +72,7 @@ def parameter_table(kind: type) -> str:
     for name, field in flat_fields(kind).items():
         facts = field.metadata
         lines.append(
-            f'| `{name}` | `{yaml_text(default_of(field))}` | {range_text(facts)} | '
+            f'| `{name}` | {_default_text(field)} | {range_text(facts)} | '
             f'{"yes" if facts["live"] else "no"} | {facts["text"]} |'
         )
     return '\n'.join(lines) + '\n'

@@ -45,8 +45,10 @@ def descriptor_from_field(field: 'dataclasses.Field[Any]') -> ParameterDescripto
         name=field.name, description=facts['text'], additional_constraints='; '.join(notes)
     )
     low, high = facts['low'], facts['high']
+    if facts['kind'] is float:
+        descriptor.dynamic_typing = True  # 2 is a float too, and so is a value not set
     if low is not None and high is not None:
-        if isinstance(default_of(field), float):
+        if facts['kind'] is float:
             descriptor.floating_point_range = [
                 FloatingPointRange(from_value=float(low), to_value=float(high), step=0.0)
             ]

@@ -81,7 +81,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     :param make_node: called after ``rclpy.init``; the node may have an
         attribute ``executor_choice``.
     :param args: command line, with ``--ros-args``; None for ``sys.argv``.
-    :returns: exit status: 0 after SIGINT or SIGTERM, 2 if the command line
+    :returns: exit status: 0 after SIGINT, SIGTERM, SIGHUP or SIGQUIT, 2 if the command line
         cannot be read, 1 if the node could not be made, else what the node
         asked for.
     """
@@ -94,7 +94,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
             node.stopping.set()
         _bound_exit(0, f'signal {signal.Signals(number).name}')
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, on_signal)
     orphans, orphan_bytes = remove_orphans()
     try:

@@ -18,7 +18,7 @@ MPS_30 = pytest.approx(30 / 3.6)
 
 def robot(bench: Bench, **parameters: Any) -> tuple[Ears, Recogniser]:
     ears = Ears(bench)
-    bench.add(SignNavigator, **parameters)
+    bench.add(SignNavigator, **{'max_speed_mps': 36.2, **parameters})
     recogniser = Recogniser(bench)
     bench.until('the lock is told', lambda: ears.locks.messages)
     return ears, recogniser
@@ -141,7 +141,7 @@ def test_image_repeated_or_late_does_nothing(bench: Bench) -> None:
 
 def test_no_clock_yet_does_nothing_and_the_first_clock_is_no_jump(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, use_sim_time=True)
+    bench.add(SignNavigator, max_speed_mps=36.2, use_sim_time=True)
     recogniser = Recogniser(bench)
     recogniser.show(detection(STOP))
     bench.until('the refusal', lambda: ears.kinds('rejected'))
@@ -157,7 +157,9 @@ def test_no_clock_yet_does_nothing_and_the_first_clock_is_no_jump(bench: Bench) 
 
 def test_bag_loop_forgets_signs_and_holds_limits(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, use_sim_time=True, stop_hold_s=0.4, stop_again_s=0.0)
+    bench.add(
+        SignNavigator, max_speed_mps=36.2, use_sim_time=True, stop_hold_s=0.4, stop_again_s=0.0
+    )
     clock = SimClock(bench, 1_000)
     recogniser = Recogniser(bench)
     recogniser.now_ns = lambda: clock.now_ns
@@ -178,7 +180,7 @@ def test_bag_loop_forgets_signs_and_holds_limits(bench: Bench) -> None:
 @pytest.mark.parametrize('jump_s', [-600, 600])
 def test_clock_jump_does_not_end_a_stop(bench: Bench, jump_s: int) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, use_sim_time=True, stop_hold_s=2.0)
+    bench.add(SignNavigator, max_speed_mps=36.2, use_sim_time=True, stop_hold_s=2.0)
     clock = SimClock(bench, 10_000)
     recogniser = Recogniser(bench)
     recogniser.now_ns = lambda: clock.now_ns
@@ -196,7 +198,9 @@ def test_clock_jump_does_not_end_a_stop(bench: Bench, jump_s: int) -> None:
 
 def test_paused_bag_is_stale_on_the_steady_clock(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, use_sim_time=True, on_stale='stop', stale_after_s=0.4)
+    bench.add(
+        SignNavigator, max_speed_mps=36.2, use_sim_time=True, on_stale='stop', stale_after_s=0.4
+    )
     clock = SimClock(bench, 1_000)
     recogniser = Recogniser(bench)
     recogniser.now_ns = lambda: clock.now_ns

@@ -13,12 +13,12 @@ Start = Callable[..., NodeProcess]
 MODULE = 'alexnet_ros.ros.sign_navigator_node'
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signal_ends_it_with_zero_and_the_last_word_is_locked(
     bench: Bench, start_node: Start, number: int
 ) -> None:
     ears = Ears(bench)
-    process = start_node(module=MODULE)
+    process = start_node(module=MODULE, max_speed_mps=36.2)
     bench.until('an unlocked robot', lambda: ears.locked is False)
     process.signal(number)
     bench.until('the process ends', lambda: not process.alive())
@@ -32,7 +32,7 @@ def test_killed_navigator_releases_nothing_and_a_new_one_goes_on(
     bench: Bench, start_node: Start
 ) -> None:
     ears = Ears(bench)
-    first = start_node(module=MODULE)
+    first = start_node(module=MODULE, max_speed_mps=36.2)
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))
     bench.until('a limit', lambda: ears.values)
@@ -43,7 +43,7 @@ def test_killed_navigator_releases_nothing_and_a_new_one_goes_on(
     bench.spin_for(0.6)
     assert not ears.locks.messages  # twist_mux locks when its timeout is over
     assert not ears.limits.messages  # Nav2 keeps the last limit
-    start_node(module=MODULE)
+    start_node(module=MODULE, max_speed_mps=36.2)
     bench.until('the limit of the sign still in view', lambda: ears.values)
     assert ears.values == [pytest.approx(30 / 3.6)]
 
@@ -76,6 +76,7 @@ def test_namespace_and_remaps_are_followed(bench: Bench, start_node: Start) -> N
         '-r',
         'detections:=/detections',
         module=MODULE,
+        max_speed_mps=36.2,
     )
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))

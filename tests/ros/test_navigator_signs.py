@@ -30,7 +30,7 @@ MPS_30 = pytest.approx(30 / 3.6)
 
 def robot(bench: Bench, **parameters: Any) -> tuple[SignNavigator, Ears, Recogniser]:
     ears = Ears(bench)
-    node = bench.add(SignNavigator, **parameters)
+    node = bench.add(SignNavigator, **{'max_speed_mps': 36.2, **parameters})
     assert isinstance(node, SignNavigator)
     recogniser = Recogniser(bench)
     bench.until('the lock is told', lambda: ears.locks.messages)
@@ -128,7 +128,6 @@ def test_limit_above_the_cap_is_the_cap_and_the_cap_is_live(bench: Bench) -> Non
         ('max_speed_mps', -1.0),
         ('max_speed_mps', float('nan')),
         ('max_speed_mps', float('inf')),
-        ('max_speed_mps', 3),
         ('max_age_s', 0.0),
         ('on_stale', 'drive'),
         ('actions', 'blocked_actions.yaml'),
@@ -155,7 +154,7 @@ def test_bad_change_of_a_parameter_is_refused_with_its_reason(
         ('on_stale', 'drive'),
         ('actions', 'none_such.yaml'),
         ('limit_distance_m', 5.0),
-        ('stop_hold_s', 1),
+        ('stop_hold_s', '1'),
     ],
 )
 def test_bad_start_is_refused_in_one_line(bench: Bench, name: str, value: Any) -> None:

@@ -38,6 +38,7 @@ class Drive:
     ros_ns: int = START_NS
     steady_ns: int = 10**9
     age_ns: int = 100_000_000
+    camera: str = ''
     commands: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,13 +79,25 @@ class Drive:
             self.commands.append(self.navigator.step(self.now))
         return self.last
 
+    def approach(
+        self, class_id: int, track_id: str, start_px: float, end_px: float, seconds: float = 1.0
+    ) -> Command:
+        """Come nearer to a sign, whose box grows, up to its last sight."""
+        count = max(round(seconds * 10), 2)
+        for index in range(count):
+            height_px = start_px + (end_px - start_px) * index / (count - 1)
+            self.see(sign(class_id, track_id, height_px))
+        return self.last
+
     def classify(self, *scores: tuple[int, float], frames: int = 1) -> Command:
         """Show the same whole-frame classes at 10 Hz."""
         for _ in range(frames):
             self.ros_ns += 10**8
             self.steady_ns += 10**8
             self.fault = self.navigator.observe_classes(
-                ClassFrame('', self.ros_ns - self.age_ns, tuple(Score(*one) for one in scores)),
+                ClassFrame(
+                    self.camera, self.ros_ns - self.age_ns, tuple(Score(*one) for one in scores)
+                ),
                 self.now,
             )
             self.commands.append(self.navigator.step(self.now))

@@ -38,7 +38,7 @@ def test_flicker_does_not_unlock() -> None:
 
 def test_blocked_holds_while_stale_whatever_the_policy() -> None:
     drive = Drive(table=BLOCKED)
-    drive.classify((0, 0.9), frames=2)
+    drive.classify((0, 0.9), frames=6)
     assert drive.wait(100).stop_lock
     assert drive.classify((1, 0.9), frames=4).stop_lock
     assert not drive.classify((1, 0.9)).stop_lock
@@ -102,7 +102,7 @@ def test_heading_is_the_weighted_mean_smoothed() -> None:
 
 def test_turning_slows_and_straight_lets_go() -> None:
     drive = Drive({'max_speed_mps': 10.0}, table=HEADING)
-    assert drive.classify((0, 0.9), frames=2).speed_limit_mps == pytest.approx(6.0)
+    assert drive.classify((0, 0.9), frames=6).speed_limit_mps == pytest.approx(6.0)
     assert drive.classify((1, 0.9), frames=5).speed_limit_mps is None
 
 
@@ -111,3 +111,19 @@ def test_class_that_the_model_calls_otherwise_is_uncertain() -> None:
     drive.navigator.observe_labels({0: 'free', 1: 'blocked'})
     assert not drive.classify((0, 0.9), frames=5).stop_lock
     assert drive.fault == 'misnamed'
+
+
+def test_frames_that_are_missing_do_not_count_towards_letting_go() -> None:
+    drive = Drive(table=BLOCKED)
+    drive.classify((0, 0.9), frames=6)
+    for _ in range(10):  # the frames between may have said otherwise
+        drive.classify((1, 0.9), frames=2)
+        assert drive.wait(0.1).stop_lock
+    assert not drive.classify((1, 0.9), frames=6).stop_lock
+
+
+def test_another_camera_lets_go_nothing() -> None:
+    drive = Drive(table=BLOCKED)
+    drive.classify((0, 0.9), frames=6)
+    drive.camera = 'rear'
+    assert drive.classify((1, 0.9), frames=50).stop_lock

@@ -100,7 +100,7 @@ class Promises(RuleBasedStateMachine):
             assert self.may_release, 'let go without a reason'
         if command.heading is not None:
             assert -1 <= command.heading <= 1
-        if self.navigator.clock.stale and self.navigator.settings.on_stale == 'stop':
+        if self.navigator.stale and self.navigator.settings.on_stale == 'stop':
             assert command.stop_lock
         for event in command.events:
             assert '\n' not in event.did
@@ -199,8 +199,8 @@ class Promises(RuleBasedStateMachine):
     @invariant()
     def state_is_bounded(self) -> None:
         if hasattr(self, 'navigator'):
-            assert self.navigator.signs_in_view <= 64
-            assert len(self.navigator._stamps) <= 16
+            assert self.navigator.cameras.signs_in_view <= 16 * 64
+            assert len(list(self.navigator.cameras)) <= 16
 
 
 class FramePromises(Promises):

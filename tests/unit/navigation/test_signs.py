@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from alexnet_ros.navigation import Action, ActionTable
 from tests.unit.navigation.harness import (
     END_OF_80,
     END_OF_ALL,
@@ -66,8 +67,12 @@ def test_higher_limit_that_was_passed_counts_and_one_that_was_not_does_not() -> 
     drive = Drive()
     drive.see(sign(LIMIT_30))
     drive.see(seconds=3)
-    drive.see(sign(LIMIT_50, '2', 25))
+    drive.approach(LIMIT_50, '2', 15, 25)
     assert drive.see(seconds=1).speed_limit_mps == pytest.approx(mps(50))
+    drive.approach(LIMIT_80, '4', 25, 25)  # does not grow: nobody came nearer
+    assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
+    drive.approach(LIMIT_80, '5', 28, 21)  # shrinks: the robot turned away
+    assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
     drive.see(sign(LIMIT_80, '3', 15))  # never large: another road's
     assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
 
@@ -94,7 +99,7 @@ def test_end_of_limits_seen_from_afar_waits_for_its_place() -> None:
     drive = Drive()
     drive.see(sign(LIMIT_30))
     drive.see(seconds=3)
-    assert drive.see(sign(END_OF_ALL, '2', 25), seconds=2).speed_limit_mps is not None
+    assert drive.approach(END_OF_ALL, '2', 15, 25).speed_limit_mps is not None
     assert drive.see(seconds=1).speed_limit_mps is None
 
 
@@ -165,8 +170,43 @@ def test_stop_sign_of_the_same_place_does_not_stop_again() -> None:
     assert drive.kinds('stop') == ['stop', 'stop']
 
 
+@pytest.mark.parametrize('measured', [None, math.nan, math.inf, 1e200, -1e308, 8.0])
+def test_stop_is_not_over_while_the_robot_is_not_known_to_stand(measured: float | None) -> None:
+    drive = Drive({'stop_hold_s': 2.0, 'velocity_source': 'twist'})
+    drive.see(seconds=1)
+    drive.navigator.observe_speed(8.0, drive.now)
+    drive.see(sign(STOP))
+    for _ in range(200):
+        if measured is not None:
+            drive.navigator.observe_speed(measured, drive.now)
+        drive.see()
+    assert drive.last.stop_lock
+
+
+@pytest.mark.parametrize('order', [(0, 1), (1, 0)])
+def test_one_more_sign_of_a_kind_never_loosens_another(order: tuple[int, int]) -> None:
+    strict = Action(60, 'Yield here', 'yield', percent=10.0, seconds=60.0)
+    loose = Action(61, 'Yield there', 'yield', percent=80.0, seconds=0.1)
+    drive = Drive(table=ActionTable('detections', {60: strict, 61: loose}))
+    for index in order:
+        drive.see(sign((60, 61)[index], str(index)), seconds=1)
+    assert drive.last.speed_limit_mps == pytest.approx(3.0)
+    assert drive.see(seconds=50).speed_limit_mps == pytest.approx(3.0)
+
+
+def test_stop_signs_one_after_another_each_have_their_time() -> None:
+    drive = Drive({'stop_hold_s': 3.0})
+    drive.see(seconds=2)
+    drive.approach(STOP, '1', 20, 40)
+    drive.approach(STOP, '2', 20, 40)  # reached when a second of the first stop is left
+    assert drive.see(seconds=2.5).stop_lock
+    assert not drive.see(seconds=0.5).stop_lock
+    drive.approach(STOP, '3', 20, 40)  # not found anew: it was seen to come up
+    assert drive.last.stop_lock
+
+
 def test_stop_runs_from_standstill_where_the_speed_is_known() -> None:
-    drive = Drive({'stop_hold_s': 2.0})
+    drive = Drive({'stop_hold_s': 2.0, 'velocity_source': 'twist'})
     drive.see(sign(STOP))
     for _ in range(50):
         drive.navigator.observe_speed(3.0, drive.now)
@@ -261,10 +301,12 @@ def test_unknown_sign_is_told_once_and_does_nothing() -> None:
     assert not drive.last.stop_lock
 
 
-def test_track_that_changes_its_class_takes_its_limit_along() -> None:
+def test_track_that_is_read_otherwise_keeps_its_strictest_limit() -> None:
     drive = Drive()
-    drive.see(sign(LIMIT_30, '1'))
-    assert drive.see(sign(LIMIT_80, '1')).speed_limit_mps == pytest.approx(mps(80))
+    drive.see(sign(LIMIT_50, '1'), seconds=1)
+    assert drive.see(sign(LIMIT_30, '1')).speed_limit_mps == pytest.approx(mps(30))
+    assert drive.see(sign(LIMIT_80, '1'), seconds=3).speed_limit_mps == pytest.approx(mps(30))
+    assert drive.see(sign(END_OF_ALL, '1'), seconds=3).speed_limit_mps == pytest.approx(mps(30))
 
 
 def test_class_that_the_model_calls_otherwise_does_nothing() -> None:

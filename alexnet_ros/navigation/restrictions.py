@@ -1,0 +1,251 @@
+"""
+What keeps the robot slow or standing, and the only ways in which it ends.
+
+The rule of the whole package: what is in force may only become less by an
+event of :class:`Evidence`. ``docs/navigation.md`` has the table.
+"""
+
+import itertools
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from alexnet_ros.errors import ConfigError
+from alexnet_ros.navigation.cameras import Passage
+from alexnet_ros.navigation.sightings import Sighting
+
+LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
+KEPT = ('name', 'locks', 'speed_mps', 'percent', 'hold_s', 'hold_m', 'stands')
+KEPT_TEXT = ('camera', 'track_id')
+_SIGHTS = itertools.count(1)
+
+
+class Evidence(Enum):
+    """The events that may end a restriction; there is no other way."""
+
+    PASSED = 'a sign that ends it was passed'
+    HELD = 'it has lasted its time or distance'
+    FREER = 'the camera has shown a freer class'
+    SOURCE = 'its source let it go'
+    ALONE = 'the other publisher is gone'
+    OPERATOR = 'an operator let it go'
+
+
+@dataclass(slots=True)
+class Restriction:
+    """
+    One reason to be slow or to stand.
+
+    :param name: ``sign``, ``yield 13 front``, ``stop front``, ``speed_limit_in`` …
+    :param locks: the robot must stand.
+    :param speed_mps: largest speed, metres a second.
+    :param percent: the same as a share of the robot's own maximum, 0 to 100.
+    :param hold_s: how long it lasts after its sign was last seen (with
+        ``stands``: after it began), seconds.
+    :param hold_m: the same in metres.
+    :param stands: its time runs only while the robot is known to stand.
+    :param camera: the camera whose images let its time run; empty for none.
+    :param track_id: its sign.
+    :param clear_s: how long that sign has been out of sight without a lost frame.
+    :param sights: a number that is new with every sight of it.
+    :param sure: the sign was seen to be reached; else that is only assumed.
+    """
+
+    name: str
+    locks: bool = False
+    speed_mps: float | None = None
+    percent: float | None = None
+    hold_s: float = math.inf
+    hold_m: float = math.inf
+    stands: bool = False
+    camera: str = ''
+    track_id: str = ''
+    cause: Sighting | None = None
+    left_s: float = field(init=False)
+    left_m: float = field(init=False)
+    clear_s: float = 0.0
+    sights: int = field(default_factory=lambda: next(_SIGHTS))
+    sure: bool = True
+    in_view: bool = True
+
+    @property
+    def title(self) -> str:
+        """Its name without the camera."""
+        return self.name.removesuffix(self.camera).strip()
+
+    def __post_init__(self) -> None:
+        """Let its time begin."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Let its time and distance begin anew."""
+        self.left_s, self.left_m = self.hold_s, self.hold_m
+
+    def see(self) -> None:
+        """Note that its sign is in sight: everything begins anew."""
+        self.begin()
+        self.clear_s, self.in_view = 0.0, True
+        self.sights = next(_SIGHTS)
+
+    def miss(self, passage: Passage) -> None:
+        """
+        Let time pass by an image that does not show its sign.
+
+        The time between the last sight and the first image without the sign
+        counts only if no frame is missing there: the sign may have been in it.
+        """
+        self.clear_s = self.clear_s + passage.whole_s if passage.alive_s else 0.0
+        if passage.whole or not self.in_view:
+            self.left_s -= passage.alive_s
+            self.left_m -= passage.travelled_m
+        self.in_view = False
+
+    def mps(self, cap_mps: float) -> float:
+        """Return the limit in metres a second, in [0.01, cap]."""
+        asked = cap_mps if self.speed_mps is None else self.speed_mps
+        if self.percent is not None:
+            asked = min(asked, cap_mps * self.percent / 100)
+        return min(max(asked, LEAST_MPS), cap_mps)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    The lowest limit in force, as it may be said.
+
+    :param mps: metres a second, or None with ``percent``.
+    :param percent: of the robot's own maximum, where no cap is known.
+    """
+
+    mps: float | None
+    percent: float | None
+    source: Restriction
+
+    @property
+    def height(self) -> tuple[bool, float]:
+        """An order of limits of one kind."""
+        return self.percent is None, self.mps or self.percent or 0.0
+
+
+class Restrictions:
+    """The restrictions in force, at most one of each name."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, Restriction] = {}
+        self.loosened: Evidence | None = None  # the last reason why something became less
+
+    def __iter__(self) -> Iterator[Restriction]:
+        """Go over what is in force."""
+        return iter(list(self._now.values()))
+
+    def get(self, name: str) -> Restriction | None:
+        """Return the restriction of that name, or None."""
+        return self._now.get(name)
+
+    def tighten(self, new: Restriction) -> Restriction:
+        """
+        Bring a restriction into force; one of its name only becomes stricter.
+
+        :returns: the restriction of that name that is in force now.
+        """
+        old = self._now.get(new.name)
+        if old is not None:
+            new.speed_mps = min(filter(None, (old.speed_mps, new.speed_mps)), default=None)
+            new.percent = min(filter(None, (old.percent, new.percent)), default=None)
+            new.locks |= old.locks
+            new.hold_s, new.hold_m = max(old.hold_s, new.hold_s), max(old.hold_m, new.hold_m)
+            new.left_s, new.left_m = max(old.left_s, new.left_s), max(old.left_m, new.left_m)
+        self._now[new.name] = new
+        return new
+
+    def replace(self, new: Restriction, evidence: Evidence) -> None:
+        """Put a restriction in the place of the one of its name, looser or not."""
+        self.end(new.name, evidence)
+        self._now[new.name] = new
+
+    def end(self, name: str, evidence: Evidence) -> bool:
+        """End a restriction for a reason; true if it was in force."""
+        ended = self._now.pop(name, None) is not None
+        if ended:
+            self.loosened = evidence
+        return ended
+
+    def end_all(self, evidence: Evidence) -> None:
+        """End every restriction."""
+        for name in list(self._now):
+            self.end(name, evidence)
+
+    def pass_image(
+        self, camera: str, passage: Passage, present: Collection[str]
+    ) -> list[Restriction]:
+        """
+        Let a camera's image count; return what has lasted its time and is ended.
+
+        :param present: the tracks that the image shows, whatever they are read as.
+        """
+        over = []
+        for one in self:
+            if one.camera != camera:
+                continue
+            if one.stands:
+                one.left_s -= passage.standing_s
+            elif one.track_id in present:
+                one.see()
+            else:
+                one.miss(passage)
+            if one.left_s <= 0 or one.left_m <= 0:
+                self.end(one.name, Evidence.HELD)
+                over.append(one)
+        return over
+
+    def lowest(self, cap_mps: float | None) -> Limit | None:
+        """
+        Return the lowest limit that may be said, or None.
+
+        :param cap_mps: the robot's maximum; without it only percentages may
+            be said, for metres a second above the maximum would raise it.
+        """
+        limits = []
+        for one in self._now.values():
+            if cap_mps is None and one.percent is not None:
+                limits.append(Limit(None, one.percent, one))
+            elif cap_mps is not None and (one.speed_mps, one.percent) != (None, None):
+                limits.append(Limit(one.mps(cap_mps), None, one))
+        return min(limits, key=lambda limit: limit.height, default=None)
+
+    def record(self) -> list[dict[str, object]]:
+        """Return what must survive the process, as plain values."""
+        return [
+            {
+                key: value
+                for key in (*KEPT, *KEPT_TEXT)
+                if (value := getattr(one, key)) not in {math.inf, None, '', False}
+            }
+            for one in self._now.values()
+        ]
+
+    def restore(self, record: object) -> None:
+        """
+        Take up what another process has recorded; its times begin anew.
+
+        :raises ConfigError: it is not what :meth:`record` returns.
+        """
+        if not isinstance(record, list):
+            raise ConfigError(f'expected a list of restrictions, got {type(record).__name__}')
+        for one in record:
+            _check(one)
+            self.tighten(Restriction(**one, sure=False))
+
+
+def _check(one: object) -> None:
+    if not isinstance(one, dict) or not set(one) <= {*KEPT, *KEPT_TEXT} or 'name' not in one:
+        raise ConfigError(f'not a restriction: {one!r:.80}')
+    for key, value in one.items():
+        kinds = {'name': str, 'camera': str, 'track_id': str, 'locks': bool, 'stands': bool}
+        if key in kinds:
+            sound = isinstance(value, kinds[key])
+        else:
+            sound = type(value) in {int, float} and math.isfinite(value) and value > 0
+        if not sound:
+            raise ConfigError(f'{one["name"]!r:.80}: {key} cannot be {value!r:.80}')

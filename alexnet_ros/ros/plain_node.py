@@ -1,0 +1,56 @@
+"""A node without a lifecycle, for :func:`alexnet_ros.ros.process.run_node`."""
+
+import threading
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from alexnet_ros.ros.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar('T')
+
+
+class PlainNode(Node, Generic[T]):
+    """
+    Holds settings as parameters and asks its process to end.
+
+    :param node_name: default name, before remapping.
+    :param kind: dataclass of its settings.
+    :param kwargs: passed on to ``rclpy``'s node.
+    :raises ConfigError: a parameter is not as it must be.
+    """
+
+    executor_choice = 'single'
+
+    def __init__(self, node_name: str, kind: type[T], **kwargs: Any) -> None:
+        super().__init__(node_name, **kwargs)
+        self.stopping = threading.Event()
+        self.exit_request: tuple[int, str] | None = None
+        self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.parameters: Parameters[T] = Parameters(
+            self,
+            kind,
+            active=lambda: True,
+            configured=lambda: True,
+            remedy='start the node with it',
+        )
+
+    @property
+    def settings(self) -> T:
+        """The values of the parameters."""
+        return self.parameters.current
+
+    def request_exit(self, code: int, reason: str) -> None:
+        """
+        Ask the process to end; the first request stands.
+
+        :param code: exit status, not 0 if something must respawn the node.
+        """
+        if self.exit_request is None:
+            self.exit_request = (code, reason)
+            self.exit_hook(code, reason)
