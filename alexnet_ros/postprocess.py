@@ -12,16 +12,21 @@ Floats = NDArray[np.float32]
 LEAST_LOG = -1000.0  # of a probability: zero for all that multiplies a few of them
 
 
-def log_probabilities(logits: Floats, temperature: float = 1.0) -> Floats:
+def log_probabilities(
+    logits: Floats, temperature: float = 1.0, activation: str = 'softmax'
+) -> Floats:
     """
     Return the logarithm of the calibrated probabilities.
 
     :param logits: shape (N, C), finite.
     :param temperature: logits are divided by it (Guo et al. 2017).
-    :returns: shape (N, C), float32, at least -1000; each row's
+    :param activation: ``softmax``, or ``sigmoid`` for each class on its own.
+    :returns: shape (N, C), float32, at least -1000; with softmax each row's
         exponentials sum to 1.
     """
     scaled = logits.astype(np.float64) / temperature
+    if activation == 'sigmoid':
+        return (-np.logaddexp(0.0, -scaled)).clip(LEAST_LOG).astype(np.float32)
     scaled -= scaled.max(axis=1, keepdims=True)
     scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     return scaled.clip(LEAST_LOG).astype(np.float32)
@@ -65,7 +70,7 @@ def classifications_from_logits(
         raise EngineRunError(f'expected logits (N, {len(labels)}), got {logits.shape}')
     if not np.isfinite(logits).all():
         raise EngineRunError('the network gave NaN or infinite logits; its results are void')
-    log_probs = log_probabilities(logits, scores.temperature)
+    log_probs = log_probabilities(logits, scores.temperature, scores.activation)
     energies = free_energies(logits)
     probabilities = np.exp(log_probs)
     background = scores.unknown_class_id

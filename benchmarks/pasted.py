@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.training.sources import bytes_of, records_from_manifest
-from alexnet_ros.training.split import held_out
+from alexnet_ros.training.sources import bytes_of, held_out, records_from_manifest
 
 Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]

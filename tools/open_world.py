@@ -22,16 +22,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from alexnet_ros.training.split import held_out
 from numpy.typing import NDArray
 
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.negatives import video_frames
-from alexnet_ros.training.sources import records_from_manifest, tar_members
-from alexnet_ros.training.split import held_out
+from alexnet_ros.training.sources import ImageBank, records_from_manifest, tar_members
 from tools import lookalikes
 from tools.emblems import BLUE, Emblems, emblem_of
 from tools.lookalikes import Image, Limit, Lookalikes

@@ -22,6 +22,8 @@ Example
 """
 )
 
+MOST_SHOWN = 12  # classes of a confusion matrix in a terminal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -89,10 +91,9 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.errors import DatasetError
     from alexnet_ros.model_package import ModelPackage
     from alexnet_ros.training.backgrounds import acceptance
-    from alexnet_ros.training.bank import ImageBank
     from alexnet_ros.training.evaluate import evaluate, figures_mapping
     from alexnet_ros.training.pictures import write_report
-    from alexnet_ros.training.split import held_out
+    from alexnet_ros.training.sources import ImageBank, held_out
 
     if args.manifest is None and not args.images:
         print(
@@ -131,26 +132,42 @@ def run(args: argparse.Namespace) -> int:
     for key, value in found.items():
         if key != 'confusion':
             print(f'{key}: {value:.5f}' if isinstance(value, float) else f'{key}: {value}')
-    worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]
     names = [label.name for label in package.known_labels]
+    if len(names) <= MOST_SHOWN:
+        print(confusion_text(figures.confusion, names))
+        return 0
+    worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]
     for index in worst.tolist():
         if figures.recalls[index] < 1:
             print(f'  {names[index]}: recall {figures.recalls[index]:.4f}')
     return 0
 
 
+def confusion_text(confusion: Any, names: list[str]) -> str:
+    """Return a table: a row a true class, a column an answer, counts in it."""
+    short = [name[:12] for name in names]
+    width = max(5, *(len(name) for name in short)) + 1
+    lines = ['confusion (rows: truth, columns: answer)', ' ' * width]
+    lines[1] += ''.join(f'{name:>{width}}' for name in short)
+    for name, row in zip(short, confusion.tolist(), strict=True):
+        lines.append(f'{name:<{width}}' + ''.join(f'{count:>{width}}' for count in row))
+    return '\n'.join(lines)
+
+
 def _records(args: argparse.Namespace, package: Any) -> list[Any]:
+    """Return the labelled images, their classes found among the model's by name or id."""
     from alexnet_ros.training.layouts import read_data
-    from alexnet_ros.training.sources import records_from_manifest
 
-    if args.manifest is not None and args.manifest.suffix == '.csv':
-        return records_from_manifest(args.manifest, args.images, len(package.labels))
-    known = [label.name for label in package.known_labels]
-    place = args.manifest or args.images[0]
-    records, names = read_data(place)
-    if sorted(names) == sorted(known) and names != known:  # sorted folders, other ids
-        from dataclasses import replace
-
-        ids = {name: index for index, name in enumerate(known)}
-        records = [replace(r, class_id=ids[names[r.class_id]]) for r in records]
+    known, records = list(package.labels), []
+    places = [args.manifest] if args.manifest is not None else args.images
+    for place in places:
+        images = args.images if args.manifest is not None else ()
+        data = read_data(place, images, known=known, complete=False)
+        records += data.records
+        for note in data.notes:
+            print(note, file=sys.stderr)
+    for part in ('test', 'val'):
+        if any(record.part == part for record in records):
+            print(f'evaluating the {part} part', file=sys.stderr)
+            return [record for record in records if record.part == part]
     return records

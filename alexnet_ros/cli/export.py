@@ -1,15 +1,17 @@
-"""``alexnet_ros export``: a checkpoint, torchvision's file or a foreign ONNX to a package."""
+"""``alexnet_ros export``: a checkpoint, weights from elsewhere or a foreign ONNX to a package."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from
+from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from, whole
 from alexnet_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from alexnet_ros.model_package import ModelPackage
+    from alexnet_ros.labels import Labels
+    from alexnet_ros.training.export import Draft
 
 EPILOG = (
     DATA_HELP
@@ -17,11 +19,13 @@ EPILOG = (
 Examples
   A checkpoint, with INT8 calibrated and everything measured on its held-out images:
     alexnet_ros export run/best.safetensors --data crops/ --output models/mine
-  torchvision's ImageNet file (1000 classes, class_id and name in a CSV):
+  torchvision's ImageNet file (1000 classes, class_id and name in a CSV), or an
+  AlexNet fine-tuned by jetbot or jetson-inference (.pth, .pth.tar; any classes):
     alexnet_ros export alexnet-owt-7be5be79.pth --labels imagenet.csv --output models/imagenet
-  A foreign ONNX classifier that takes float NCHW:
-    alexnet_ros export --onnx model.onnx --mean 104,117,123 --scale 1 --colour bgr \\
-      --labels classes.csv --output models/foreign
+    alexnet_ros export best_model.pth --labels labels.txt --resize stretch --output models/mine
+  Any ONNX classifier; it is run against the original before anything is written:
+    alexnet_ros export --onnx model.onnx --preset imagenet --labels classes.csv \\
+      --data test/ --precision int8 --output models/foreign
 """
 )
 
@@ -31,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     parser.add_argument(
-        'checkpoint', type=Path, nargs='?', help="our .safetensors or torchvision's .pth"
+        'checkpoint',
+        type=Path,
+        nargs='?',
+        help=".safetensors of train, or an AlexNet's .pth, .pth.tar or .safetensors",
     )
     add_data_arguments(parser, required=False)
     parser.add_argument(
@@ -49,110 +56,159 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='LIST',
         help='files to keep, such as int8,fp32; by default int8 with --data, else fp32',
     )
-    parser.add_argument('--role', default='sign', help='role of the classes in labels.csv')
-    parser.add_argument('--licence', default='Apache-2.0', help='of the weights')
+    parser.add_argument(
+        '--role', default='', help='of classes that the labels give none: sign, object'
+    )
+    parser.add_argument('--licence', default='unknown', help='of the weights')
     parser.add_argument('--note', default='', help='goes into the metrics')
+    parser.add_argument(
+        '--resize',
+        default='centre_crop',
+        choices=('stretch', 'centre_crop'),
+        help='how an image becomes the input of a network trained elsewhere',
+    )
     foreign = parser.add_argument_group('a foreign ONNX classifier')
-    foreign.add_argument('--onnx', type=Path, metavar='FILE', help='takes float NCHW')
+    foreign.add_argument(
+        '--onnx', type=Path, metavar='FILE', help='takes NCHW or NHWC; float, half or uint8'
+    )
+    foreign.add_argument(
+        '--preset',
+        choices=('imagenet', 'caffe', 'keras-caffe', '0-1', 'tf', 'none'),
+        help='normalisation: imagenet (torchvision), caffe (BGR minus mean), 0-1, tf (-1 to 1)',
+    )
     foreign.add_argument(
         '--mean',
-        default='0',
         metavar='V[,V,V]',
         help="subtracted from the 0-255 values, in the file's colour order",
     )
-    foreign.add_argument('--scale', default='1', metavar='V[,V,V]', help='multiplied after that')
-    foreign.add_argument(
-        '--colour', default='rgb', choices=('rgb', 'bgr'), help="the file's colour order"
-    )
+    foreign.add_argument('--scale', metavar='V[,V,V]', help='multiplied after that')
+    foreign.add_argument('--colour', choices=('rgb', 'bgr'), help="the file's colour order")
     foreign.add_argument(
         '--size',
-        type=int,
+        type=whole(0, 2048),
         default=0,
         metavar='PX',
         help='input side where the file leaves it open',
     )
     foreign.add_argument(
-        '--resize',
-        default='centre_crop',
-        choices=('stretch', 'centre_crop'),
-        help='how an image becomes the input',
+        '--head',
+        default='auto',
+        choices=('auto', 'softmax', 'sigmoid', 'probabilities'),
+        help='how its scores become probabilities; auto looks at the end of the graph',
     )
 
 
 def numbers(text: str, option: str) -> tuple[float, ...]:
-    """Return one or three numbers."""
+    """Return one or three finite numbers."""
     try:
         values = tuple(float(word) for word in text.split(','))
     except ValueError:
         values = ()
-    if len(values) not in (1, 3):
+    if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
         raise ConfigError(f'{option} takes one or three numbers, got {text!r}')
     return values
 
 
 def run(args: argparse.Namespace) -> int:
     """Export; prints the folder."""
-    name = args.name or args.output.name
     if (args.checkpoint is None) == (args.onnx is None):
         print('export needs either a checkpoint or --onnx FILE', file=sys.stderr)
         return 2
-    if args.onnx is not None:
-        from alexnet_ros.training.imported import Preprocessing, wrap_package
+    if args.checkpoint is not None and args.checkpoint.suffix == '.onnx':
+        args.onnx, args.checkpoint = args.checkpoint, None
+    from alexnet_ros.training.drafts import measured_from
+    from alexnet_ros.training.export import write_measured
 
-        package = wrap_package(
-            args.onnx,
-            args.output,
-            name=name,
-            version=args.version,
-            labels=args.labels,
-            role=args.role,
-            licence=args.licence,
-            preprocessing=Preprocessing(
-                numbers(args.mean, '--mean'),
-                numbers(args.scale, '--scale'),
-                args.colour,
-                args.size,
-                args.resize,
-            ),
-        )
-    elif args.checkpoint.suffix in ('.pth', '.pt'):
-        from alexnet_ros.training.imagenet import export_torchvision
-
-        package = export_torchvision(
-            args.checkpoint,
-            args.output,
-            labels=args.labels,
-            name=name,
-            version=args.version,
-            precision=args.precision or 'fp16',
-        )
-    else:
-        package = _from_checkpoint(args, name)
+    name = args.name or args.output.name
+    draft, facts = _draft(args, name)
+    measured = None
+    if args.data is not None:
+        group = facts.get('group', '') if facts else ''
+        if facts and args.group and 'group' in facts and args.group != group:
+            raise ConfigError(f'the run was trained with --group {group!r}, not {args.group!r}')
+        if facts and args.labels is not None:
+            _check_labels(args.labels, draft.labels)
+        data = data_from(args, known=list(draft.labels), group=group)
+        for note in data.notes:
+            _report(note)
+        measured = measured_from(data, facts)
+    default = 'int8' if measured else 'fp16' if args.onnx is None and facts is None else 'fp32'
+    package = write_measured(
+        args.output,
+        draft,
+        measured,
+        (args.precision or default).split(','),
+        note=args.note,
+        command='alexnet_ros ' + ' '.join(Path(w).name if '/' in w else w for w in sys.argv[1:]),
+        report=_report,
+    )
     sizes = ', '.join(f'{p} {f.bytes / 1e6:.2f} MB' for p, f in package.files.items())
     print(f'{args.output}: {sizes}')
     return 0
 
 
-def _from_checkpoint(args: argparse.Namespace, name: str) -> 'ModelPackage':
-    from alexnet_ros.training.export import export_package
-    from alexnet_ros.training.prepare import measured_from
-    from alexnet_ros.training.run import Data
+def _report(text: object) -> None:
+    print(text, file=sys.stderr, flush=True)
 
-    measured = None
-    if args.data is not None:
-        records, classes = data_from(args)
-        measured = measured_from(Data(records, classes, args.data.name), args.checkpoint)
-    precisions = args.precision or ('int8' if measured else 'fp32')
-    return export_package(
-        args.checkpoint,
-        args.output,
-        name=name,
-        version=args.version,
-        measured=measured,
-        precisions=precisions.split(','),
-        role=args.role,
-        licence=args.licence,
-        note=args.note,
-        command='alexnet_ros ' + ' '.join(Path(w).name if '/' in w else w for w in sys.argv[1:]),
-        report=lambda text: print(text, file=sys.stderr, flush=True),
+
+def _check_labels(path: Path, labels: 'Labels') -> None:
+    """Refuse a label file that is not the checkpoint's own."""
+    from alexnet_ros.training.layouts import labels_from
+
+    given = [label.name for label in labels_from(path)]
+    known = [label.name for label in labels if label.role != 'background']
+    if given != known:
+        raise ConfigError(
+            f'{path} names {", ".join(given[:8])}; the checkpoint was trained on '
+            f'{", ".join(known[:8])} in this order, which stays: leave --labels out'
+        )
+
+
+def _draft(args: argparse.Namespace, name: str) -> 'tuple[Draft, dict[str, Any] | None]':
+    """Return what is exported, and the facts of a checkpoint of ``train``."""
+    from alexnet_ros.training.checkpoint import is_checkpoint
+    from alexnet_ros.training.layouts import labels_from
+
+    common: dict[str, Any] = {
+        'name': name,
+        'version': args.version,
+        'role': args.role,
+        'licence': args.licence,
+    }
+    if args.checkpoint is not None and is_checkpoint(args.checkpoint):
+        from alexnet_ros.training.drafts import draft_from_checkpoint
+
+        draft, facts = draft_from_checkpoint(args.checkpoint, **common)
+        if args.labels is not None and args.data is None:
+            _check_labels(args.labels, draft.labels)
+        return draft, facts
+    common['labels'] = labels_from(args.labels) if args.labels else []
+    if args.checkpoint is not None:
+        from alexnet_ros.training.drafts import draft_from_weights
+        from alexnet_ros.training.weights import read_weights
+
+        weights = read_weights(args.checkpoint)
+        return draft_from_weights(weights, resize=args.resize, **common), None
+    from alexnet_ros.training.foreign import draft_from_onnx
+    from alexnet_ros.training.imported import PRESETS, Preprocessing
+
+    mean, scale, colour = PRESETS[args.preset or 'none']
+    if args.preset is None and args.mean is None and args.scale is None:
+        _report(
+            'no normalisation given: the network gets pixels from 0 to 255; most want one, '
+            'see --preset'
+        )
+    draft, found = draft_from_onnx(
+        args.onnx,
+        preprocessing=Preprocessing(
+            mean if args.mean is None else numbers(args.mean, '--mean'),
+            scale if args.scale is None else numbers(args.scale, '--scale'),
+            args.colour or colour,
+            args.size,
+            args.resize,
+        ),
+        head=args.head,
+        **common,
     )
+    _report(found)
+    return draft, None

@@ -21,6 +21,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name
     'recognize': 'find and classify signs in images and videos',
     'evaluate': 'measure accuracy on labelled crops',
     'train': 'train AlexNet on labelled images',
+    'features': 'make a start file for train from any AlexNet',
     'compress': 'factor the fully connected layers and fine-tune',
     'export': 'turn a checkpoint into a model package',
     'build': 'compile an engine ahead of time',

@@ -19,18 +19,25 @@ from alexnet_ros.model_package import PRECISIONS
 from alexnet_ros.recognizer import Recognizer
 
 if TYPE_CHECKING:
-    from alexnet_ros.training.sources import Record
+    from collections.abc import Sequence
+
+    from alexnet_ros.labels import Label
+    from alexnet_ros.training.layouts import DataSet
 
 MODEL = 'signs'
 DATA_HELP = """\
 Data may be
-  a folder with one sub-folder a class (its name is the class name),
+  a folder with one sub-folder a class (its name is the class name), or with
+    train/, val/ and test/ of such folders: val/ is then what is held out, and
+    only evaluate looks at test/. Hidden folders are left out; labels.txt (one
+    name a line) or labels.csv in the folder gives the order of the classes,
   a tar of the same form,
   a CSV with the columns file and class_id (and track or group: images of one
     track, such as one physical sign, stay on one side of the split); the files
     lie in --images, folders or tars, by default beside the CSV,
   GTSRB's own folder (PPM files and GT-*.csv).
-Class names come from --labels, a CSV with class_id and name; beside a manifest
+Class names come from --labels, a CSV with class_id and name (and role), or a
+text file with one name a line; beside a manifest
 labels.csv is taken by itself.
 """
 
@@ -216,7 +223,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
         metavar='DIR|TAR',
         help="where a manifest's files lie",
     )
-    parser.add_argument('--labels', type=Path, metavar='CSV', help='class names: class_id, name')
+    parser.add_argument('--labels', type=Path, metavar='CSV|TXT', help='class names')
     parser.add_argument(
         '--group',
         default='',
@@ -225,8 +232,16 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
     )
 
 
-def data_from(args: argparse.Namespace) -> 'tuple[list[Record], list[str]]':
-    """Read what the options of :func:`add_data_arguments` name."""
+def data_from(
+    args: argparse.Namespace, known: 'Sequence[Label]' = (), group: str = ''
+) -> 'DataSet':
+    """
+    Read what the options of :func:`add_data_arguments` name.
+
+    :param known: the classes of a model, among which those of the data are found.
+    :param group: the pattern of the model's own training.
+    """
     from alexnet_ros.training.layouts import read_data
 
-    return read_data(args.data, args.images, args.labels, args.group)
+    pattern = args.group or group
+    return read_data(args.data, args.images, args.labels, pattern, known=known, complete=not known)

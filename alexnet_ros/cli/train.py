@@ -39,13 +39,21 @@ Then: alexnet_ros export run/best.safetensors --data ... --output models/NAME
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the settings come from their own declaration."""
-    from alexnet_ros.training.settings import TrainSettings
+    from alexnet_ros.training.settings import OLD_NAMES, TrainSettings
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     add_data_arguments(parser)
+    parser.add_argument('--output', type=Path, metavar='DIR', help='folder of the run')
     parser.add_argument(
-        '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
+        '--preview', type=Path, metavar='PNG', help='only draw what augmentation makes of the data'
+    )
+    parser.add_argument(
+        '--more-steps',
+        type=whole(0, 100_000_000),
+        default=0,
+        metavar='N',
+        help='go on for N steps where the run in --output had ended',
     )
     parser.add_argument(
         '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
@@ -64,19 +72,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='CPU threads for the network; 0 = all',
     )
     group = parser.add_argument_group('settings (also names in a recipe)')
-    for name, field in flat_fields(TrainSettings).items():
+    fields = flat_fields(TrainSettings)
+    for name, field in fields.items():
         add_setting(group, name, field)
+    for old, name in OLD_NAMES.items():  # hidden, for one release
+        kind = type(fields[name].default)
+        option = '--' + old.replace('_', '-')
+        if kind is bool:
+            parser.add_argument(
+                option,
+                action=argparse.BooleanOptionalAction,
+                dest=name,
+                default=None,
+                help=argparse.SUPPRESS,
+            )
+        else:
+            parser.add_argument(option, type=kind, dest=name, default=None, help=argparse.SUPPRESS)
 
 
 def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
     """Declare one setting as an option without a default, so that recipes show through."""
-    option = '--' + name.replace('_', '-')
+    options = ['--' + name.replace('_', '-')]
     text = f'{field.metadata["text"]} Default: {field.default!r}.'.replace('%', '%%')
     if isinstance(field.default, bool):
-        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+        group.add_argument(
+            *options, action=argparse.BooleanOptionalAction, default=None, help=text
+        )
         return
     group.add_argument(
-        option,
+        *options,
         type=type(field.default),
         default=None,
         help=text,
@@ -119,14 +143,25 @@ def run(args: argparse.Namespace) -> int:
     names = flat_fields(TrainSettings)
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     settings = settings_for(args.recipe, overrides)
-    records, classes = data_from(args)
+    data = data_from(args)
+    source = Data(data.records, data.labels, args.data.name, args.group, data.notes)
+    if args.preview is not None:
+        from alexnet_ros.training.preview import write_preview
+
+        count = write_preview(settings, source, args.preview)
+        print(f'{args.preview}: {count} pictures as the network sees them in training')
+        return 0
+    if args.output is None:
+        print('train needs --output DIR (or --preview FILE)', file=sys.stderr)
+        return 2
     workers = join_workers(args.device, args.cores)
     try:
         figures = train(
             settings,
-            Data(records, classes, args.data.name),
+            source,
             args.output,
             resume=not args.restart,
+            more_steps=args.more_steps,
             workers=workers,
             on_step=_bar() if workers.first and sys.stderr.isatty() else None,
             report=lambda text: (
@@ -137,5 +172,5 @@ def run(args: argparse.Namespace) -> int:
         workers.close()
     if workers.first:
         shown = ', '.join(f'{name} {value:.4f}' for name, value in figures.items())
-        print(f'{args.output / "checkpoint.safetensors"}: {shown or "stopped early"}')
+        print(f'{args.output / "checkpoint.safetensors"}: {shown or "nothing to do"}')
     return 0

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -147,6 +148,21 @@ class OnnxRuntimeEngine:
     ) -> None:
         """Close the engine."""
         self.close()
+
+
+def run_file(
+    source: Path | bytes, feeds: dict[str, NDArray[Any]], outputs: list[str] | None = None
+) -> list[NDArray[Any]]:
+    """
+    Run any ONNX file once on the CPU, as it is, for a comparison with it.
+
+    :raises Exception: whatever ONNX Runtime raises.
+    """
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(source, options, providers=[PROVIDERS['cpu']])
+    return list(session.run(outputs, feeds))
 
 
 def _runtime() -> Any:

@@ -163,11 +163,11 @@ class ModelPackage:
             or features is None
             or logits.dtype not in {'float32', 'float16'}
             or features.dtype not in {'float32', 'float16'}
-            or not _fits(features, TensorShape(features.dtype, (None, FEATURES)))
+            or not _fits(features, TensorShape(features.dtype, (None, None)))
         ):
             raise ModelPackageError(
                 f'{path}: expected the outputs "logits" [N, classes] and "features" '
-                f'[N, {FEATURES}], got {_described(graph.outputs)}'
+                f'[N, width], got {_described(graph.outputs)}'
             )
         if logits.dims[1:] != (len(self.labels),):
             raise ModelPackageError(
@@ -202,7 +202,7 @@ def _fits(got: TensorShape, wanted: TensorShape) -> bool:
     same = len(got.dims) == len(wanted.dims) and got.dtype == wanted.dtype
     free = bool(got.dims) and got.dims[0] is None
     pairs = zip(got.dims[1:], wanted.dims[1:], strict=False)
-    return same and free and all(have in {None, want} for have, want in pairs)
+    return same and free and all(None in {have, want} or have == want for have, want in pairs)
 
 
 def _described(tensors: Mapping[str, TensorShape]) -> str:

@@ -42,12 +42,15 @@ class ScoreSpec:
     :param unknown_class_id: the class that stands for none of the others.
     :param energy: unknown above this free energy (Liu et al. 2020).
     :param score: unknown if the best probability is below this.
+    :param activation: ``softmax``, or ``sigmoid`` where several classes may
+        be there at once: each logit then gives its own probability.
     """
 
     temperature: float = 1.0
     unknown_class_id: int | None = None
     energy: float | None = None
     score: float | None = None
+    activation: str = 'softmax'
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def model_files(fields: Fields) -> dict[str, ModelFile]:
 
 def score_spec(fields: Fields) -> ScoreSpec:
     """Read the mapping ``scores``."""
-    fields.only('temperature', 'unknown')
+    fields.only('temperature', 'unknown', 'activation')
     unknown = fields.mapping('unknown')
     unknown.only('class_id', 'energy', 'score')
     return ScoreSpec(
@@ -120,4 +123,5 @@ def score_spec(fields: Fields) -> ScoreSpec:
         unknown_class_id=unknown.whole('class_id', 0, 65_535) if 'class_id' in unknown else None,
         energy=unknown.number('energy', -1e6, 1e6) if 'energy' in unknown else None,
         score=unknown.number('score', 0.0, 1.0) if 'score' in unknown else None,
+        activation=fields.choice('activation', ('softmax', 'sigmoid'), 'softmax'),
     )

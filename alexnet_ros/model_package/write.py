@@ -72,7 +72,13 @@ def write_package(
                 'files': entries,
                 'labels': 'labels.csv',
                 'labels_sha256': hashlib.sha256(text).hexdigest(),
-                'scores': {'temperature': scores.temperature, 'unknown': unknown},
+                'scores': {
+                    'temperature': scores.temperature,
+                    'unknown': unknown,
+                    **(
+                        {} if scores.activation == 'softmax' else {'activation': scores.activation}
+                    ),
+                },
                 'metrics': dict(metrics),
                 'origin': dict(origin),
             }

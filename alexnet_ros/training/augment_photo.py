@@ -53,6 +53,8 @@ class PaperAugmentation:
     :param mirror: also mirror left to right.
     :param smallest: 1 keeps the paper's fixed scale; less also draws smaller
         cuts, down to this share of ``crop``.
+    :param stretch: cut a part of the picture's own proportions, for a network
+        that sees whole pictures stretched to its input; else a square.
     """
 
     components: ColourComponents | None = None
@@ -60,15 +62,17 @@ class PaperAugmentation:
     sigma: float = 0.1
     mirror: bool = True
     smallest: float = 1.0
+    stretch: bool = False
 
     def __call__(self, image: Image, out: Image, rng: np.random.Generator) -> None:
         """Write one changed copy of (h, w, 3) into ``out`` (H, W, 3)."""
         height, width = image.shape[:2]
-        side = min(height, width) * self.crop * float(rng.uniform(self.smallest, 1))
-        cut = max(1, round(side))
-        x, y = int(rng.integers(0, width - cut + 1)), int(rng.integers(0, height - cut + 1))
-        part = image[y : y + cut, x : x + cut]
-        kind = cv2.INTER_AREA if cut > out.shape[0] else cv2.INTER_LINEAR
+        share = self.crop * float(rng.uniform(self.smallest, 1))
+        across, down = (width, height) if self.stretch else (min(height, width),) * 2
+        across, down = max(1, round(across * share)), max(1, round(down * share))
+        x, y = int(rng.integers(0, width - across + 1)), int(rng.integers(0, height - down + 1))
+        part = image[y : y + down, x : x + across]
+        kind = cv2.INTER_AREA if down > out.shape[0] else cv2.INTER_LINEAR
         cv2.resize(part, (out.shape[1], out.shape[0]), out, interpolation=kind)
         if self.mirror and rng.random() < 0.5:
             out[:] = out[:, ::-1].copy()

@@ -7,7 +7,7 @@ previous checkpoint whole. Safetensors holds arrays only: nothing in it runs.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alexnet_ros.errors import TrainingError
+from alexnet_ros.labels import Label
+from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.network import AlexNet, Architecture
+from alexnet_ros.training.sources import Split
 
 FORMAT = 'alexnet_ros checkpoint 1'
 
@@ -67,6 +70,21 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, json.loads(header['facts'])
 
 
+def is_checkpoint(path: Path) -> bool:
+    """
+    Tell a checkpoint of ``train`` from other files of weights.
+
+    :raises TrainingError: a ``.safetensors`` that cannot be read.
+    """
+    if path.suffix != '.safetensors':
+        return False
+    try:
+        with safe_open(path, 'pt') as file:
+            return (file.metadata() or {}).get('format') == FORMAT
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f'cannot read the checkpoint {path}: {error}') from error
+
+
 def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors whose names start with ``prefix.``, without it."""
     return {
@@ -110,3 +128,56 @@ def network_from_checkpoint(path: Path) -> tuple[AlexNet, dict[str, Any]]:
     state = part_of(tensors, 'ema') or part_of(tensors, 'model')
     load_state(network, state, str(path))
     return network.eval(), facts
+
+
+def labels_of(facts: Mapping[str, Any]) -> list[Label]:
+    """Return the classes that a checkpoint was trained on, its background class last."""
+    names = facts['names']
+    roles = facts.get('roles') or [''] * len(names)
+    last = len(names) - 1
+    return [
+        Label(index, name, 'background' if facts['background'] and index == last else role)
+        for index, (name, role) in enumerate(zip(names, roles, strict=True))
+    ]
+
+
+def split_in(facts: Mapping[str, Any]) -> Split | None:
+    """Return the split of a run; None in a checkpoint from before it was kept."""
+    kept = facts.get('split')
+    return Split(frozenset(kept['learned']), frozenset(kept['held'])) if kept else None
+
+
+def input_of(facts: Mapping[str, Any]) -> InputSpec:
+    """Return how the run's pictures become the network's input."""
+    size = Architecture(**facts['architecture']).size_px
+    return InputSpec(size, size, **facts.get('input', {}))
+
+
+def refuse_other_run(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """
+    Refuse to go on with a run whose data or network have become others.
+
+    :raises TrainingError: the first difference, named.
+    """
+    choose = 'choose another --output, or --restart'
+    if old['names'] != new['names']:
+        raise TrainingError(
+            f'{path} was trained on the classes {_names(old["names"])} in this order, the data '
+            f'now have {_names(new["names"])}; restore the class folders or {choose}'
+        )
+    if old['architecture'] != new['architecture']:
+        raise TrainingError(
+            f'{path} was trained as {old["architecture"]}, not as {new["architecture"]}; {choose}'
+        )
+    if old.get('input', new['input']) != new['input']:
+        raise TrainingError(
+            f'{path} takes pictures as {old["input"]}, not as {new["input"]}; {choose}'
+        )
+    if old.get('group', new['group']) != new['group']:
+        raise TrainingError(
+            f'{path} was trained with --group {old["group"]!r}, not {new["group"]!r}; {choose}'
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ', '.join(names[:12]) + (', ...' if len(names) > 12 else '')

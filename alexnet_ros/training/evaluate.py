@@ -19,9 +19,9 @@ from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions, resize_region
 from alexnet_ros.records import Region
-from alexnet_ros.training.bank import Image
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.figures import Figures, figures_from
+from alexnet_ros.training.sources import Image
 
 Progress = Callable[[int, int], None]
 TEN_VIEWS = (224, 256)  # the paper's crop and image side

@@ -1,4 +1,4 @@
-"""A checkpoint becomes a model package: folded, quantised, calibrated, measured."""
+"""A trained network becomes a model package: folded, quantised, calibrated, measured."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.labels import Label, Labels
+from alexnet_ros.labels import Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.calibrate import input_scales
-from alexnet_ros.training.checkpoint import network_from_checkpoint
 from alexnet_ros.training.evaluate import answers_from, logits_from_engine
 from alexnet_ros.training.figures import figures_from, fit_temperature, score_limit
 from alexnet_ros.training.fold import layers_of
 from alexnet_ros.training.graph import onnx_from_layers
-from alexnet_ros.training.measure import stretched
+from alexnet_ros.training.measure import whole_images
 from alexnet_ros.training.network import AlexNet
 
 Report = Callable[[str], None]
 PRECISIONS = ('int8', 'fp16', 'fp32')
+CALIBRATION_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Measured:
     :param class_ids: their classes, (N,).
     :param negatives: crops that are none of the classes, unseen in training.
     :param split: how they were held out, one line.
+    :param unseen: the network has not learnt from ``images``.
     """
 
     calibration: Images
@@ -46,6 +47,7 @@ class Measured:
     class_ids: NDArray[np.int64]
     negatives: Sequence[NDArray[np.uint8]]
     split: str
+    unseen: bool = True
 
 
 def onnx_files(
@@ -70,13 +72,27 @@ def onnx_files(
     return files
 
 
-def labels_for(names: Sequence[str], background: bool, role: str = 'sign') -> Labels:
-    """Return the labels; with a background class the last one has that role."""
-    last = len(names) - 1
-    return Labels(
-        Label(index, name, 'background' if background and index == last else role)
-        for index, name in enumerate(names)
-    )
+@dataclass(frozen=True)
+class Draft:
+    """
+    A package but for what is measured.
+
+    :param files: makes the ONNX file of each precision asked for; gets real
+        inputs (N, H, W, 3) uint8 to calibrate on, or None.
+    :param reference: the original's logits for such inputs, to compare with.
+    :param also_measure: precisions that are measured even where they are not kept.
+    """
+
+    name: str
+    version: str
+    input: InputSpec
+    labels: Labels
+    scores: ScoreSpec
+    architecture: Mapping[str, Any]
+    origin: Mapping[str, Any]
+    files: Callable[[NDArray[np.uint8] | None, Sequence[str]], dict[str, bytes]]
+    reference: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
+    also_measure: Sequence[str] = ()
 
 
 @torch.no_grad()
@@ -132,7 +148,8 @@ def calibrated_scores(
     labels: Labels, scores: ScoreSpec, logits: Logits, class_ids: NDArray[np.int64]
 ) -> ScoreSpec:
     """Return the temperature and the limit for unknown, fitted on held-out crops."""
-    scores = replace(scores, temperature=fit_temperature(logits.known, class_ids))
+    if scores.activation == 'softmax':
+        scores = replace(scores, temperature=fit_temperature(logits.known, class_ids))
     if not len(logits.none):
         return scores
     best = []
@@ -142,85 +159,65 @@ def calibrated_scores(
     return replace(scores, score=score_limit(best[0], best[1]))
 
 
-def export_package(
-    checkpoint: Path,
+def write_measured(
     folder: Path,
-    *,
-    name: str,
-    version: str,
+    draft: Draft,
     measured: Measured | None,
-    precisions: Sequence[str] = ('int8',),
-    role: str = 'sign',
-    licence: str = 'Apache-2.0',
-    calibration_images: int = 256,
+    precisions: Sequence[str],
+    *,
     note: str = '',
     command: str = '',
     report: Report = print,
 ) -> ModelPackage:
     """
-    Write a model package and measure it.
+    Write a package; with images calibrate, fit the temperature and measure first.
 
-    :param measured: what it is calibrated and measured with; None writes a
-        package without INT8, temperature 1 and no metrics.
-    :param precisions: which files the package gets; all three are measured
-        where there is something to measure with.
+    :param precisions: which files the package gets.
     :param note: goes into the metrics, for instance that it is preliminary.
     :param command: the command line, for the metrics.
-    :raises TrainingError: the checkpoint cannot be used.
+    :raises ModelPackageError: the parts do not fit.
     """
-    network, facts = network_from_checkpoint(checkpoint)
-    arch = network.architecture
+    strange = [p for p in precisions if p not in PRECISIONS]
+    if strange or not precisions:
+        raise TrainingError(f'--precision takes {", ".join(PRECISIONS)}, got {strange}')
     batch = None
     if measured is not None:
         count = measured.calibration_count
         rng = np.random.default_rng(5)
-        picks = rng.choice(count, min(count, calibration_images), replace=False).tolist()
-        batch = stretched(measured.calibration, picks, arch.size_px)
-    wanted = PRECISIONS if measured else tuple(precisions)
-    files = onnx_files(network, batch, wanted)
-    labels = labels_for(facts['names'], facts['background'], role)
-    unknown = len(labels) - 1 if facts['background'] else None
+        picks = rng.choice(count, min(count, CALIBRATION_IMAGES), replace=False).tolist()
+        batch = whole_images(measured.calibration, picks, draft.input)
+    extra = [p for p in draft.also_measure if measured and p not in precisions]
+    wanted = (*precisions, *extra)
+    files = draft.files(batch, wanted)
     common: dict[str, Any] = {
-        'name': name,
-        'version': version,
-        'input': InputSpec(arch.size_px, arch.size_px),
-        'labels': labels,
-        'architecture': {
-            'variant': arch.variant,
-            'classes': arch.classes,
-            'fc6_rank': arch.fc6_rank,
-            'fc7_rank': arch.fc7_rank,
-            'normalisation': arch.normalisation,
-            'response_norm': arch.uses_lrn,
-        },
-        'origin': _origin(facts, licence),
+        'name': draft.name,
+        'version': draft.version,
+        'input': draft.input,
+        'labels': draft.labels,
+        'architecture': dict(draft.architecture),
+        'origin': dict(draft.origin),
     }
-    scores = ScoreSpec(unknown_class_id=unknown)
-    metrics: dict[str, Any] = {}
+    scores, metrics = draft.scores, {}
     if measured is not None and batch is not None:
         with tempfile.TemporaryDirectory() as scratch:
-            draft = write_package(
+            trial = write_package(
                 Path(scratch) / 'draft', files=files, scores=scores, metrics={}, **common
             )
-            report('parity with PyTorch FP32:')
-            same = parity(torch_logits(network, batch[:128]), draft, batch[:128])
-            for precision, row in same.items():
-                report(f'  {precision}: {row}')
-            first = measured_logits(draft, measured, precisions[0], negatives=True)
-            scores = calibrated_scores(labels, scores, first, measured.class_ids)
-            metrics = {
-                'command': command,
-                'data': facts['data'],
-                'split': measured.split,
-                'parity': same,
-            }
-            for precision in (precisions[0], *(p for p in draft.files if p != precisions[0])):
+            metrics = {'command': command, 'data': draft.origin.get('data', '')}
+            metrics['split'] = measured.split
+            if draft.reference is not None:
+                metrics['parity'] = parity(draft.reference(batch[:128]), trial, batch[:128])
+                report(f'parity with the original: {metrics["parity"]}')
+            first = measured_logits(trial, measured, precisions[0], negatives=True)
+            if measured.unseen:
+                scores = calibrated_scores(draft.labels, scores, first, measured.class_ids)
+            for precision in (precisions[0], *(p for p in trial.files if p != precisions[0])):
                 logits = (
                     first
                     if precision == precisions[0]
-                    else measured_logits(draft, measured, precision, negatives=False)
+                    else measured_logits(trial, measured, precision, negatives=False)
                 )
-                metrics[precision] = _figures(labels, scores, logits, measured.class_ids)
+                metrics[precision] = _figures(draft.labels, scores, logits, measured.class_ids)
                 report(f'{precision}: {metrics[precision]}')
     if note:
         metrics = {'note': note, **metrics}
@@ -247,14 +244,3 @@ def _figures(
         row['negatives'] = len(refused)
         row['negatives_accepted'] = round(1 - float(refused.mean()), 6)
     return row
-
-
-def _origin(facts: Mapping[str, Any], licence: str) -> dict[str, Any]:
-    settings = facts['settings']
-    return {
-        'data': facts['data'],
-        'initial_weights': Path(settings['initial']).name or 'random',
-        'seed': settings['seed'],
-        'crops_seen': facts.get('run', {}).get('crops_seen', 0),
-        'licence': licence,
-    }

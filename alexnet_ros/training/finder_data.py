@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 
 from alexnet_ros.errors import DatasetError
-from alexnet_ros.training.bank import decode
 from alexnet_ros.training.finder_scenes import Cutout, Scene
 from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.sources import (
     Record,
     bytes_of,
+    decode,
+    held_out,
+    is_dev,
     read_rows,
     records_from_manifest,
     tar_members,
 )
-from alexnet_ros.training.split import held_out, is_dev
 
 GTSRB_OUTLINES = {
     **dict.fromkeys((11, *range(18, 32)), 'triangle'),

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from alexnet_ros.config import setting
 from alexnet_ros.errors import DatasetError, TrainingError
-from alexnet_ros.training.average import Average
 from alexnet_ros.training.checkpoint import load_checkpoint, part_of, save_checkpoint
 from alexnet_ros.training.finder_data import (
     crop_cutouts,
@@ -25,7 +24,7 @@ from alexnet_ros.training.finder_data import (
 )
 from alexnet_ros.training.finder_network import FinderArchitecture, FinderNetwork, finder_loss
 from alexnet_ros.training.finder_scenes import Cutout, Mix, SceneMaker
-from alexnet_ros.training.schedule import cosine
+from alexnet_ros.training.schedule import averaged, cosine
 
 BOX_WEIGHT = 2.0
 Report = Callable[[str], None]
@@ -187,7 +186,7 @@ class FinderTrainer:
             ],
             settings.rate,
         )
-        self.average = Average(self.network, settings.average_decay)
+        self.average = averaged(self.network, settings.average_decay)
         self.step, self.elapsed_s = 0, 0.0
         self.stop = False
 
@@ -205,7 +204,7 @@ class FinderTrainer:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        tensors = {f'ema.{n}': t for n, t in self.average.state.items()}
+        tensors = {f'ema.{n}': t for n, t in self.average.module.state_dict().items()}
         tensors |= {f'model.{n}': t for n, t in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
@@ -216,7 +215,7 @@ class FinderTrainer:
             'run': {
                 'step': self.step,
                 'elapsed_s': self.elapsed_s,
-                'updates': self.average.updates,
+                'updates': int(self.average.n_averaged),
             },
         }
         save_checkpoint(self.checkpoint, tensors, facts)
@@ -235,8 +234,9 @@ class FinderTrainer:
                 f'{self.checkpoint} is not of this finder; choose another --output or --restart'
             )
         self.network.load_state_dict(part_of(tensors, 'model'))
+        kept = self.average.module.state_dict()
         for name, value in part_of(tensors, 'ema').items():
-            self.average.state[name].copy_(value)
+            kept[name].copy_(value)
         for name, parameter in self.network.named_parameters():
             parts = {
                 key: tensors[f'optimizer.{key}.{name}']
@@ -247,7 +247,7 @@ class FinderTrainer:
                 self.optimizer.state[parameter] = parts
         run = facts['run']
         self.step, self.elapsed_s = run['step'], run['elapsed_s']
-        self.average.updates = run['updates']
+        self.average.n_averaged.fill_(run['updates'])
         return True
 
     def train(self) -> dict[str, float]:
@@ -301,7 +301,7 @@ class FinderTrainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self.optimizer.step()
-        self.average.update(self.network)
+        self.average.update_parameters(self.network)
         return {
             'loss': float(loss.detach()),
             'heat_loss': float(heat.detach()),

@@ -13,7 +13,7 @@ class History:
     :param folder: of the run.
     """
 
-    COLUMNS = ('step', 'crops', 'elapsed_s', 'rate', 'loss', 'train_top1', 'top1', 'macro_recall')
+    COLUMNS = ('step', 'crops', 'elapsed_s', 'lr', 'loss', 'train_top1', 'top1', 'macro_recall')
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / 'metrics.csv'
@@ -69,7 +69,7 @@ class History:
         figure, axes = plt.subplots(1, 3, figsize=(12, 3.5))
         crops = [row['crops'] for row in self.rows]
         for axis, names in zip(
-            axes, (('loss',), ('train_top1', 'top1', 'macro_recall'), ('rate',)), strict=True
+            axes, (('loss',), ('train_top1', 'top1', 'macro_recall'), ('lr',)), strict=True
         ):
             for name in names:
                 values = [row.get(name, float('nan')) for row in self.rows]

@@ -1,14 +1,13 @@
 """How a network starts: as in the paper, as today, from known features or from a package."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import nn
 
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.model_package import ModelPackage
@@ -37,37 +36,6 @@ def initialise(network: AlexNet, kind: str = 'modern') -> None:
             if module.bias is not None:
                 ones = kind == 'paper' and name.removesuffix('.second') in PAPER_ONES
                 nn.init.constant_(module.bias, float(ones))
-
-
-def load_features(network: AlexNet, path: Path) -> list[str]:
-    """
-    Load the convolutions from a file of named arrays (.npz).
-
-    :returns: the names loaded.
-    :raises TrainingError: unreadable, or a shape does not fit, named.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise TrainingError(f'cannot read the initial weights {path}: {error}') from error
-    return copy_convolutions(network, {n: torch.from_numpy(a) for n, a in arrays.items()}, path)
-
-
-def copy_convolutions(network: AlexNet, arrays: Mapping[str, Tensor], path: Path) -> list[str]:
-    """Copy the ``features`` weights and biases; see :func:`load_features`."""
-    state = network.state_dict()
-    wanted = [name for name in state if name.startswith('features.') and '.norm.' not in name]
-    for name in wanted:
-        if name not in arrays:
-            raise TrainingError(f'{path} lacks {name}; the file must hold five convolutions')
-        if arrays[name].shape != state[name].shape:
-            raise TrainingError(
-                f'{path}: {name} has the shape {tuple(arrays[name].shape)}, this network needs '
-                f'{tuple(state[name].shape)}'
-            )
-        state[name].copy_(arrays[name])
-    return wanted
 
 
 def load_package(network: AlexNet, package: ModelPackage) -> list[str]:

@@ -1,14 +1,13 @@
 """The training loop: steps, averages, checkpoints, resuming."""
 
 import contextlib
-import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,15 +16,25 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.training.average import Average
 from alexnet_ros.training.batches import BatchMaker, Images
-from alexnet_ros.training.checkpoint import load_checkpoint, load_state, part_of, save_checkpoint
+from alexnet_ros.training.checkpoint import (
+    input_of,
+    load_checkpoint,
+    load_state,
+    part_of,
+    refuse_other_run,
+    save_checkpoint,
+)
 from alexnet_ros.training.history import History
-from alexnet_ros.training.loop_settings import LoopSettings, StepReport
 from alexnet_ros.training.measure import logits_of, recall_by_class
 from alexnet_ros.training.network import AlexNet
-from alexnet_ros.training.schedule import SCHEDULES, input_size
+from alexnet_ros.training.schedule import SCHEDULES, averaged, input_size
+from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.workers import Workers
+
+StepReport = Callable[[float, int, float], None]
+ABSURD = 1e4  # a weight beyond this is no result of learning
+LOSS_LIMIT = 1e4
 
 
 @dataclass
@@ -56,7 +65,7 @@ class Trainer:
         self,
         network: AlexNet,
         batches: BatchMaker,
-        settings: LoopSettings,
+        settings: TrainSettings,
         folder: Path,
         *,
         facts: dict[str, Any],
@@ -72,12 +81,13 @@ class Trainer:
         self.network = network.to(self.workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batches = batches
         self.optimizer = torch.optim.SGD(
-            self._groups(), settings.rate, settings.momentum, nesterov=True
+            self._groups(), settings.lr, settings.momentum, nesterov=True
         )
         self.parallel = self.workers.wrap(self.network)  # after some layers were frozen
-        self.average = Average(self.network, settings.average_decay)
+        self.average = averaged(self.network, settings.ema_decay)
         self.history = History(folder)
-        self.step, self.elapsed_s, self.best = 0, 0.0, 0.0
+        self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, -1.0, 0
+        self.target = 0  # steps, where ``--more-steps`` set it
         self._stop = False
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -96,6 +106,11 @@ class Trainer:
         return [group for group in groups if group['factor']]
 
     @property
+    def smooth(self) -> AlexNet:
+        """The averaged network, which is what gets measured and kept."""
+        return cast('AlexNet', self.average.module)
+
+    @property
     def checkpoint(self) -> Path:
         """The file to resume from."""
         return self.folder / 'checkpoint.safetensors'
@@ -103,24 +118,26 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
-        if self.settings.minutes:
+        if self.settings.minutes and not self.target:
             return min(1.0, self.elapsed_s / (60 * self.settings.minutes))
-        return min(1.0, self.step / max(1, self.settings.steps))
+        return min(1.0, self.step / max(1, self.target or self.settings.steps))
 
-    def resume(self) -> bool:
-        """Take up the last checkpoint of the folder; False when there is none."""
+    def resume(self, more_steps: int = 0) -> bool:
+        """
+        Take up the last checkpoint of the folder; False when there is none.
+
+        :param more_steps: go on for so many steps where the run had ended.
+        :raises TrainingError: it is the checkpoint of another run.
+        """
         if not self.checkpoint.exists():
             return False
         tensors, facts = load_checkpoint(self.checkpoint)
-        if facts['architecture'] != self.facts['architecture']:
-            raise TrainingError(
-                f'{self.checkpoint} was trained as {facts["architecture"]}, not as '
-                f'{self.facts["architecture"]}; choose another --output'
-            )
+        refuse_other_run(self.checkpoint, facts, self.facts)
         load_state(self.network, part_of(tensors, 'model'), str(self.checkpoint))
-        for name, value in part_of(tensors, 'ema').items():
-            self.average.state[name].copy_(value)
+        load_state(self.smooth, part_of(tensors, 'ema'), str(self.checkpoint))
         momenta = part_of(tensors, 'momentum')
+        if facts['settings'].get('lr', self.settings.lr) != self.settings.lr:
+            momenta = {}  # they carry the speed of the old learning rate
         for name, parameter in self.network.named_parameters():
             if name in momenta:
                 self.optimizer.state[parameter]['momentum_buffer'] = momenta[name].to(
@@ -128,16 +145,22 @@ class Trainer:
                 )
         run = facts['run']
         self.step, self.elapsed_s, self.best = run['step'], run['elapsed_s'], run['best']
-        self.average.updates = run['updates']
+        self.average.n_averaged.fill_(run['updates'])
+        self.target = run.get('target', 0)
+        if more_steps and self.progress >= 1:
+            self.target = self.step + more_steps
         self.history.cut(self.step)
         return True
 
     def save(self, name: str = 'checkpoint.safetensors') -> None:
-        """Write a checkpoint (first of the workers only)."""
+        """
+        Write a checkpoint (first of the workers only).
+
+        :raises TrainingError: a weight is not finite or absurd; nothing is written.
+        """
         if not self.workers.first:
             return
-        tensors: dict[str, Tensor] = {}
-        tensors |= {f'ema.{n}': t for n, t in self.average.state.items()}
+        tensors = {f'ema.{n}': t for n, t in self.smooth.state_dict().items()}
         if name == 'checkpoint.safetensors':
             tensors |= {f'model.{n}': t for n, t in self.network.state_dict().items()}
             for key, parameter in self.network.named_parameters():
@@ -148,10 +171,25 @@ class Trainer:
             'step': self.step,
             'elapsed_s': self.elapsed_s,
             'best': self.best,
-            'updates': self.average.updates,
+            'updates': int(self.average.n_averaged),
+            'target': self.target,
             'crops_seen': self.step * self._step_images,
         }
+        worst = max(_largest(tensor) for tensor in tensors.values() if tensor.numel())
+        if not worst <= ABSURD:
+            raise self._diverged(f'a weight became {worst:.3g}')
         save_checkpoint(self.folder / name, tensors, {**self.facts, 'run': run})
+
+    def _diverged(self, what: str) -> TrainingError:
+        kept = (
+            f'the last good checkpoint is {self.checkpoint}; go on from it'
+            if self.checkpoint.exists()
+            else 'no checkpoint was written; start again'
+        )
+        return TrainingError(
+            f'{what} at step {self.step + 1} (learning rate '
+            f'{self.optimizer.param_groups[0]["lr"]:.4g}); {kept} with a lower --lr'
+        )
 
     @property
     def _step_images(self) -> int:
@@ -165,7 +203,9 @@ class Trainer:
         :raises TrainingError: the loss is not finite; the last checkpoint stays.
         """
         figures: dict[str, float] = {}
-        sizes = self.settings.sizes or (self.network.architecture.size_px,)
+        if self.progress >= 1:
+            return figures  # a finished run is left as it is
+        sizes = self.settings.input_sizes or (self.network.architecture.size_px,)
         stream = self.batches.stream(
             self.step,
             lambda step: input_size(self._progress_at(step), sizes),
@@ -186,19 +226,24 @@ class Trainer:
                 if self.on_step:
                     self.on_step(self.progress, self.step, loss)
                 done = self.progress >= 1
-                if self.step % self.settings.check_every == 0 or done:
-                    figures = {'loss': losses / seen, 'train_top1': right / seen, 'rate': rate}
+                if self.step % self.settings.val_steps == 0 or done:
+                    figures = {'loss': losses / seen, 'train_top1': right / seen, 'lr': rate}
                     figures |= self.check()
                     self._note(figures)
                     losses, right, seen, mark = 0.0, 0, 0, time.perf_counter()
-                if self.step % self.settings.save_every == 0:
+                if self.step % self.settings.save_interval == 0:
                     self.save()
+                if self.settings.patience and self.stale >= self.settings.patience:
+                    self.report(f'stopped early: no gain in {self.stale} validations')
+                    self.target = self.step  # this is where the run ends
+                    break
         stream.close()
         self.save()
         return figures
 
     def _progress_at(self, step: int) -> float:
-        return self.progress if self.settings.minutes else step / max(1, self.settings.steps)
+        by_time = self.settings.minutes and not self.target
+        return self.progress if by_time else step / max(1, self.target or self.settings.steps)
 
     def _freeze_first(self) -> None:
         """Fix conv1 once the run is far enough."""
@@ -206,14 +251,15 @@ class Trainer:
         learning = next(first.parameters()).requires_grad
         if not learning or self.progress < self.settings.freeze_first_at or self.workers.count > 1:
             return
+        kept = dict(self.smooth.features[0].named_parameters())
         with torch.no_grad():
             for name, parameter in first.named_parameters():
-                parameter.copy_(self.average.state[f'features.0.{name}'])
+                parameter.copy_(kept[name])
                 parameter.requires_grad_(False)
                 parameter.grad = None
 
     def _set_rate(self) -> float:
-        rate = self.settings.rate * SCHEDULES[self.settings.schedule](self.progress)
+        rate = self.settings.lr * SCHEDULES[self.settings.schedule](self.progress)
         for group in self.optimizer.param_groups:
             group['lr'] = rate * group['factor']
         return rate
@@ -225,40 +271,38 @@ class Trainer:
         self.parallel.train()
         pixels = torch.from_numpy(images).to(device, non_blocking=True)
         truth = torch.from_numpy(class_ids).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.bf16):
             logits, _ = self.parallel(pixels)
         logits = logits.float()
-        loss = cross_entropy(logits, truth, label_smoothing=self.settings.smoothing)
+        loss = cross_entropy(logits, truth, label_smoothing=self.settings.label_smoothing)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f'the loss became {value} at step {self.step + 1} (learning rate '
-                f'{self.optimizer.param_groups[0]["lr"]:.4g}); the last good checkpoint is '
-                f'{self.checkpoint}; start again with a lower --rate'
-            )
+        if not value <= LOSS_LIMIT:
+            raise self._diverged(f'the loss became {value:.4g}')
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        if self.settings.clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-        self.average.update(self.network)
+        self.average.update_parameters(self.network)
         return value, int((logits.argmax(1) == truth).sum())
 
     def check(self) -> dict[str, float]:
         """Measure the averaged weights on the held-out images."""
         if self.validation is None or not self.workers.first:
             return {}
-        held = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average.state)
-        ids, size = self.validation.class_ids, self.network.architecture.size_px
+        ids = self.validation.class_ids
         indices = self.validation.indices or list(range(len(ids)))
         logits = logits_of(
-            self.network, self.validation.images, indices, size, half=self.settings.half
+            self.smooth,
+            self.validation.images,
+            indices,
+            input_of(self.facts),
+            bf16=self.settings.bf16,
         )
-        self.network.load_state_dict(held)
         truth, guess = ids[indices], logits.argmax(1)
         top1 = float((truth == guess).mean())
         macro = float(recall_by_class(truth, guess).mean())
+        self.stale = 0 if top1 > self.best else self.stale + 1
         if top1 >= self.best:
             self.best = top1
             self.save('best.safetensors')
@@ -297,3 +341,8 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _largest(tensor: Tensor) -> float:
+    """Return the largest magnitude, NaN where a value is none."""
+    return float(tensor.detach().float().abs().max())

@@ -1,25 +1,25 @@
-"""Accuracy of a network in PyTorch, while it trains."""
+"""Pictures to a network's input, and its logits in PyTorch while it trains."""
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alexnet_ros.model_package import InputSpec
+from alexnet_ros.preprocess import batch_from_regions
+from alexnet_ros.records import Region
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.network import AlexNet
 
 
-def stretched(images: Images, indices: Sequence[int], size_px: int) -> NDArray[np.uint8]:
-    """Return whole images resized to the input, (N, size, size, 3)."""
-    batch = np.empty((len(indices), size_px, size_px, 3), np.uint8)
-    for row, index in enumerate(indices):
-        image = images[index]
-        shrinking = min(image.shape[:2]) > size_px
-        kind = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        cv2.resize(image, (size_px, size_px), batch[row], interpolation=kind)
-    return batch
+def whole_images(images: Images, indices: Sequence[int], spec: InputSpec) -> NDArray[np.uint8]:
+    """Return whole images as the node would make them, (N, H, W, 3)."""
+    items = []
+    for index in indices:
+        height, width = images[index].shape[:2]
+        items.append((images[index], Region((0.0, 0.0, float(width), float(height)))))
+    return batch_from_regions(items, spec)
 
 
 @torch.no_grad()
@@ -27,22 +27,22 @@ def logits_of(
     network: AlexNet,
     images: Images,
     indices: Sequence[int],
-    size_px: int,
+    spec: InputSpec,
     *,
-    half: bool = False,
+    bf16: bool = False,
     batch: int = 64,
 ) -> NDArray[np.float32]:
     """
     Return the logits of whole images, (N, classes).
 
-    :param half: run in bfloat16 where the device has it.
+    :param bf16: run in bfloat16 where the device has it.
     """
     device = next(network.parameters()).device
     network.eval()
     found = []
     for start in range(0, len(indices), batch):
-        pixels = torch.from_numpy(stretched(images, indices[start : start + batch], size_px))
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        pixels = torch.from_numpy(whole_images(images, indices[start : start + batch], spec))
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits, _ = network(pixels.to(device))
         found.append(logits.float().cpu().numpy())
     return np.concatenate(found)

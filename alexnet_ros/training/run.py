@@ -1,5 +1,6 @@
 """From settings and data to a trained checkpoint."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,24 +11,34 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from alexnet_ros.errors import DatasetError
-from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.errors import DatasetError, TrainingError
+from alexnet_ros.labels import Label
+from alexnet_ros.model_package import InputSpec, ModelPackage
 from alexnet_ros.training.augment import SignAugmentation
 from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
-from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balanced_weights
-from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint
-from alexnet_ros.training.initial import initialise, load_features, load_package, settle_norms
-from alexnet_ros.training.loop import Trainer, Validation
-from alexnet_ros.training.loop_settings import LoopSettings, StepReport
-from alexnet_ros.training.measure import stretched
+from alexnet_ros.training.checkpoint import load_checkpoint, refuse_other_run, split_in
+from alexnet_ros.training.initial import initialise, load_package, settle_norms
+from alexnet_ros.training.layouts import counts_text
+from alexnet_ros.training.loop import StepReport, Trainer, Validation
+from alexnet_ros.training.measure import whole_images
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.settings import TrainSettings
-from alexnet_ros.training.sources import Record, read_rows, records_from_manifest
-from alexnet_ros.training.split import held_out
+from alexnet_ros.training.sources import (
+    ImageBank,
+    Record,
+    Split,
+    mark_of,
+    read_rows,
+    records_from_manifest,
+)
+from alexnet_ros.training.weights import load_weights, read_weights
 from alexnet_ros.training.workers import Workers
 
+OUT_OF_MEMORY = re.compile(
+    r'out of memory|not enough memory|alloc_cpu|cannot allocate', re.IGNORECASE
+)
 BACKGROUND = 'background'
 Report = Callable[[str], None]
 
@@ -38,13 +49,17 @@ class Data:
     Labelled images.
 
     :param records: all of them, before the split.
-    :param names: class names by id; the background class is added in training.
+    :param labels: classes by id; the background class is added in training.
     :param origin: where they come from, one line for the model package.
+    :param group: the pattern that made the groups.
+    :param notes: what reading them found out, one line each.
     """
 
     records: Sequence[Record]
-    names: Sequence[str]
+    labels: Sequence[Label]
     origin: str
+    group: str = ''
+    notes: Sequence[str] = ()
 
 
 def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
@@ -64,13 +79,17 @@ def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
 
 
 def new_network(
-    architecture: Architecture, settings: TrainSettings, typical: NDArray[np.uint8] | None = None
+    architecture: Architecture,
+    settings: TrainSettings,
+    typical: NDArray[np.uint8] | None = None,
+    report: Report = print,
 ) -> AlexNet:
     """
     Return a network with its starting weights.
 
-    :param typical: some training images (N, H, W, 3), needed to go on from a
-        package.
+    :param typical: some training images (N, H, W, 3); batch normalisation
+        then starts from their statistics, so that it changes nothing at first
+        and frozen convolutions stay what they were.
     """
     torch.manual_seed(settings.seed)
     network = AlexNet(architecture)
@@ -78,21 +97,13 @@ def new_network(
     if not settings.initial:
         return network
     path = Path(settings.initial)
-    if path.suffix == '.npz':
-        load_features(network, path)
-        return network
     if not path.suffix or path.is_dir():
-        load_package(network, ModelPackage.load(settings.initial))
-        if typical is not None:
-            settle_norms(network, typical)
-        return network
-    other, _ = network_from_checkpoint(path)
-    state = network.state_dict()
-    last = ('classifier.6.weight', 'classifier.6.bias')  # the classes may differ
-    for name, tensor in other.state_dict().items():
-        if name not in last or tensor.shape == state[name].shape:
-            state[name] = tensor
-    load_state(network, state, str(path))
+        loaded = load_package(network, ModelPackage.load(settings.initial))
+    else:
+        loaded = load_weights(network, read_weights(path))
+    report(f'{", ".join(loaded)} start from {settings.initial}')
+    if typical is not None and architecture.batch_norm:
+        settle_norms(network, typical)
     return network
 
 
@@ -116,10 +127,13 @@ def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
         return SignAugmentation(mirror=settings.mirror)
     if settings.augmentation == 'none':
         return plain
+    stretch = settings.resize == 'stretch'
     components = colour_components(bank, len(bank), settings.seed)
     if settings.augmentation == 'paper':
-        return PaperAugmentation(components, mirror=settings.mirror)
-    return PaperAugmentation(components, crop=1.0, smallest=0.5, mirror=settings.mirror)
+        return PaperAugmentation(components, mirror=settings.mirror, stretch=stretch)
+    return PaperAugmentation(
+        components, crop=1.0, smallest=0.5, mirror=settings.mirror, stretch=stretch
+    )
 
 
 def sources_for(
@@ -170,6 +184,7 @@ def train(
     folder: Path,
     *,
     resume: bool = True,
+    more_steps: int = 0,
     workers: Workers | None = None,
     report: Report = print,
     on_step: StepReport | None = None,
@@ -178,6 +193,7 @@ def train(
     Train, or go on training, into a folder.
 
     :param resume: take up the folder's checkpoint where there is one.
+    :param more_steps: go on for so many steps where that run had ended.
     :param on_step: called after each step; see :class:`Trainer`.
     :returns: the last measured figures.
     :raises DatasetError: images or labels that cannot be used.
@@ -185,59 +201,99 @@ def train(
     """
     workers = workers or Workers()
     cv2.setNumThreads(1)
-    out = held_out(data.records, settings.hold_out_every)
-    learn = [r for r, held in zip(data.records, out, strict=True) if not held]
-    check = [r for r, held in zip(data.records, out, strict=True) if held]
-    class_ids = np.array([r.class_id for r in learn], np.int64)
-    check_classes(class_ids, data.names)
-    names = list(data.names) + ([BACKGROUND] if settings.background_share else [])
-    architecture = architecture_for(settings, len(names))
-    report(f'{len(learn)} images to learn from, {len(check)} held out, {len(names)} classes')
+    try:
+        return _train(
+            settings,
+            data,
+            folder,
+            resume=resume,
+            more_steps=more_steps,
+            workers=workers,
+            report=report,
+            on_step=on_step,
+        )
+    except (MemoryError, RuntimeError) as error:
+        text = ' '.join(str(error).split())
+        if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(text):
+            raise
+        raise TrainingError(
+            f'out of memory with --batch {settings.batch} at {settings.input_px or "full"} px '
+            f'input; try --batch {max(2, settings.batch // 2)}'
+        ) from error
 
-    bank = ImageBank(learn, settings.memory_mb)
-    bank.load()
-    validation = None
-    if check:
-        bank_held = ImageBank(check, settings.memory_mb // 4)
-        validation = Validation(bank_held, np.array([r.class_id for r in check], np.int64))
-    sources = sources_for(settings, bank, class_ids, len(data.names))
-    batches = BatchMaker(
-        sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
-    )
-    loop = LoopSettings(
-        steps=settings.steps,
-        minutes=settings.minutes,
-        batch=settings.batch,
-        rate=settings.rate,
-        features_factor=settings.features_factor,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        clip=settings.clip,
-        smoothing=settings.smoothing,
-        schedule=settings.schedule,
-        average_decay=settings.average_decay,
-        half=settings.half,
-        sizes=tuple(int(word) for word in settings.sizes.split(',') if word),
-        check_every=settings.check_every,
-        save_every=settings.save_every,
-        threads=settings.threads,
-        seed=settings.seed,
-        freeze_first_at=settings.freeze_first_at,
-    )
+
+def _train(
+    settings: TrainSettings,
+    data: Data,
+    folder: Path,
+    *,
+    resume: bool,
+    more_steps: int,
+    workers: Workers,
+    report: Report,
+    on_step: StepReport | None,
+) -> dict[str, Any]:
+    for note in data.notes:
+        report(note)
+    records = [record for record in data.records if record.part != 'test']
+    checkpoint = folder / 'checkpoint.safetensors'
+    old = load_checkpoint(checkpoint)[1] if resume and checkpoint.exists() else None
+    names = [label.name for label in data.labels]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DatasetError(f'two classes are called {repeated[0]!r}; names must differ')
+    split = (old and split_in(old)) or Split.of(records, settings.hold_out_every)
+    learn, check, new = split.parts(records)
+    known = bool(learn or check)
+    learn += new
+    split = Split(split.learned | {mark_of(record) for record in new}, split.held)
+    every_name = names + ([BACKGROUND] if settings.background_share else [])
+    architecture = architecture_for(settings, len(every_name))
+    spec: dict[str, Any] = {'resize': settings.resize}
+    if settings.resize == 'centre_crop':
+        spec |= {'resize_px': architecture.size_px * 8 // 7, 'margin': 0.0}
     facts = {
         'architecture': architecture.as_mapping(),
-        'names': names,
+        'names': every_name,
+        'roles': [label.role for label in data.labels]
+        + ['background'] * (len(every_name) - len(names)),
         'background': bool(settings.background_share),
+        'input': spec,
+        'group': data.group,
+        'split': {'learned': sorted(split.learned), 'held': sorted(split.held)},
         'settings': asdict(settings),
         'data': data.origin,
     }
-    picks = np.random.default_rng(settings.seed).permutation(len(bank))[:256].tolist()
-    typical = stretched(bank, picks, architecture.size_px)
-    network = new_network(architecture, settings, typical)
+    if old:
+        refuse_other_run(checkpoint, old, facts)
+        if not known:
+            raise DatasetError(f'none of the images that {checkpoint} learnt from is in the data')
+    class_ids = np.array([r.class_id for r in learn], np.int64)
+    check_classes(class_ids, names)
+    report(f'{len(learn)} images to learn from, {len(check)} held out')
+    report(counts_text(learn, check, names))
+    if not check and settings.hold_out_every:
+        report('nothing is held out (one group a class): there will be no validation')
+    validation = None
+    if check:
+        bank_held = ImageBank(check, settings.memory_mb // 4)
+        bank_held.load()
+        validation = Validation(bank_held, np.array([r.class_id for r in check], np.int64))
+    bank = ImageBank(learn, settings.memory_mb)
+    bank.load()
+    sources = sources_for(settings, bank, class_ids, len(names))
+    batches = BatchMaker(
+        sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
+    )
+    typical = None
+    if settings.initial and old is None:
+        picks = np.random.default_rng(settings.seed).permutation(len(bank))[:256].tolist()
+        typical = whole_images(bank, picks, InputSpec(architecture.size_px, architecture.size_px))
+    network = new_network(architecture, settings, typical, report if old is None else _silent)
     trainer = Trainer(
         network,
         batches,
-        loop,
+        settings,
         folder,
         facts=facts,
         validation=validation,
@@ -245,9 +301,19 @@ def train(
         report=report,
         on_step=on_step,
     )
-    if resume and trainer.resume():
+    if resume and trainer.resume(more_steps):
+        if trainer.progress >= 1:
+            report(
+                f'{checkpoint} is finished at step {trainer.step}; --more-steps N goes on, '
+                '--restart begins anew'
+            )
+            return {}
         report(f'resumed at step {trainer.step}')
     figures = trainer.train()
     if workers.first:
         trainer.history.plot()
     return figures
+
+
+def _silent(_text: str) -> None:
+    """Report nothing."""

@@ -1,6 +1,11 @@
-"""Learning rates over a run."""
+"""What changes over a run: the learning rate, the input's size, the average of the weights."""
 
 import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 
 def cosine(progress: float, warmup: float = 0.03) -> float:
@@ -31,3 +36,17 @@ def input_size(progress: float, sizes: tuple[int, ...]) -> int:
     :param sizes: sides in pixels, the last one being the network's own.
     """
     return sizes[min(int(progress * len(sizes)), len(sizes) - 1)]
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Return an exponential average that follows faster in its first updates."""
+
+    def follow(ours: Any, theirs: Any, updates: Any) -> None:
+        now = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        if ours[0].is_floating_point():
+            torch._foreach_lerp_(ours, theirs, 1 - now)
+        else:
+            for own, other in zip(ours, theirs, strict=True):
+                own.copy_(other)
+
+    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)

@@ -36,7 +36,7 @@ class TrainSettings:
     dropout: float = setting(0.5, 'Dropout before fc6 and fc7.', low=0.0, high=0.9)
 
     initial: str = setting(
-        '', 'Starting weights: .npz of convolutions, a checkpoint, or a model package.'
+        '', 'Starting weights: .pth, .pth.tar, .safetensors or .npz of an AlexNet, or a package.'
     )
     initialisation: str = setting(
         'modern', 'How other layers start: modern (He) or paper.', choices=('modern', 'paper')
@@ -48,6 +48,11 @@ class TrainSettings:
         1.0, 'Share of the run after which conv1 stays fixed, which saves time.', low=0.0, high=1.0
     )
 
+    resize: str = setting(
+        'stretch',
+        'How a picture becomes the input: stretch all of it, or centre_crop (shorter side 8/7).',
+        choices=('stretch', 'centre_crop'),
+    )
     hold_out_every: int = setting(
         8, 'One group in this many is held out for validation; 0 = none.', low=0, high=1000
     )
@@ -96,24 +101,54 @@ class TrainSettings:
         0.0, 'Length of the run in minutes instead of steps; 0 = by steps.', low=0.0, high=1e6
     )
     batch: int = setting(64, 'Images a step and process.', low=2, high=4096)
-    rate: float = setting(0.02, 'Peak learning rate.', low=1e-7, high=10.0)
+    lr: float = setting(0.02, 'Peak learning rate.', low=1e-7, high=10.0)
     momentum: float = setting(0.9, 'Momentum (Nesterov).', low=0.0, high=0.999)
     weight_decay: float = setting(5e-4, 'Weight decay of matrices.', low=0.0, high=0.1)
-    clip: float = setting(5.0, 'Longest gradient; 0 = any.', low=0.0, high=1e6)
-    smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
+    clip_norm: float = setting(
+        5.0, 'Gradients are scaled down to this norm; 0 = never.', low=0.0, high=1e6
+    )
+    label_smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
     schedule: str = setting(
         'cosine',
         'cosine with warm-up, or paper (divided by ten three times).',
         choices=('cosine', 'paper'),
     )
+    patience: int = setting(
+        0, 'Stop early after so many validations without a gain; 0 = never.', low=0, high=10_000
+    )
     sizes: str = setting('', 'Progressive input sides, such as 128,176,224; last = own.')
-    average_decay: float = setting(0.999, 'Of the weight average.', low=0.0, high=0.99999)
-    half: bool = setting(True, 'Compute in bfloat16 where the processor has it.')
-    check_every: int = setting(1000, 'Steps between validations.', low=1, high=1_000_000)
-    save_every: int = setting(500, 'Steps between checkpoints.', low=1, high=1_000_000)
+    ema_decay: float = setting(
+        0.999, 'Decay of the exponential average of the weights.', low=0.0, high=0.99999
+    )
+    bf16: bool = setting(True, 'Compute in bfloat16 where the processor has it.')
+    val_interval: int = setting(
+        0, 'Steps between validations; 0 = twenty over the run.', low=0, high=1_000_000
+    )
+    save_interval: int = setting(500, 'Steps between checkpoints.', low=1, high=1_000_000)
     threads: int = setting(1, 'Threads that prepare images.', low=0, high=64)
     memory_mb: int = setting(4096, 'Decoded images kept in memory.', low=0, high=1_000_000)
     seed: int = setting(1, 'Seed of everything random.', low=0, high=2**31)
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """The progressive input sides, empty for the network's own alone."""
+        return tuple(int(word) for word in self.sizes.split(',') if word)
+
+    @property
+    def val_steps(self) -> int:
+        """Steps between validations."""
+        return self.val_interval or max(1, min(1000, round(self.steps / 20)))
+
+
+OLD_NAMES = {  # kept for one release
+    'rate': 'lr',
+    'average_decay': 'ema_decay',
+    'half': 'bf16',
+    'check_every': 'val_interval',
+    'save_every': 'save_interval',
+    'smoothing': 'label_smoothing',
+    'clip': 'clip_norm',
+}
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -133,4 +168,5 @@ def settings_for(recipe: Path | None, overrides: dict[str, Any]) -> TrainSetting
     :raises ConfigError: unknown name, wrong type or out of range.
     """
     values = read_recipe(recipe) if recipe else {}
+    values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
     return settings_from_mapping(TrainSettings, values | overrides)

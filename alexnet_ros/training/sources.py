@@ -1,20 +1,39 @@
-"""
-Where labelled images come from: folders, CSV manifests, tars, GTSRB's layout.
-
-Every reader gives :class:`Record` objects; nothing is decoded here.
-"""
+"""Labelled images: where each one lies, reading it, and splitting them by group."""
 
 import csv
+import io
 import os
 import tarfile
+import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2s
 from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.webp')
+Image = NDArray[np.uint8]
+
+SUFFIXES = (  # what OpenCV or Pillow reads
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.ppm', '.pgm', '.pbm', '.pnm', '.bmp', '.dib',
+    '.webp', '.tif', '.tiff', '.gif', '.jp2',
+)  # fmt: skip
+PARTS = {  # names of the folders, or of a manifest's split column, in lower case
+    'train': 'train',
+    'training': 'train',
+    'val': 'val',
+    'valid': 'val',
+    'validation': 'val',
+    'test': 'test',
+    'testing': 'test',
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,7 @@ class Record:
     :param member: name inside the tar, empty for a plain file.
     :param offset: first byte of the image in ``path``.
     :param size: its bytes; 0 for the whole file.
+    :param part: ``train``, ``val`` or ``test`` where the data set says so.
     """
 
     path: Path
@@ -37,6 +57,7 @@ class Record:
     member: str = ''
     offset: int = 0
     size: int = 0
+    part: str = ''
 
     @property
     def name(self) -> str:
@@ -91,7 +112,14 @@ def read_rows(path: Path, columns: Sequence[str], delimiter: str = ',') -> list[
                 raise DatasetError(
                     f'{path} has the columns {reader.fieldnames}, missing {sorted(missing)}'
                 )
-            rows = list(reader)
+            rows = []
+            for row in reader:
+                if any(row[column] is None for column in columns):
+                    raise DatasetError(
+                        f'{path} line {reader.line_num}: the row is too short, expected '
+                        f'{", ".join(reader.fieldnames or ())}'
+                    )
+                rows.append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f'cannot read the manifest {path}: {error}') from error
     if not rows:
@@ -144,7 +172,8 @@ def records_from_manifest(
         if found is None:
             raise DatasetError(f'{where}: {name} is in none of the given folders and tars')
         path, member, offset, size = found
-        records.append(Record(path, class_id, group, member, offset, size))
+        part = PARTS.get((row.get('split') or '').strip().lower(), '')
+        records.append(Record(path, class_id, group, member, offset, size, part))
     return records
 
 
@@ -159,3 +188,137 @@ def _found(
         if (folder / name).is_file():
             return folder / name, '', 0, 0
     return None
+
+
+def decode(record: Record) -> Image:
+    """
+    Return one image, (H, W, 3) uint8, RGB, as OpenCV or else Pillow reads it.
+
+    :raises DatasetError: neither can read it.
+    """
+    content = bytes_of(record)
+    data = np.frombuffer(content, np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        image = None
+    if image is not None:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    try:
+        from PIL import Image as Pillow
+
+        with Pillow.open(io.BytesIO(content)) as picture:
+            return np.asarray(picture.convert('RGB'), np.uint8)
+    except Exception as error:  # without Pillow, or any of its own errors
+        raise DatasetError(f'unreadable image {record.name} ({data.size} bytes)') from error
+
+
+class ImageBank:
+    """
+    Images by index, decoded once.
+
+    :param records: what to read.
+    :param memory_mb: images beyond this many megabytes are decoded each time.
+    """
+
+    def __init__(self, records: Sequence[Record], memory_mb: int = 4096) -> None:
+        self.records = list(records)
+        self._kept: dict[int, Image] = {}
+        self._free = memory_mb * 1_000_000
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Image:
+        """Return one image, (H, W, 3) uint8 RGB; do not write into it."""
+        image = self._kept.get(index)
+        if image is None:
+            image = decode(self.records[index])
+            if image.nbytes <= self._free:
+                self._free -= image.nbytes
+                self._kept[index] = image
+        return image
+
+    def load(self, threads: int = 2) -> None:
+        """Decode what fits now, so that unreadable files are found at the start."""
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(self.__getitem__, range(len(self)), chunksize=256):
+                pass
+
+
+def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[bool]:
+    """
+    Say for each record whether it is held out for validation.
+
+    Where the data set names a ``val`` part, that is it. Else the groups within
+    each class, in order of name, are dealt out: every ``every``-th is held out,
+    and at least one where a class has two or more.
+
+    :param every: one group in this many; 0 holds nothing out.
+    :param phase: which one of them, 0 to ``every`` - 1.
+    """
+    if any(record.part == 'val' for record in records):
+        return [record.part == 'val' for record in records]
+    groups: dict[int, set[str]] = defaultdict(set)
+    for record in records:
+        groups[record.class_id].add(record.group)
+    chosen: set[tuple[int, str]] = set()
+    for class_id, names in groups.items():
+        ordered = sorted(names)
+        if not every or len(ordered) < 2:
+            continue
+        picks = ordered[phase % every :: every] or [ordered[-1]]
+        chosen |= {(class_id, name) for name in picks}
+    return [(record.class_id, record.group) in chosen for record in records]
+
+
+def is_dev(name: str) -> bool:
+    """
+    Tell whether a frame is kept out of training, to measure on: every fifth by its name.
+
+    >>> [name for name in ('00006.jpg', '00008.jpg', 'a/00012.jpg') if is_dev(name)]
+    ['00008.jpg', 'a/00012.jpg']
+
+    :param name: the frame's file name; folders before it do not count.
+    """
+    return zlib.crc32(name.rsplit('/', 1)[-1].encode()) % 5 == 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """
+    Which groups a run learns from and which it holds out, as marks in its checkpoint.
+
+    A mark is a short hash of class and group, so that other commands know each
+    picture again wherever the data lie.
+    """
+
+    learned: frozenset[str]
+    held: frozenset[str]
+
+    @classmethod
+    def of(cls, records: Sequence[Record], every: int) -> 'Split':
+        """Deal the groups out; see :func:`held_out`."""
+        out = held_out(records, every)
+        pairs = list(zip(map(mark_of, records), out, strict=True))
+        return cls(
+            frozenset(mark for mark, held in pairs if not held),
+            frozenset(mark for mark, held in pairs if held),
+        )
+
+    def parts(self, records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Record]]:
+        """Return the records that were learned, held out, and are new to the run."""
+        learned: list[Record] = []
+        held: list[Record] = []
+        new: list[Record] = []
+        for record in records:
+            mark = mark_of(record)
+            place = held if mark in self.held else learned if mark in self.learned else new
+            place.append(record)
+        return learned, held, new
+
+
+def mark_of(record: Record) -> str:
+    """Return the mark of a record's group; see :class:`Split`."""
+    return blake2s(f'{record.class_id}/{record.group}'.encode(), digest_size=6).hexdigest()

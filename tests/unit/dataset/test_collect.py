@@ -79,8 +79,9 @@ def test_bag_gives_what_train_reads(tmp_path: Path, recognizer: Recognizer) -> N
     options = CollectOptions(how='rate', rate_hz=1000.0)
     made = collect_bag(bag, tmp_path / 'out', recognizer, options)
     assert made.added >= 3
-    records, names = read_data(tmp_path / 'out/manifest.csv')
-    assert list(names) == list(recognizer.package.labels.names)
+    data = read_data(tmp_path / 'out/manifest.csv')
+    records = data.records
+    assert data.names == list(recognizer.package.labels.names)
     assert {record.class_id for record in records} == {0, 1, 2}
     assert collect_bag(bag, tmp_path / 'out', recognizer, options).added == 0
 

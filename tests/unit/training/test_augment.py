@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.augment import SignAugmentation, backlit, behind_leaves, colour_matrix
 from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
-from alexnet_ros.training.measure import stretched
+from alexnet_ros.training.measure import whole_images
 from tests.unit.training.generated import picture
 
 STILL = SignAugmentation(
@@ -98,7 +99,7 @@ def test_plain_resizes() -> None:
     image = picture(2, np.random.default_rng(0))
     out = np.zeros((56, 56, 3), np.uint8)
     plain(image, out, np.random.default_rng(0))
-    np.testing.assert_array_equal(out, stretched([image], [0], 56)[0])
+    np.testing.assert_array_equal(out, whole_images([image], [0], InputSpec(56, 56))[0])
 
 
 def test_a_backlit_sign_is_darker_than_what_is_around_it() -> None:

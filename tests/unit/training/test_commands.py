@@ -110,7 +110,7 @@ def test_recipe_gives_settings_and_options_override(
     assert "unknown setting 'stepz'" in capsys.readouterr().err
     (tmp_path / 'r.yaml').write_text('rate: 50.0\n')
     assert main(arguments) == 1
-    assert 'rate must be in' in capsys.readouterr().err
+    assert 'lr must be in' in capsys.readouterr().err
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

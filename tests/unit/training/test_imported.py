@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -7,11 +8,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alexnet_ros.cli.main import main
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
-from alexnet_ros.errors import ModelPackageError
+from alexnet_ros.errors import LabelFileError, ModelPackageError
+from alexnet_ros.labels import Label
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.training.imported import Preprocessing, wrap_package
+from alexnet_ros.training.export import write_measured
+from alexnet_ros.training.foreign import draft_from_onnx
+from alexnet_ros.training.imported import Preprocessing
 
 LIGHT = Path(onnx.__file__).parent / 'backend/test/data/light'
+
+
+def wrap_package(path: Path, folder: Path, **options: Any) -> ModelPackage:
+    draft, _ = draft_from_onnx(path, **options)
+    return write_measured(folder, draft, None, ['fp32'])
 
 
 def small_classifier(path: Path, *, batch: int | str = 1, softmax: bool = True) -> None:
@@ -86,7 +95,7 @@ def test_preprocessing_stands_in_the_graph(colour: str, batch: int | str, tmp_pa
         tmp_path / 'model',
         name='m',
         version='1',
-        labels=None,
+        labels=[],
         preprocessing=how,
     )
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
@@ -98,20 +107,19 @@ def test_preprocessing_stands_in_the_graph(colour: str, batch: int | str, tmp_pa
         found.logits, (mean - [10, 20, 30]) * [0.5, 1.0, 2.0], rtol=1e-4, atol=1e-3
     )
     assert found.features is not None
-    np.testing.assert_allclose(found.features[:, :3], found.logits, rtol=1e-5)
-    assert not found.features[:, 3:].any()
+    np.testing.assert_allclose(found.features, found.logits, rtol=1e-5)
+    assert found.features.shape == (4, 3)
 
 
 def test_labels_must_match_the_outputs(tmp_path: Path) -> None:
     small_classifier(tmp_path / 'm.onnx', softmax=False)
-    (tmp_path / 'l.csv').write_text('class_id,name\n0,a\n1,b\n')
-    with pytest.raises(ModelPackageError, match='has 3 classes'):
+    with pytest.raises(LabelFileError, match='has 3 classes'):
         wrap_package(
             tmp_path / 'm.onnx',
             tmp_path / 'model',
             name='m',
             version='1',
-            labels=tmp_path / 'l.csv',
+            labels=[Label(0, 'a', ''), Label(1, 'b', '')],
             preprocessing=Preprocessing(),
         )
 
@@ -125,6 +133,6 @@ def test_file_that_is_no_onnx_is_refused(content: bytes, tmp_path: Path) -> None
             tmp_path / 'model',
             name='m',
             version='1',
-            labels=None,
+            labels=[],
             preprocessing=Preprocessing(),
         )

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from alexnet_ros.errors import TrainingError
+from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
-from alexnet_ros.training.bank import ImageBank
-from alexnet_ros.training.export import labels_for, onnx_files
+from alexnet_ros.training.export import onnx_files
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.run import architecture_for, new_network, sources_for
 from alexnet_ros.training.settings import TrainSettings
-from alexnet_ros.training.sources import Record
+from alexnet_ros.training.sources import ImageBank, Record
 from tests.unit.training.generated import NAMES, picture
 
 SETTINGS = TrainSettings(fc6_rank=4, fc7_rank=4, input_px=67, normalisation='contrast')
@@ -36,7 +36,7 @@ def package_in(folder: Path, precision: str) -> tuple[ModelPackage, AlexNet]:
         name='small',
         version='1.0.0',
         input=InputSpec(67, 67),
-        labels=labels_for(NAMES, background=False),
+        labels=Labels(Label(i, name, 'sign') for i, name in enumerate(NAMES)),
         architecture=architecture.as_mapping(),
         origin={},
     )

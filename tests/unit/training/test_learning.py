@@ -12,8 +12,8 @@ SHORT = {
     'input_px': 96,
     'augmentation': 'none',
     'batch': 16,
-    'rate': 0.02,
-    'average_decay': 0.9,
+    'lr': 0.02,
+    'ema_decay': 0.9,
     'threads': 0,
     'hold_out_every': 5,
 }
@@ -22,15 +22,17 @@ SHORT = {
 @pytest.mark.slow
 @pytest.mark.parametrize('variant', ['torchvision', '2012'])
 def test_both_variants_learn_four_shapes(variant: str, shapes: Path, tmp_path: Path) -> None:
-    records, names = read_data(shapes, group='(.*)_[0-9]')
+    data = read_data(shapes, group='(.*)_[0-9]')
     settings = TrainSettings(
         variant=variant,
         steps=180,
-        check_every=180,
-        save_every=1000,
+        val_interval=180,
+        save_interval=1000,
         **SHORT,  # type: ignore[arg-type]
     )
-    figures = train(settings, Data(records, names, 'shapes'), tmp_path, report=lambda _: None)
+    figures = train(
+        settings, Data(data.records, data.labels, 'shapes'), tmp_path, report=lambda _: None
+    )
     assert figures['top1'] >= 0.95
     assert (tmp_path / 'checkpoint.safetensors').exists()
     assert (tmp_path / 'metrics.png').exists()

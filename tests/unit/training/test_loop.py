@@ -12,14 +12,12 @@ import torch
 
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.training import checkpoint as checkpoints
-from alexnet_ros.training.average import Average
 from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
 from alexnet_ros.training.loop import Trainer, Validation
-from alexnet_ros.training.loop_settings import LoopSettings
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.run import new_network
-from alexnet_ros.training.schedule import cosine, input_size, paper
+from alexnet_ros.training.schedule import averaged, cosine, input_size, paper
 from alexnet_ros.training.settings import TrainSettings
 from tests.unit.training.generated import NAMES, picture
 
@@ -38,14 +36,14 @@ def trainer(folder: Path, **changes: Any) -> Trainer:
     rng = np.random.default_rng(0)
     ids = np.arange(24) % 4
     images = [picture(int(c), rng) for c in ids]
-    settings = LoopSettings(
+    settings = TrainSettings(
         **{
             'steps': 6,
             'batch': 4,
-            'check_every': 3,
-            'save_every': 100,
+            'val_interval': 3,
+            'save_interval': 100,
             'threads': 0,
-            'half': False,
+            'bf16': False,
             **changes,
         }
     )
@@ -53,9 +51,11 @@ def trainer(folder: Path, **changes: Any) -> Trainer:
     batches = BatchMaker([Source(images, ids, 1.0)], resize, settings.batch, settings.seed)
     facts = {
         'architecture': ARCHITECTURE.as_mapping(),
-        'names': NAMES,
+        'names': list(NAMES),
+        'input': {},
+        'group': '',
         'background': False,
-        'settings': {},
+        'settings': {'lr': settings.lr},
         'data': 'shapes',
     }
     return Trainer(
@@ -109,7 +109,7 @@ def test_resume_refuses_another_architecture(tmp_path: Path) -> None:
 
 
 def test_not_finite_loss_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    run = trainer(tmp_path, save_every=1)
+    run = trainer(tmp_path, save_interval=1)
     learn, count = run._learn, itertools.count(1)
 
     def poisoned(*args: Any) -> tuple[float, int]:
@@ -119,7 +119,7 @@ def test_not_finite_loss_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
         return learn(*args)
 
     run._learn = poisoned  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match=r'the loss became nan at step 3 .*lower --rate'):
+    with pytest.raises(TrainingError, match=r'the loss became nan at step 3 .*lower --lr'):
         run.train()
     tensors, facts = load_checkpoint(tmp_path / 'checkpoint.safetensors')
     assert facts['run']['step'] == 2
@@ -224,12 +224,12 @@ def test_balanced_weights_lift_rare_classes() -> None:
 
 def test_average_follows_and_settles() -> None:
     network = torch.nn.Linear(2, 2)
-    average = Average(network, 0.9)
+    average = averaged(network, 0.9)
     with torch.no_grad():
         network.weight.fill_(3.0)
     for _ in range(200):
-        average.update(network)
-    assert torch.allclose(average.state['weight'], torch.full((2, 2), 3.0), atol=1e-3)
+        average.update_parameters(network)
+    assert torch.allclose(average.module.weight, torch.full((2, 2), 3.0), atol=1e-3)
 
 
 def test_schedules_rise_and_fall() -> None:

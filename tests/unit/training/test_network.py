@@ -8,7 +8,6 @@ from alexnet_ros.errors import ConfigError, TrainingError
 from alexnet_ros.training.checkpoint import load_state
 from alexnet_ros.training.initial import initialise
 from alexnet_ros.training.network import LRN, AlexNet, Architecture
-from alexnet_ros.training.summary import summary, summary_text
 
 
 def parameters(network: AlexNet) -> int:
@@ -49,23 +48,6 @@ def test_2012_has_the_papers_towers() -> None:
     assert shapes['features.6.weight'] == (384, 256, 3, 3)
     assert shapes['features.8.weight'] == (384, 192, 3, 3)
     assert shapes['features.10.weight'] == (256, 192, 3, 3)
-
-
-@pytest.mark.parametrize(
-    ('variant', 'first'), [('2012', (96, 55, 55)), ('torchvision', (64, 55, 55))]
-)
-def test_summary_follows_the_paper(variant: str, first: tuple[int, ...]) -> None:
-    network = AlexNet(Architecture(variant))
-    rows = {row.name: row for row in summary(network)}
-    assert rows['conv1'].output == first
-    assert [rows[f'pool{i}'].output[1:] for i in (1, 2, 3)] == [(27, 27), (13, 13), (6, 6)]
-    assert [rows[f'conv{i}'].field_px for i in (1, 2, 3, 4, 5)] == [11, 51, 99, 131, 163]
-    assert rows['conv1'].step_px == 4
-    assert rows['fc6'].parameters == 37_752_832
-    assert sum(row.parameters for row in rows.values()) == parameters(network)
-    total = sum(row.multiply_adds for row in rows.values())
-    assert total == {'torchvision': 714_188_480, '2012': 724_406_816}[variant]
-    assert f'{total:,}' in summary_text(network)
 
 
 def test_response_normalisation_is_the_papers_formula() -> None:

@@ -6,10 +6,9 @@ import pytest
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training.backgrounds import accepted_share, background_images
-from alexnet_ros.training.bank import ImageBank
 from alexnet_ros.training.evaluate import evaluate
 from alexnet_ros.training.layouts import names_from_csv, read_data
-from alexnet_ros.training.split import held_out
+from alexnet_ros.training.sources import ImageBank, held_out
 from tests.shared_data import shared
 
 FOLDER = Path(__file__).resolve().parents[3] / 'models/signs'
@@ -56,8 +55,9 @@ def test_tensorrt_for_rtx_builds_it(signs: ModelPackage) -> None:
 @pytest.mark.slow
 def test_held_out_signs_are_read_and_road_is_not(signs: ModelPackage) -> None:
     folder = shared('gtsrb')
-    records, names = read_data(folder / 'train.csv')
-    assert names == names_from_csv(folder / 'labels.csv') == list(signs.labels.names[:43])
+    data = read_data(folder / 'train.csv')
+    records = data.records
+    assert data.names == names_from_csv(folder / 'labels.csv') == list(signs.labels.names[:43])
     held = [r for r, out in zip(records, held_out(records, 8), strict=True) if out][::8]
     with OnnxRuntimeEngine(signs, threads=1) as engine:
         figures, _ = evaluate(signs, engine, ImageBank(held), [r.class_id for r in held])

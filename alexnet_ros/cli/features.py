@@ -1,0 +1,32 @@
+"""``alexnet_ros features``: the convolutions of any AlexNet as a small start file."""
+
+import argparse
+from pathlib import Path
+
+EPILOG = """
+Takes torchvision's alexnet-owt-7be5be79.pth, or any AlexNet that train --initial
+takes, and keeps what transfer learning needs: five convolutions, 10 MB.
+
+  alexnet_ros features alexnet-owt-7be5be79.pth alexnet-imagenet-features.npz
+  alexnet_ros train --initial alexnet-imagenet-features.npz --data ...
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument('source', type=Path, help='.pth, .pth.tar or .safetensors of an AlexNet')
+    parser.add_argument('output', type=Path, metavar='OUT', help='.npz or .safetensors')
+    parser.add_argument(
+        '--hidden', action='store_true', help='keep fc6 and fc7 too (another 220 MB)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file; prints what it holds."""
+    from alexnet_ros.training.weights import write_features
+
+    names = write_features(args.source, args.output, hidden=args.hidden)
+    print(f'{args.output}: {len(names)} arrays, {args.output.stat().st_size / 1e6:.1f} MB')
+    return 0

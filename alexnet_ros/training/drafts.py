@@ -1,0 +1,236 @@
+"""What an export starts from: a checkpoint or weights from elsewhere, and images to measure on."""
+
+import ast
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet_ros.errors import LabelFileError, TrainingError
+from alexnet_ros.labels import Label, Labels
+from alexnet_ros.model_package import InputSpec, ScoreSpec
+from alexnet_ros.training.checkpoint import input_of, labels_of, network_from_checkpoint, split_in
+from alexnet_ros.training.export import PRECISIONS, Draft, Measured, onnx_files, torch_logits
+from alexnet_ros.training.layouts import DataSet
+from alexnet_ros.training.negatives import NegativeMaker, video_frames
+from alexnet_ros.training.network import AlexNet
+from alexnet_ros.training.sources import ImageBank, Split
+from alexnet_ros.training.weights import Weights, network_of
+
+CLASSES = 1000  # of ImageNet
+NEGATIVE_SEED = 991
+
+
+def with_role(labels: Sequence[Label], role: str) -> Labels:
+    """Return the labels; those that have no role yet get this one."""
+    return Labels(replace(label, role=label.role or role) for label in labels)
+
+
+def measured_from(
+    data: DataSet, facts: Mapping[str, Any] | None = None, negatives: int = 3000
+) -> Measured:
+    """
+    Split the data as the run of a checkpoint did, and make fresh negatives.
+
+    :param facts: of the checkpoint; None for a network trained elsewhere: then
+        the data's own parts count, or a quarter of it calibrates.
+    :param negatives: how many crops of none of the classes to make, from
+        held-out crops and the part of the video that training may see.
+    :raises TrainingError: none of the images is one of the run's.
+    """
+    settings = facts['settings'] if facts else {}
+    split = split_in(facts) if facts else None
+    if facts:
+        records = [record for record in data.records if record.part != 'test']
+        every = settings.get('hold_out_every', 8)
+        learn, held, new = (split or Split.of(records, every)).parts(records)
+        if not learn:
+            raise TrainingError(
+                'none of the images that the run learnt from is in the data; give the --data of '
+                'the training, and measure other images with evaluate'
+            )
+        check = held + new
+        how = f'{len(check)} images of {{}} groups that the run held out'
+    else:
+        check, learn, _ = Split.of(data.records, 4).parts(data.records)
+        if any(record.part in {'val', 'test'} for record in data.records):
+            check = [record for record in data.records if record.part in {'val', 'test'}]
+            learn = [record for record in data.records if record.part not in {'val', 'test'}]
+        how = f'{len(check)} images of {{}} groups; {len(learn)} others calibrated'
+    unseen = bool(check)
+    if not check or not learn:
+        check, learn = check or learn, learn or check
+        how = f'nothing was held out: {len(check)} images that calibrated or trained the network'
+        unseen = False
+    groups = len({(record.class_id, record.group) for record in check})
+    bank = ImageBank(check)
+    class_ids = np.array([record.class_id for record in check], np.int64)
+    crops = []
+    if facts and facts['background'] and negatives:
+        frames = []
+        if settings['background_video']:
+            video = Path(settings['background_video'])
+            frames = video_frames(video, 0.0, settings['background_until'])
+        maker = NegativeMaker(
+            bank,
+            class_ids,
+            frames,
+            np.random.default_rng(NEGATIVE_SEED),
+            traffic_signs=settings['drawn_share'] > 0,
+        )
+        crops = [maker.negative() for _ in range(negatives)]
+    return Measured(
+        ImageBank(learn), len(learn), bank, class_ids, crops, how.format(groups), unseen
+    )
+
+
+def draft_from_network(
+    network: AlexNet,
+    *,
+    name: str,
+    version: str,
+    spec: InputSpec,
+    labels: Labels,
+    origin: Mapping[str, Any],
+    also_measure: Sequence[str] = (),
+) -> Draft:
+    """Return the draft of an AlexNet in PyTorch."""
+    arch = network.architecture
+    background = labels.with_role('background')
+    return Draft(
+        name=name,
+        version=version,
+        input=spec,
+        labels=labels,
+        scores=ScoreSpec(unknown_class_id=background[0].class_id if background else None),
+        architecture={
+            'variant': arch.variant,
+            'classes': arch.classes,
+            'fc6_rank': arch.fc6_rank,
+            'fc7_rank': arch.fc7_rank,
+            'normalisation': arch.normalisation,
+            'response_norm': arch.uses_lrn,
+        },
+        origin=origin,
+        files=lambda batch, wanted: onnx_files(network, batch, wanted),
+        reference=lambda batch: torch_logits(network, batch),
+        also_measure=also_measure,
+    )
+
+
+def draft_from_checkpoint(
+    checkpoint: Path, *, name: str, version: str, role: str, licence: str
+) -> tuple[Draft, dict[str, Any]]:
+    """
+    Return the draft of a checkpoint of ``train``, and its facts.
+
+    :raises TrainingError: the checkpoint cannot be used.
+    """
+    network, facts = network_from_checkpoint(checkpoint)
+    settings = facts['settings']
+    draft = draft_from_network(
+        network,
+        name=name,
+        version=version,
+        spec=input_of(facts),
+        labels=with_role(labels_of(facts), role or 'sign'),
+        origin={
+            'data': facts['data'],
+            'initial_weights': Path(settings['initial']).name or 'random',
+            'seed': settings['seed'],
+            'crops_seen': facts.get('run', {}).get('crops_seen', 0),
+            'licence': licence,
+        },
+        also_measure=PRECISIONS,
+    )
+    return draft, facts
+
+
+def draft_from_weights(
+    weights: Weights,
+    *,
+    name: str,
+    version: str,
+    labels: Sequence[Label],
+    role: str,
+    licence: str,
+    resize: str,
+) -> Draft:
+    """
+    Return the draft of torchvision's AlexNet or of one fine-tuned elsewhere.
+
+    :param labels: the classes; else the file's own, ImageNet's for 1000, or numbers.
+    :raises TrainingError: no whole AlexNet.
+    :raises LabelFileError: another number of classes than the network's.
+    """
+    network = network_of(weights)
+    count = network.architecture.classes
+    if not labels:
+        names: Sequence[str] = weights.names
+        if not names:
+            names = imagenet_names() if count == CLASSES else []
+        names = names or [f'class {index}' for index in range(count)]
+        labels = [Label(index, text, '') for index, text in enumerate(names)]
+    if len(labels) != count:
+        raise LabelFileError(
+            f'{weights.origin} has {count} classes, the labels name {len(labels)}; give one row '
+            'for each class in the order of its training'
+        )
+    size = network.architecture.size_px
+    texts = unique([label.name for label in labels])
+    return draft_from_network(
+        network,
+        name=name,
+        version=version,
+        spec=InputSpec(size, size, resize=resize, resize_px=size * 8 // 7, margin=0.0),
+        labels=with_role(
+            [replace(label, name=text) for label, text in zip(labels, texts, strict=True)],
+            role or 'object',
+        ),
+        origin={'data': 'see weights', 'weights': weights.origin.name, 'licence': licence},
+    )
+
+
+def imagenet_names() -> list[str]:
+    """
+    Return the 1000 class names of an installed torchvision.
+
+    Its list is read as text; torchvision itself is not imported.
+
+    :raises LabelFileError: it is not installed.
+    """
+    spec = importlib.util.find_spec('torchvision')
+    places = (spec.submodule_search_locations or ()) if spec else ()
+    tables = [Path(place) / 'models/_meta.py' for place in places]
+    names = next((names_from_meta(table) for table in tables if table.is_file()), [])
+    if len(names) != CLASSES:
+        raise LabelFileError(
+            f'expected {CLASSES} ImageNet class names, found {len(names)}: pip install --no-deps '
+            'torchvision, which has them, or give --labels with a CSV of class_id and name'
+        )
+    return names
+
+
+def names_from_meta(path: Path) -> list[str]:
+    """Return the list of categories in torchvision's ``models/_meta.py``."""
+    for node in ast.parse(path.read_text()).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and (node.targets[0].id == '_IMAGENET_CATEGORIES')
+        ):
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return the names with a number after those that ImageNet uses twice (crane)."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f'{name} ({seen[name]})')
+    return found

@@ -1,0 +1,288 @@
+"""
+Weights from elsewhere: torchvision's file, fine-tuned ones, our own checkpoints.
+
+``.pth``, ``.pt``, ``.pth.tar`` (PyTorch, read without running anything in
+them), ``.safetensors`` and ``.npz``; a state dict alone or inside a training
+checkpoint, its names with any prefix (``module.``, ``model.``).
+"""
+
+import warnings
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from alexnet_ros.errors import TrainingError
+from alexnet_ros.training.checkpoint import FORMAT, load_state, network_from_checkpoint
+from alexnet_ros.training.fold import layers_of
+from alexnet_ros.training.network import CONV_SLOTS, VARIANTS, AlexNet, Architecture, Factored
+
+OVERSAMPLED = 16  # Halko et al. 2011: a few columns more than the rank
+MARK = 'features.0.weight'  # every AlexNet's first layer
+CONTAINERS = (
+    'state_dict',
+    'model_state_dict',
+    'model_state',
+    'model',
+    'net',
+    'network',
+    'weights',
+)
+HIDDEN_LAYERS = {'fc6': 'classifier.1', 'fc7': 'classifier.4'}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """
+    An AlexNet's tensors under torchvision's names, batch normalisation folded in.
+
+    :param names: class names where the file has them.
+    """
+
+    tensors: Mapping[str, Tensor]
+    origin: Path
+    names: tuple[str, ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """Which published form the convolutions have."""
+        first = tuple(self.tensors[MARK].shape)
+        for name, shape in VARIANTS.items():
+            if first == (shape.filters[0], 3, 11, 11):
+                return name
+        raise TrainingError(
+            f'{self.origin}: the first layer is {first}, AlexNet has (64, 3, 11, 11) or '
+            '(96, 3, 11, 11); these are the weights of another network'
+        )
+
+    @property
+    def classes(self) -> int:
+        """How many outputs the last layer has, 0 without one."""
+        last = self.tensors.get('classifier.6.weight')
+        return 0 if last is None else len(last)
+
+
+def read_weights(path: Path) -> Weights:
+    """
+    Read the weights of an AlexNet from any file that may hold them.
+
+    :raises TrainingError: unreadable, or of another network.
+    """
+    names: tuple[str, ...] = ()
+    if not path.is_file():
+        raise TrainingError(f'{path} is no file; expected .pth, .safetensors or .npz weights')
+    if path.suffix == '.npz':
+        tensors = _from_npz(path)
+    elif path.suffix == '.safetensors':
+        tensors = _from_safetensors(path)
+    else:
+        content = _unpickled(path)
+        found = content.get('classes') if isinstance(content, dict) else None
+        if isinstance(found, (list, tuple)) and all(isinstance(name, str) for name in found):
+            names = tuple(found)
+        tensors = _state_in(content, path)
+    key = next((name for name in tensors if name.endswith(MARK)), None)
+    if key is None:
+        raise TrainingError(
+            f'{path} has no {MARK}; expected the state dict of an AlexNet, got '
+            f'{", ".join(list(tensors)[:4]) or "nothing"}'
+        )
+    prefix = key.removesuffix(MARK)
+    own = {
+        name.removeprefix(prefix): tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix) and tensor.is_floating_point()
+    }
+    bad = next((name for name, t in own.items() if not bool(torch.isfinite(t).all())), None)
+    if bad is not None:
+        raise TrainingError(f'{path}: {bad} has values that are not finite; the run diverged')
+    weights = Weights(
+        own, path, names if len(names) == len(own.get('classifier.6.bias', ())) else ()
+    )
+    _ = weights.variant  # refuses another network
+    return weights
+
+
+def _from_npz(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(file[name]) for name in file.files}
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise TrainingError(f'cannot read the initial weights {path}: {error}') from error
+
+
+def _from_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, 'pt') as file:
+            if (file.metadata() or {}).get('format') == FORMAT:
+                return _folded(network_from_checkpoint(path)[0])
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f'cannot read the weights {path}: {error}') from error
+
+
+def _folded(network: AlexNet) -> dict[str, Tensor]:
+    """Return a network's weights with its batch normalisation folded in."""
+    tensors = {}
+    for layer in layers_of(network):
+        tensors[f'{layer.module}.weight'] = torch.from_numpy(layer.weight)
+        if layer.bias is not None:
+            tensors[f'{layer.module}.bias'] = torch.from_numpy(layer.bias)
+    return tensors
+
+
+def _unpickled(path: Path) -> Any:
+    """
+    Read a file of PyTorch, allowing plain values and tensors only.
+
+    :raises TrainingError: unreadable, or it would run something.
+    """
+    scalar = np.float64(0).__reduce__()[0]
+    plain = [scalar, np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32)), Namespace]
+    try:
+        with warnings.catch_warnings():  # about pickle's protocol, of no use here
+            warnings.simplefilter('ignore')
+            with torch.serialization.safe_globals(plain):
+                return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # zip, pickle and torch have errors of their own
+        line = ' '.join(str(error).split())[:160]
+        whole = 'a whole pickled model? ' if isinstance(error, UnpicklingError) else ''
+        raise TrainingError(
+            f'{path} is no file of weights alone ({whole}save model.state_dict() instead): {line}'
+        ) from error
+
+
+def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the state dict, alone or inside a training checkpoint."""
+    for _ in range(4):
+        if not isinstance(content, Mapping):
+            break
+        tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
+        if tensors:
+            return tensors
+        inner = next((content[name] for name in CONTAINERS if name in content), None)
+        if inner is None:
+            inner = next((v for v in content.values() if isinstance(v, Mapping)), None)
+        content = inner
+    raise TrainingError(f'{path} must hold a state dict, name to tensor, alone or in a checkpoint')
+
+
+def load_weights(network: AlexNet, weights: Weights) -> list[str]:
+    """
+    Start a network from weights: the convolutions, and the hidden layers that fit.
+
+    A factored hidden layer takes an approximation of a full one. The last layer
+    stays fresh where the classes differ in number.
+
+    :returns: names of the layers that were loaded.
+    :raises TrainingError: a convolution is missing or of another shape.
+    """
+    state, found = network.state_dict(), weights.tensors
+    loaded = []
+    for number, slot in enumerate(CONV_SLOTS, start=1):
+        for kind in ('weight', 'bias'):
+            name = f'features.{slot}.{kind}'
+            if name not in found:
+                raise TrainingError(
+                    f'{weights.origin} lacks {name}; the file must hold five convolutions'
+                )
+            if found[name].shape != state[name].shape:
+                raise TrainingError(
+                    f'{weights.origin}: {name} has the shape {tuple(found[name].shape)}, this '
+                    f'network needs {tuple(state[name].shape)}; try --variant {weights.variant}'
+                )
+            state[name].copy_(found[name])
+        loaded.append(f'conv{number}')
+    for layer, name in HIDDEN_LAYERS.items():
+        if _load_hidden(network, name, found):
+            loaded.append(layer)
+    last = [f'classifier.6.{kind}' for kind in ('weight', 'bias')]
+    if all(n in found and found[n].shape == state[n].shape for n in last):
+        for name in last:
+            state[name].copy_(found[name])
+        loaded.append('fc8')
+    return loaded
+
+
+@torch.no_grad()
+def _load_hidden(network: AlexNet, name: str, found: Mapping[str, Tensor]) -> bool:
+    """Load fc6 or fc7 where its shape allows; tell whether it was."""
+    module, state = network.get_submodule(name), network.state_dict()
+    same = {n: found[n] for n in state if n.startswith(f'{name}.') and n in found}
+    wanted = [n for n in state if n.startswith(f'{name}.')]
+    if len(same) == len(wanted) and all(same[n].shape == state[n].shape for n in wanted):
+        for n in wanted:
+            state[n].copy_(same[n])
+        return True
+    full = found.get(f'{name}.weight')
+    if not isinstance(module, Factored) or full is None:
+        return False
+    rank = module.first.out_features
+    if full.shape != (module.second.out_features, module.first.in_features) or rank >= len(full):
+        return False
+    left, values, right = torch.svd_lowrank(full, rank + OVERSAMPLED, niter=3)  # near the best
+    root = values[:rank].sqrt()
+    module.first.weight.copy_(right[:, :rank].T * root[:, None])
+    module.second.weight.copy_(left[:, :rank] * root)
+    module.second.bias.copy_(found[f'{name}.bias'])
+    return True
+
+
+def network_of(weights: Weights, dropout: float = 0.5) -> AlexNet:
+    """
+    Return the whole network that a file holds, in evaluation mode.
+
+    :raises TrainingError: convolutions alone, or shapes that fit no AlexNet.
+    """
+    if not weights.classes:
+        raise TrainingError(
+            f'{weights.origin} has no last layer (classifier.6); it can start a training '
+            '(train --initial), a package needs all eight layers'
+        )
+    ranks = [len(weights.tensors.get(f'{n}.first.weight', ())) for n in HIDDEN_LAYERS.values()]
+    network = AlexNet(
+        Architecture(
+            variant=weights.variant,
+            classes=weights.classes,
+            fc6_rank=ranks[0],
+            fc7_rank=ranks[1],
+            dropout=dropout,
+        )
+    )
+    load_state(network, weights.tensors, str(weights.origin))
+    return network.eval()
+
+
+def write_features(source: Path, target: Path, *, hidden: bool = False) -> list[str]:
+    """
+    Write the convolutions of any weights as the small file that ``--initial`` takes.
+
+    :param target: ``.npz``, or ``.safetensors``.
+    :param hidden: fc6 and fc7 too (220 MB).
+    :returns: the names written.
+    :raises TrainingError: unreadable or unwritable.
+    """
+    weights = read_weights(source)
+    wanted = ('features.', *(HIDDEN_LAYERS.values() if hidden else ()))
+    arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith(tuple(wanted))}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f'{target.name}.part')
+        if target.suffix == '.safetensors':
+            from safetensors.numpy import save_file
+
+            save_file(arrays, part)
+        else:
+            with part.open('wb') as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.replace(target)
+    except OSError as error:
+        raise TrainingError(f'cannot write {target}: {error.strerror}') from error
+    return list(arrays)
