@@ -145,7 +145,8 @@ class Tracker:
         Take the detections of one frame.
 
         :param stamp_ns: time of the frame, nanoseconds; when it goes back, all
-            tracks are forgotten first.
+            tracks are forgotten first. A frame of the stamp before, such as
+            the same picture on a second topic, confirms nothing further.
         :param size_wh: width and height of the frame, pixels.
         :param detections: N classified regions.
         :param log_probs: their log-probabilities of all C classes, (N, C).
@@ -153,6 +154,7 @@ class Tracker:
             with ``track_id`` and the classification of all their sights, once
             with ``newly_confirmed``.
         """
+        again = stamp_ns == self._last_ns and stamp_ns != 0  # 0: the driver sets none
         if self._last_ns is not None and stamp_ns < self._last_ns:
             self.reset()
         self._last_ns = stamp_ns
@@ -178,12 +180,13 @@ class Tracker:
                 owners[row] = track
             else:
                 track.move(detection.bbox_xywh, stamp_ns)
-            track.learn(log_probs[row], _side(detection.bbox_xywh), known)
-            track.frames.append(seen)
+            if not (again and track.frames):
+                track.learn(log_probs[row], _side(detection.bbox_xywh), known)
+                track.frames.append(seen)
             results.append(self._told(track, detection))
         touched = {id(track) for track in owners.values()}
         for track in self._tracks:
-            if id(track) not in touched:
+            if id(track) not in touched and not again:
                 track.frames.append(None)
         self._tracks.sort(key=lambda track: -track.seen_ns)  # stable
         del self._tracks[MOST_TRACKS:]

@@ -13,8 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_ros.bags.typestore import COMPRESSED
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
 from alexnet_ros.cli.options import above, add_model_option, add_regions_option
+from alexnet_ros.cli.play import tell
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
 
@@ -95,8 +97,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
 
     package = ModelPackage.load(args.model)
     first_ns = next((picture.at_ns for picture in source.pictures()), 0)
-    compressed = source.topic.endswith('/compressed')
-    image = source.topic.removesuffix('/compressed')
+    compressed = source.kind == COMPRESSED  # by type: not every name ends in /compressed
     classifier = {
         'model': str(package.folder),
         'regions': args.regions,
@@ -119,7 +120,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
                     'classifier_node',
                     CLASSIFIER,
                     classifier,
-                    {'image': image, 'image/compressed': f'{image}/compressed'},
+                    {'image/compressed' if compressed else 'image': source.topic},
                 ),
                 (
                     'sign_navigator_node',
@@ -154,6 +155,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
             rate=args.rate,
             tail_s=TAIL_S,
             on_sent=check_nodes,
+            say=tell,
         )
         for node in nodes:
             node.check()
@@ -171,6 +173,8 @@ def conclude(
     from alexnet_ros.cli.demo_results import write_results
     from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 
+    for line in source.losses:
+        tell(line)
     topic = f'/{CLASSIFIER}/classification'
     answers = [stamp_ns_from_cdr(m.data) for m in recorder.received if m.topic == topic]
     sent, answered = set(stamps), set(answers)

@@ -55,6 +55,7 @@ class DemoInput:
     :param topic: the image topic, of a compressed one with ``/compressed``.
     :param kind: its message type.
     :param truth: CSV of what is to be seen, or None.
+    :param losses: what could not be read; known when the pictures are over.
     """
 
     text: str
@@ -63,6 +64,7 @@ class DemoInput:
     kind: str
     frames: int
     truth: Path | None = None
+    losses: list[str] = field(default_factory=list)
     _video: bool = field(default=False, repr=False)
 
     def pictures(self) -> Iterator[Picture]:
@@ -71,8 +73,10 @@ class DemoInput:
             yield from _video_pictures(self.path)
             return
         with BagReader(self.path) as reader:
-            for stored in reader.messages([self.topic]):
-                yield Picture(stored.log_ns, stored.data)
+            for stored, _ in reader.readable([self.topic]):
+                if stored.kind == self.kind:
+                    yield Picture(stored.log_ns, stored.data)
+            self.losses = [*reader.losses, *reader.account.lines(only_losses=True)]
 
     def rgb(self, data: bytes) -> Any:
         """Decode one of the pictures: shape (H, W, 3), uint8."""
@@ -112,13 +116,11 @@ def bag_input(path: Path, topic: str = '') -> DemoInput:
     """
     with BagReader(path) as reader:
         topics = [topic] if topic else reader.image_topics()
-        if not topics or topics[0] not in reader.topics:
+        if not topics or not getattr(reader.topics.get(topics[0]), 'messages', 0):
             known = ', '.join(reader.image_topics()) or 'none'
             raise BagError(f'{path} has no images on {topic or "any topic"}; it has: {known}')
         info = reader.topics[topics[0]]
         text = f'bag {path}, {topics[0]} ({info.messages} frames)'
-        for loss in reader.losses:
-            print(f'{path}: {loss}', file=sys.stderr)
         return DemoInput(text, path, topics[0], info.kind, info.messages)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from alexnet_ros.bags.pace import is_gap
+
 
 class Printer:
     """
@@ -42,7 +44,10 @@ class Printer:
         print(f'{seconds:7.2f} s  {what:<12} {text:<34} {score:>6}'.rstrip(), flush=True)
 
     def _detections(self, message: Any) -> None:
-        self._now_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        now_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        if is_gap(now_ns - self._now_ns):  # it was skipped, or the clock was set
+            self._first_ns += now_ns - self._now_ns
+        self._now_ns = now_ns
         for detection in message.detections:
             if detection.id and detection.id not in self._tracks and detection.results:
                 self._tracks.add(detection.id)

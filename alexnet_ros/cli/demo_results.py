@@ -52,6 +52,7 @@ def write_results(
             count.dropped += 1
         else:
             run.add(found, image_rgb)
+    run.losses = list(source.losses)
     run.finish()
     report = write_report(folder, run)
     figures = run.as_json()

@@ -79,13 +79,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def tell(line: str) -> None:
+    """Print one line beside the results."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def outgoing(bag: Path, topics: list[str]) -> 'Iterator[Outgoing]':
     """Yield the messages of some topics of a bag, as they are stored."""
     from alexnet_ros.ros.clients.player import Outgoing
 
     with BagReader(bag) as reader:
-        for message in reader.messages(topics):
-            yield Outgoing(message.topic, message.kind, message.log_ns, message.data)
+        for stored, _ in reader.readable(topics):
+            if stored.kind == reader.topics[stored.topic].kind:  # a topic is played as one type
+                yield Outgoing(stored.topic, stored.kind, stored.log_ns, stored.data)
+        for line in [*reader.losses, *reader.account.lines(only_losses=True)]:
+            tell(line)
 
 
 def recorded_topics(node: str, cameras: list[str]) -> dict[str, str]:
@@ -99,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     """Play; 1 if nobody listened."""
     with BagReader(args.bag) as reader:
         topics = args.topic or reader.image_topics()
-        missing = [topic for topic in topics if topic not in reader.topics]
+        missing = [t for t in topics if t not in reader.topics or not reader.topics[t].messages]
         if missing or not topics:
             there = ', '.join(sorted(reader.topics)) or 'nothing'
             raise BagError(f'{args.bag} has no {", ".join(missing) or "images"}; it has {there}')
@@ -139,6 +147,7 @@ def _play(
                 tail_s=TAIL_S,
                 stop=halt,
                 on_sent=None if keeper is None else keeper.follow,
+                say=tell,
             )
             times += 1
             sent = sum(len(stamps) for stamps in report.stamps_ns.values())

@@ -12,10 +12,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
+from alexnet_ros.bags.pace import Pace
 from alexnet_ros.ros.interfaces import message_class
 
 CLOCK_PERIOD_S = 0.02
 WAIT_PERIOD_S = 0.02
+LEAST_STAMPED_BYTES = 12  # encapsulation and a stamp
 MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer of it
 OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
     history=HistoryPolicy.KEEP_LAST,
@@ -61,7 +63,7 @@ def stamp_ns_from_cdr(data: bytes) -> int:
     """
     Return the stamp of a serialised message that begins with a header.
 
-    :param data: CDR with its four bytes of encapsulation.
+    :param data: CDR with its four bytes of encapsulation, at least twelve.
     """
     order = '<' if data[1] & 1 else '>'
     seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
@@ -117,6 +119,7 @@ class Player:
         tail_s: float = 0.0,
         stop: threading.Event | None = None,
         on_sent: Callable[[Outgoing], Any] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> PlayReport:
         """
         Publish each message when its time has come; late ones at once.
@@ -128,35 +131,34 @@ class Player:
             the source's time.
         :param stop: ends the playing early.
         :param on_sent: called after each message.
+        :param say: is told, in one line, of long gaps, which are skipped.
         """
         halt = threading.Event() if stop is None else stop
         report = PlayReport({topic: [] for topic in self._publishers})
-        first_ns, last_ns, began = 0, 0, 0.0
+        pace: Pace | None = None
+        began = due = 0.0
         for item in items:
-            if not began:
-                first_ns, began = item.at_ns, time.monotonic()
-            due = began + (item.at_ns - first_ns) / 1e9 / rate
-            self._advance(due, first_ns, began, rate, halt)
+            began = began or time.monotonic()
+            pace = pace or Pace(began, rate, say)
+            due = pace.due_s(item.at_ns)
+            self._advance(due, pace, halt)
             if halt.is_set():
                 break
             report.latest_ms = max(report.latest_ms, (time.monotonic() - due) * 1e3)
             self.tick(item.at_ns)
             self._publishers[item.topic].publish(item.data)
-            report.stamps_ns[item.topic].append(stamp_ns_from_cdr(item.data))
-            last_ns = item.at_ns
+            if len(item.data) >= LEAST_STAMPED_BYTES:
+                report.stamps_ns[item.topic].append(stamp_ns_from_cdr(item.data))
             if on_sent is not None:
                 on_sent(item)
         report.seconds = time.monotonic() - began if began else 0.0
-        if began and tail_s and not halt.is_set():
-            due = began + ((last_ns - first_ns) / 1e9 + tail_s) / rate
-            self._advance(due, first_ns, began, rate, halt)
+        if pace is not None and tail_s and not halt.is_set():
+            self._advance(due + tail_s / rate, pace, halt)
         return report
 
-    def _advance(
-        self, due: float, first_ns: int, began: float, rate: float, halt: threading.Event
-    ) -> None:
+    def _advance(self, due: float, pace: Pace, halt: threading.Event) -> None:
         """Let the clock run until a moment of the monotonic clock."""
         while (left := due - time.monotonic()) > 0 and not halt.is_set():
             if left > CLOCK_PERIOD_S:
-                self.tick(first_ns + int((time.monotonic() - began) * rate * 1e9))
+                self.tick(pace.now_ns(time.monotonic()))
             halt.wait(min(left, CLOCK_PERIOD_S))
