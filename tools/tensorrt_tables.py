@@ -5,7 +5,9 @@ What the package asks of which TensorRT, and the table of it in ``docs/tensorrt.
 """
 
 import functools
+import hashlib
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,93 @@ def call_table() -> str:
     return '\n'.join(lines)
 
 
+MODULES = {  # name: memory GB/s, dense INT8 TOPS and dense FP16 TFLOPS of the GPU's tensor cores
+    'Orin Nano 8 GB': (68.0, 20.0, 10.0),
+    'Orin Nano Super': (102.0, 33.5, 16.7),
+    'Orin NX 16 GB': (102.4, 30.0, 15.0),
+    'AGX Orin 64 GB': (204.8, 85.0, 42.5),
+    'Thor T5000': (273.0, 517.0, 258.0),
+}
+
+
+def heavy_layers(path: Path) -> list[tuple[str, int, int, int]]:
+    """
+    Return the convolutions and matrix products of an ONNX file, for one image.
+
+    :returns: name, weights, values read and written, multiply-accumulates times two.
+    """
+    import onnx
+    from onnx import shape_inference
+
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    graph = shape_inference.infer_shapes(model, strict_mode=True).graph
+    tensors = [*graph.value_info, *graph.input, *graph.output]
+    shapes = {t.name: [d.dim_value or 1 for d in t.type.tensor_type.shape.dim] for t in tensors}
+    constants = {t.name: list(t.dims) for t in graph.initializer}
+    constants |= {
+        node.output[0]: constants[node.input[0]]
+        for node in graph.node
+        if node.op_type == 'DequantizeLinear' and node.input[0] in constants
+    }
+    found = []
+    for node in graph.node:
+        if node.op_type not in {'Conv', 'ConvTranspose', 'Gemm', 'MatMul'}:
+            continue
+        weights = [constants[name] for name in node.input[:2] if name in constants]
+        if not weights:
+            continue
+        count = math.prod(weights[0])
+        moved = math.prod(shapes[node.input[0]]) + math.prod(shapes[node.output[0]])
+        positions = math.prod(shapes[node.output[0]][2:]) if node.op_type == 'Conv' else 1
+        found.append((node.name, count, moved, 2 * count * positions))
+    return found
+
+
+def bound_us(layer: tuple[str, int, int, int], module: str, value_bytes: int) -> float:
+    """Return the least time of a layer on a module, microseconds: memory or arithmetic."""
+    bandwidth, tops, tflops = MODULES[module]
+    _, weights, moved, operations = layer
+    memory = (weights + moved) * value_bytes / bandwidth / 1e3
+    return max(memory, operations / (tops if value_bytes == 1 else tflops) / 1e6)
+
+
+def sha256_start(path: Path) -> str:
+    """Return the first digits of a file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def layer_table(path: Path) -> str:
+    """Return bytes, operations and bounds of each layer of an INT8 file as Markdown."""
+    layers = heavy_layers(path)
+    lines = [
+        f'`{path.name}` (SHA-256 {sha256_start(path)}), one image:',
+        '',
+        '| layer | weights kB | in and out kB | MOP | ' + ' | '.join(f'{m} µs' for m in MODULES),
+        '|---|---|---|---|' + '---|' * len(MODULES),
+    ]
+    for layer in layers:
+        name, weights, moved, operations = layer
+        bounds = ' | '.join(f'{bound_us(layer, module, 1):.1f}' for module in MODULES)
+        cells = f'{weights / 1e3:.1f} | {moved / 1e3:.1f} | {operations / 1e6:.1f}'
+        lines.append(f'| {name} | {cells} | {bounds} |')
+    for label, size in (('all, INT8', 1), ('all, FP16', 2)):
+        sums = [sum(layer[part] for layer in layers) for part in (1, 2, 3)]
+        bounds = ' | '.join(
+            f'{sum(bound_us(layer, module, size) for layer in layers):.0f}' for module in MODULES
+        )
+        cells = f'{sums[0] * size / 1e3:.0f} | {sums[1] * size / 1e3:.0f} | {sums[2] / 1e6:.0f}'
+        lines.append(f'| **{label}** | {cells} | {bounds} |')
+    lines[2] += ' |'
+    return '\n'.join(lines)
+
+
+def layer_tables() -> str:
+    """Return the tables of every INT8 file that comes with the package."""
+    files = sorted((ROOT / 'models').glob('*/*int8*.onnx'))
+    return '\n\n'.join(layer_table(path) for path in files)
+
+
 def written(page: str, name: str, text: str) -> str:
     """Return a page with the part between two marker lines replaced."""
     begin, end = f'<!-- {name}: written by tools/tensorrt_tables.py -->', f'<!-- {name}: end -->'
@@ -170,7 +259,7 @@ def written(page: str, name: str, text: str) -> str:
 
 def page_with_tables(page: str) -> str:
     """Return ``docs/tensorrt.md`` with its tables as they should be."""
-    return written(page, 'calls', call_table())
+    return written(written(page, 'calls', call_table()), 'layers', layer_tables())
 
 
 def main() -> None:

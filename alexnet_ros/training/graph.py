@@ -26,7 +26,7 @@ from alexnet_ros.training.network import (
     centre_slice,
 )
 
-OPSET = 17  # TensorRT 8.6 reads it
+OPSET = 17  # TensorRT 10.0 reads it
 IR_VERSION = 8
 POOLED_LAYERS = ('conv2', 'conv3', 'fc6', 'fc6a')  # a pooling comes before these
 
