@@ -26,6 +26,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name
     'export': 'turn a checkpoint into a model package',
     'build': 'compile an engine ahead of time',
     'replay': 'run a bag through the recognizer and write a report',
+    'compare': 'compare two reports, with a gate',
     'play': 'play a bag into running nodes',
     'collect': 'turn a bag into a folder of images to label',
     'bench': 'measure this machine',

@@ -117,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_one(args: argparse.Namespace, bag: Path) -> int:
     settings = settings_of(args)
+    if args.compare is not None:
+        read_report(args.compare)  # before the work, not after it
     progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
     options = _options(args, bag)
     options = ReplayOptions(**{**vars(options), 'on_frame': progress.update})

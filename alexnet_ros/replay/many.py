@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
-from html import escape
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
+from alexnet_ros.dependencies import missing_package
 from alexnet_ros.errors import AlexnetRosError, BagError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag
+from alexnet_ros.report.page import index_page
 from alexnet_ros.report.write import read_report
 
 
@@ -108,7 +109,7 @@ def run_ray(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
     try:
         import ray
     except ImportError as error:
-        raise BagError('--ray needs Ray: pip install "ray"') from error
+        raise BagError(f'--ray {missing_package(error)}') from error
     try:
         with contextlib.redirect_stdout(None):
             ray.init(address=address, log_to_driver=False, logging_level='error')
@@ -170,40 +171,9 @@ def write_summary(folder: Path, merged: Mapping[str, Any]) -> None:
     """Write ``summary.json`` and ``index.html`` with links to the reports."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'summary.json').write_text(json.dumps(merged, indent=1) + '\n')
-    rows = []
-    for one in merged['runs']:
-        place = os.path.relpath(one['output'], folder)
-        if 'error' in one:
-            rows.append(
-                f'<tr><td>{escape(one["bag"])}</td><td colspan="3">'
-                f'{escape(one["error"])}</td></tr>'
-            )
-            continue
-        truth = one['truth']
-        score = (
-            ''
-            if truth is None
-            else (f'{truth["event_precision"]:.3f} / {truth["event_recall"]:.3f}')
-        )
-        rows.append(
-            f'<tr><td><a href="{escape(place, quote=True)}/report.html">'
-            f'{escape(one["bag"])}</a></td><td>{one["frames"]}</td>'
-            f'<td>{one["signs"]}</td><td>{score}</td></tr>'
-        )
-    (folder / 'index.html').write_text(SUMMARY % ''.join(rows), encoding='utf8')
+    (folder / 'index.html').write_text(index_page(merged, folder), encoding='utf8')
 
 
 def reports_of(outcomes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Read the reports of all bags that did not fail."""
     return [read_report(Path(o['output'])) for o in outcomes if 'error' not in o]
-
-
-SUMMARY = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-<title>replayed bags</title><style>:root{color-scheme:light dark}
-body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;width:100%%}th,td{text-align:left;padding:.4em 1em .4em 0;
-border-bottom:1px solid #8884;overflow-wrap:anywhere}</style></head><body><h1>Replayed bags</h1>
-<table><thead><tr><th>bag</th><th>frames</th><th>signs</th><th>precision / recall</th></tr></thead>
-<tbody>%s</tbody></table></body></html>
-"""

@@ -1,9 +1,14 @@
-"""Charts as SVG text: drawn here, so that a report needs no library and no network."""
+"""
+The geometry of the report's charts: what is drawn where, in SVG units.
+
+The templates turn the shapes into SVG and escape what is in them, so that a
+report needs no script and no network.
+"""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass, field
 from typing import Any
 
 WIDTH = 1120
@@ -11,12 +16,55 @@ LEFT, RIGHT = 64, 16
 THUMB = 52
 ROWS = 4  # of bars below each other
 LANES = 3  # of thumbnails above each other; what finds no place is in the cards
+DASHES = 3  # so many patterns of lines, see style.css
 KMH_PER_MPS = 3.6
 
+Sign = Mapping[str, Any]
 
-def hue(class_id: int) -> int:
-    """Return the hue of a class, degrees; neighbours differ clearly."""
-    return class_id * 137 % 360
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """
+    One SVG element.
+
+    :param attributes: numbers are written with one decimal.
+    :param title: what a pointer over it shows.
+    """
+
+    tag: str
+    attributes: Mapping[str, Any]
+    text: str = ''
+    title: str = ''
+
+
+@dataclass(slots=True)
+class Chart:
+    """A drawing over time: its shapes, and names for its colours."""
+
+    height: int
+    shapes: list[Shape] = field(default_factory=list)
+    legend: list[Mapping[str, Any]] = field(default_factory=list)
+    width: int = WIDTH
+
+    def add(self, tag: str, text: str = '', title: str = '', **attributes: Any) -> None:
+        """Add a shape; ``class_`` and ``text_anchor`` lose and change their underscore."""
+        named = {
+            key.rstrip('_').replace('_', '-'): round(value, 1)
+            if isinstance(value, float)
+            else value
+            for key, value in attributes.items()
+        }
+        self.shapes.append(Shape(tag, named, text, title))
+
+
+def hues(signs: Sequence[Sign]) -> dict[int, int]:
+    """Return a hue for each class, degrees: as far apart as so many can be."""
+    ids = list(dict.fromkeys(sign['class_id'] for sign in signs))
+    stride = next(s for s in (5, 3, 2, 1) if math.gcd(s, max(len(ids), 1)) == 1)
+    return {
+        class_id: (12 + 360 * (index * stride % len(ids)) // len(ids)) % 360
+        for index, class_id in enumerate(ids)
+    }
 
 
 def nice_step(span: float, most: int = 12) -> float:
@@ -32,40 +80,29 @@ def nice_step(span: float, most: int = 12) -> float:
 
 
 class Axis:
-    """Seconds to pixels."""
+    """Seconds to SVG units."""
 
     def __init__(self, duration_s: float) -> None:
         self.duration_s = max(duration_s, 0.1)
 
     def x(self, at_s: float) -> float:
         """Return the place of a time."""
-        share = min(max(at_s / self.duration_s, 0.0), 1.0)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        fraction = min(max(at_s / self.duration_s, 0.0), 1.0)
+        return LEFT + fraction * (WIDTH - LEFT - RIGHT)
 
-    def grid(self, top: float, bottom: float) -> str:
-        """Return vertical lines with their times below."""
+    def grid(self, chart: Chart, top: float, bottom: float) -> None:
+        """Draw vertical lines with their times below."""
         step = nice_step(self.duration_s)
-        parts = []
         for index in range(int(self.duration_s / step + 1e-9) + 1):
-            x = self.x(index * step)
-            text = f'{index * step:g} s'
-            parts.append(
-                f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
-                f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" '
-                f'text-anchor="middle">{text}</text>'
-            )
-        return ''.join(parts)
+            x, text = self.x(index * step), f'{index * step:g} s'
+            chart.add('line', class_='grid', x1=x, x2=x, y1=top, y2=bottom)
+            chart.add('text', text, class_='tick', x=x, y=bottom + 16, text_anchor='middle')
 
 
-def _label(text: str, y: float) -> str:
-    return f'<text class="label" x="0" y="{y:.1f}">{escape(text)}</text>'
-
-
-def _svg(height: float, body: str, title: str) -> str:
-    return (
-        f'<div class="chart"><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{escape(title, quote=True)}">{body}</svg></div>'
-    )
+def _level(chart: Chart, y: float, text: str) -> None:
+    """Draw a horizontal line with its value."""
+    chart.add('line', class_='grid', x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
+    chart.add('text', text, class_='tick', x=LEFT - 8, y=y + 4, text_anchor='end')
 
 
 def _lane_of(ends: list[float], x: float, room: float) -> int | None:
@@ -78,7 +115,7 @@ def _lane_of(ends: list[float], x: float, room: float) -> int | None:
 
 
 def _places(
-    signs: Sequence[Mapping[str, Any]], pictures: Sequence[str], axis: Axis
+    signs: Sequence[Sign], pictures: Sequence[str], axis: Axis
 ) -> list[tuple[int, int | None]]:
     """Return for each sign the row of its bar and the lane of its picture."""
     rows, lanes, places = [0.0] * ROWS, [0.0] * LANES, []
@@ -95,81 +132,101 @@ def _left_of(x: float) -> float:
 
 
 def timeline(
-    signs: Sequence[Mapping[str, Any]],
-    pictures: Sequence[str],
-    spans: Sequence[Mapping[str, Any]],
-    duration_s: float,
-) -> str:
+    signs: Sequence[Sign], pictures: Sequence[str], spans: Sequence[Sign], duration_s: float
+) -> Chart:
     """
-    Draw the signs over time, each with its picture, above the truth.
+    Draw the signs over time, each with its picture, above the ground truth.
 
     :param signs: entries of the report.
     :param pictures: data URI of each, or empty.
-    :param spans: of the truth; may be empty.
+    :param spans: of the ground truth; may be empty.
     """
-    axis, body = Axis(duration_s), []
+    axis, colours = Axis(duration_s), hues(signs)
     places = _places(signs, pictures, axis)
     lanes = 1 + max((lane for _, lane in places if lane is not None), default=-1)
     bars_y = lanes * (THUMB + 8) + 10
+    truth_y = bars_y + (1 + max((row for row, _ in places), default=0)) * 16 + 6
+    bottom = truth_y + (16 if spans else 2)
+    chart = Chart(bottom + 24)
+    axis.grid(chart, 0, bottom)
+    chart.add('text', 'seen', class_='label', x=0, y=bars_y + 10)
     for sign, picture, (row, lane) in zip(signs, pictures, places, strict=True):
         x0, x1, y = axis.x(sign['confirmed_s']), axis.x(sign['last_s']), bars_y + row * 16
-        told = f'{sign["class_name"]}, {sign["confirmed_s"]:.2f} to {sign["last_s"]:.2f} s'
-        wrong = ' wrong' if sign['right'] is False else ''
-        body.append(
-            f'<rect class="bar{wrong}" x="{x0:.1f}" y="{y:.1f}" rx="4" height="12" '
-            f'width="{max(x1 - x0, 4):.1f}" style="--hue:{hue(sign["class_id"])}">'
-            f'<title>{escape(told)}</title></rect>'
+        title = f'{sign["class_name"]}, {sign["confirmed_s"]:.2f} to {sign["last_s"]:.2f} s'
+        chart.add(
+            'rect',
+            title=title,
+            class_='bar wrong' if sign['right'] is False else 'bar',
+            x=x0,
+            y=y,
+            width=max(x1 - x0, 4),
+            height=12,
+            rx=4,
+            style=f'--hue:{colours[sign["class_id"]]}',
         )
         if lane is not None:
             top = (lanes - 1 - lane) * (THUMB + 8)
-            body.append(
-                f'<line class="stem" x1="{x0:.1f}" x2="{x0:.1f}" y1="{top + THUMB}" y2="{y:.1f}"/>'
-                f'<image x="{_left_of(x0):.1f}" y="{top}" width="{THUMB}" height="{THUMB}" '
-                f'href="{picture}" preserveAspectRatio="xMidYMid meet">'
-                f'<title>{escape(told)}</title></image>'
+            chart.add('line', class_='stem', x1=x0, x2=x0, y1=top + THUMB, y2=y)
+            chart.add(
+                'image',
+                title=title,
+                x=_left_of(x0),
+                y=top,
+                width=THUMB,
+                height=THUMB,
+                href=picture,
             )
-    rows = 1 + max((row for row, _ in places), default=0)
-    truth_y = bars_y + rows * 16 + 6
+    if spans:
+        chart.add('text', 'truth', class_='label', x=0, y=truth_y + 8)
     for span in spans:
         x0, x1 = axis.x(span['start_s']), axis.x(span['end_s'])
         state = 'met' if span['confirmed'] else 'missed'
-        body.append(
-            f'<rect class="truth {state}" x="{x0:.1f}" y="{truth_y}" height="8" rx="4" '
-            f'width="{max(x1 - x0, 3):.1f}"><title>'
-            f'{escape(span["class_name"])}: {state}</title></rect>'
+        chart.add(
+            'rect',
+            title=f'{span["class_name"]}: {state}',
+            class_=f'truth {state}',
+            x=x0,
+            y=truth_y,
+            width=max(x1 - x0, 3),
+            height=8,
+            rx=4,
         )
-    bottom = truth_y + (16 if spans else 2)
-    head = axis.grid(0, bottom) + _label('seen', bars_y + 10)
-    if spans:
-        head += _label('truth', truth_y + 8)
-    return _svg(bottom + 24, head + ''.join(body), 'signs over time')
+    return chart
 
 
-def score_chart(signs: Sequence[Mapping[str, Any]], duration_s: float) -> str:
-    """Draw the score of every sign over time."""
-    axis, top, height = Axis(duration_s), 8, 110
+def score_chart(signs: Sequence[Sign], duration_s: float) -> Chart:
+    """Draw the score of every sign over time, from a round value below the lowest up."""
+    axis, colours, top, height = Axis(duration_s), hues(signs), 8, 110
+    lowest = min((score for sign in signs for _, score, _ in sign['curve']), default=0.0)
+    floor = min(math.floor(lowest * 20) / 20, 0.95)
 
     def y(score: float) -> float:
-        return top + (1 - score) * height
+        return top + (1 - score) / (1 - floor) * height
 
-    body = [axis.grid(top, top + height)]
-    body += [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level):.1f}" '
-        f'y2="{y(level):.1f}"/><text class="tick" x="{LEFT - 8}" y="{y(level) + 4:.1f}" '
-        f'text-anchor="end">{level:.1f}</text>'
-        for level in (0.0, 0.5, 1.0)
-    ]
+    chart = Chart(top + height + 24)
+    axis.grid(chart, top, top + height)
+    for part in (0.0, 0.5, 1.0):
+        level = floor + part * (1 - floor)
+        _level(chart, y(level), f'{level:.3g}')
+    names = {sign['class_id']: sign['class_name'] for sign in signs}
+    dashes = {class_id: index % DASHES for index, class_id in enumerate(names)}
     for sign in signs:
-        points = ' '.join(f'{axis.x(t):.1f},{y(score):.1f}' for t, score, _ in sign['curve'])
-        body.append(
-            f'<polyline class="curve" points="{points}" '
-            f'style="--hue:{hue(sign["class_id"])}"><title>'
-            f'{escape(sign["class_name"])}</title></polyline>'
+        class_id = sign['class_id']
+        chart.add(
+            'polyline',
+            title=sign['class_name'],
+            class_=f'curve dash{dashes[class_id]}',
+            points=' '.join(f'{axis.x(t):.1f},{y(score):.1f}' for t, score, _ in sign['curve']),
+            style=f'--hue:{colours[class_id]}',
         )
-    return _svg(top + height + 24, ''.join(body), 'score over time')
+    chart.legend = [
+        {'name': name, 'hue': colours[class_id], 'dash': dashes[class_id]}
+        for class_id, name in names.items()
+    ]
+    return chart
 
 
-def limit_chart(navigation: Mapping[str, Any], duration_s: float) -> str:
+def limit_chart(navigation: Mapping[str, Any], duration_s: float) -> Chart:
     """Draw the speed limit over time, and when the stop lock was on."""
     axis, top, height = Axis(duration_s), 10, 120
     limits = navigation['speed_limit_mps']
@@ -180,54 +237,53 @@ def limit_chart(navigation: Mapping[str, Any], duration_s: float) -> str:
     def y(kmh: float) -> float:
         return top + (1 - kmh / full) * height
 
-    body = [axis.grid(top, top + height)]
+    chart = Chart(top + height + 24)
+    axis.grid(chart, top, top + height)
     for index in range(int(full / step + 0.5) + 1):
-        level = index * step
-        body.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level):.1f}" '
-            f'y2="{y(level):.1f}"/><text class="tick" x="{LEFT - 8}" '
-            f'y="{y(level) + 4:.1f}" text-anchor="end">{level:g}</text>'
-        )
+        _level(chart, y(index * step), f'{index * step:g}')
     locks = [*navigation['stop_lock'], [duration_s, False]]
     for (start, on), (end, _) in itertools.pairwise(locks):
         if on:
-            body.append(
-                f'<rect class="lock" x="{axis.x(start):.1f}" y="{top}" height="{height}" '
-                f'width="{max(axis.x(end) - axis.x(start), 2):.1f}">'
-                f'<title>stop lock, {start:.2f} to {end:.2f} s</title></rect>'
-                f'<text class="mark" x="{axis.x(start) + 6:.1f}" y="{top + 16}">STOP</text>'
-            )
+            x0, width = axis.x(start), max(axis.x(end) - axis.x(start), 2)
+            title = f'stop lock, {start:.2f} to {end:.2f} s'
+            chart.add('rect', title=title, class_='lock', x=x0, y=top, width=width, height=height)
+            chart.add('text', 'STOP', class_='mark', x=x0 + 6, y=top + 16)
     steps = [*limits, [duration_s, limits[-1][1] if limits else None]]
     for (start, value), (end, _) in itertools.pairwise(steps):
         if value is None:
             continue
-        x0, x1, line = axis.x(start), axis.x(end), y(value * KMH_PER_MPS)
-        told = f'{value * KMH_PER_MPS:.0f} km/h from {start:.2f} to {end:.2f} s'
-        body.append(
-            f'<rect class="limit" x="{x0:.1f}" y="{line:.1f}" width="{x1 - x0:.1f}" '
-            f'height="{top + height - line:.1f}"><title>{told}</title></rect>'
-            f'<line class="limitline" x1="{x0:.1f}" x2="{x1:.1f}" '
-            f'y1="{line:.1f}" y2="{line:.1f}"/>'
+        kmh = value * KMH_PER_MPS
+        x0, x1, line = axis.x(start), axis.x(end), y(kmh)
+        chart.add(
+            'rect',
+            title=f'{kmh:.0f} km/h from {start:.2f} to {end:.2f} s',
+            class_='limit',
+            x=x0,
+            y=line,
+            width=x1 - x0,
+            height=top + height - line,
         )
+        chart.add('line', class_='limitline', x1=x0, x2=x1, y1=line, y2=line)
         if x1 - x0 > 30:
-            body.append(
-                f'<text class="mark" x="{x0 + 5:.1f}" y="{line - 5:.1f}">'
-                f'{value * KMH_PER_MPS:.0f}</text>'
-            )
-    body.append(_label('km/h', top + 4))
-    return _svg(top + height + 24, ''.join(body), 'speed limit over time')
+            chart.add('text', f'{kmh:.0f}', class_='mark', x=x0 + 5, y=line - 5)
+    chart.add('text', 'km/h', class_='label', x=0, y=top + 4)
+    return chart
 
 
-def histogram(counts: Sequence[int], edges: Sequence[float]) -> str:
+def histogram(counts: Sequence[int], edges: Sequence[float]) -> list[Shape]:
     """Draw the distribution of one stage as a row of small bars."""
-    most, bars = max(max(counts, default=0), 1), []
+    most, chart = max(max(counts, default=0), 1), Chart(38)
     for index, count in enumerate(counts):
         height = 34 * count / most if count else 0
         low = edges[index - 1] if index else 0
         high = f'{edges[index]:g}' if index < len(edges) else '…'
-        bars.append(
-            f'<rect class="hist" x="{index * 10}" y="{36 - height:.1f}" width="8" '
-            f'height="{max(height, 1 if count else 0.5):.1f}">'
-            f'<title>{low:g} to {high} ms: {count} frames</title></rect>'
+        chart.add(
+            'rect',
+            title=f'{low:g} to {high} ms: {count} frames',
+            class_='hist',
+            x=index * 10,
+            y=36.0 - height,
+            width=8,
+            height=max(float(height), 1.0 if count else 0.5),
         )
-    return f'<svg class="histogram" viewBox="0 0 {len(counts) * 10} 38">{"".join(bars)}</svg>'
+    return chart.shapes

@@ -111,6 +111,27 @@ def _change(sign: Report, kind: str, text: str) -> dict[str, str]:
     return {'kind': kind, 'grade': grade, 'text': text}
 
 
+def drops(found: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
+    """
+    Say why a report is worse than another one by more than is allowed.
+
+    :param found: of :func:`compare`.
+    :param limits: largest allowed loss of event ``recall`` and ``precision``, 0 to 1.
+    :returns: one sentence a reason; empty if it is good enough.
+    """
+    rows = {row['what']: row for row in found['figures']}
+    reasons = []
+    for key, limit in limits.items():
+        what = f'event {key}'
+        if what not in rows:
+            reasons.append(f'there is no {what} to compare: replay both with --truth')
+            continue
+        before, after = rows[what]['before'], rows[what]['now']
+        if before - after > limit + 1e-9:
+            reasons.append(f'{what} fell from {before:.4g} to {after:.4g}, by more than {limit:g}')
+    return reasons
+
+
 def _why(error: Report) -> str:
     """Say what a false event should have been."""
     return 'again' if error['kind'] == 'again' else f'truth: {error["truth"]}'

@@ -22,6 +22,7 @@ from alexnet_ros.pictures import jpeg_picture
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Recognition
 from alexnet_ros.report.ground_truth import Truth
+from alexnet_ros.report.page import CLOCK_SET_NS, now
 from alexnet_ros.report.scoring import Scorer
 from alexnet_ros.report.stages import StageTimes
 from alexnet_ros.report.timeline import Timeline
@@ -29,7 +30,6 @@ from alexnet_ros.report.timeline import Timeline
 Image = NDArray[np.uint8]
 
 FORMAT = 1
-CLOCK_SET_NS = 946_684_800 * 10**9  # 2000: stamps before it come from a clock that was not set
 SAME_CLOCK_NS = 60 * 10**9
 
 
@@ -198,6 +198,7 @@ class Run:
             if self.scorer is None
             else self.scorer.as_json(self.names, self.start_ns),
             'timing': {
+                'made': now(),
                 'seconds': round(self.seconds, 3),
                 'frames_per_s': round(self.processed / self.seconds, 2) if self.seconds else None,
                 **self.times.as_json(),

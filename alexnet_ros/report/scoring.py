@@ -20,7 +20,7 @@ from alexnet_ros.report.ground_truth import Truth, TruthSpan
 UNKNOWN, MISSED = -1, -2
 GRACE_NS = 500_000_000  # a confirmation may come so much before or after its span
 SAME_IOU = 0.3
-MOST_PICTURES = 60  # of frame errors; every event error has one
+MAX_PICTURES = {'frame': 60, 'late': 12}  # of frames; every event error has one
 
 Image = NDArray[np.uint8]
 
@@ -41,7 +41,8 @@ class ScoredError:
     """
     One thing that came out wrong.
 
-    :param kind: ``missed``, ``false``, ``again`` (events) or ``frame``.
+    :param kind: ``missed``, ``false``, ``again`` (events), ``frame`` (wrong there) or ``late``
+        (the sign is in sight but not yet named).
     :param truth_id: what was to be seen, :data:`MISSED` for nothing.
     :param got_id: what was said, or :data:`UNKNOWN`, :data:`MISSED`.
     """
@@ -61,6 +62,8 @@ class _SpanState:
     image: Image | None = None
     image_ns: int = 0
     done: bool = False
+    late: int = 0  # frames that show it before it was named
+    late_errors: list[ScoredError] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ class Scorer:
         self.scores = Scores()
         self.errors: list[ScoredError] = []
         self._states = [_SpanState(span) for span in truth.spans]
-        self._pictures = 0
+        self._pictures: Counter[str] = Counter()
 
     # Frames
 
@@ -129,13 +132,8 @@ class Scorer:
                     found = None
             if found is not None:
                 rest.remove(found)
-            self._count(
-                mark.class_id,
-                _said(found),
-                recognition,
-                image_rgb,
-                box if found is None else found.bbox_xywh,
-            )
+            where = box if found is None else found.bbox_xywh
+            self._count(mark.class_id, _said(found), recognition, image_rgb, where)
         marks = self.truth.marks_at(recognition.camera, recognition.stamp_ns)
         near = self._near(recognition) - {mark.class_id for mark in marks}
         for detection in rest:
@@ -164,16 +162,9 @@ class Scorer:
                 rest.remove(found)
                 self._count(span.class_id, span.class_id, recognition, image_rgb, None)
                 continue
-            known = max(
-                (d for d in rest), key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None
-            )
-            self._count(
-                span.class_id,
-                _said(known),
-                recognition,
-                image_rgb,
-                None if known is None else known.bbox_xywh,
-            )
+            known = max(rest, key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None)
+            box = None if known is None else known.bbox_xywh
+            self._count(span.class_id, _said(known), recognition, image_rgb, box)
         near = self._near(recognition)
         self.scores.wrong_reports += sum(_said(d) not in near for d in rest)
 
@@ -198,18 +189,38 @@ class Scorer:
         box: BBoxXYWH | None,
     ) -> None:
         self.scores.frame_errors += 1
-        if self._pictures >= MOST_PICTURES or image_rgb is None:
+        state = self._late_state(truth_id, got_id, recognition)
+        kind = 'frame' if state is None else 'late'
+        if state is not None:
+            state.late += 1
+        if self._pictures[kind] >= MAX_PICTURES[kind] or image_rgb is None:
             return
-        self._pictures += 1
-        self.errors.append(
-            ScoredError(
-                'frame',
-                recognition.camera,
-                recognition.stamp_ns,
-                truth_id,
-                got_id,
-                jpeg_picture(image_rgb, box),
-            )
+        self._pictures[kind] += 1
+        picture = jpeg_picture(image_rgb, box)
+        error = ScoredError(
+            kind, recognition.camera, recognition.stamp_ns, truth_id, got_id, picture
+        )
+        self.errors.append(error)
+        if state is not None:
+            state.late_errors.append(error)
+
+    def _late_state(
+        self, truth_id: int, got_id: int, recognition: Recognition
+    ) -> _SpanState | None:
+        """Return the sign in sight that was not named so far."""
+        if got_id not in {UNKNOWN, MISSED}:
+            return None
+        stamp_ns, cameras = recognition.stamp_ns, {'', recognition.camera}
+        return next(
+            (
+                state
+                for state in self._states
+                if state.confirmed_ns is None
+                and state.span.class_id == truth_id
+                and state.span.camera in cameras
+                and state.span.start_ns <= stamp_ns <= state.span.end_ns
+            ),
+            None,
         )
 
     # Events
@@ -241,15 +252,9 @@ class Scorer:
         shown = self.truth.spans_at(event.camera, event.stamp_ns)
         truth_id = event.class_id if again else shown[0].class_id if shown else MISSED
         picture = b'' if image_rgb is None else jpeg_picture(image_rgb, event.bbox_xywh)
+        kind = 'again' if again else 'false'
         self.errors.append(
-            ScoredError(
-                'again' if again else 'false',
-                event.camera,
-                event.stamp_ns,
-                truth_id,
-                event.class_id,
-                picture,
-            )
+            ScoredError(kind, event.camera, event.stamp_ns, truth_id, event.class_id, picture)
         )
         return False
 
@@ -257,16 +262,12 @@ class Scorer:
         """Settle a span that is over."""
         state.done = True
         if state.confirmed_ns is None:
+            for error in state.late_errors:
+                error.kind = 'frame'  # it was not named later either
             picture = b'' if state.image is None else jpeg_picture(state.image, None)
+            span, at_ns = state.span, state.image_ns or state.span.start_ns
             self.errors.append(
-                ScoredError(
-                    'missed',
-                    state.span.camera,
-                    state.image_ns or state.span.start_ns,
-                    state.span.class_id,
-                    MISSED,
-                    picture,
-                )
+                ScoredError('missed', span.camera, at_ns, span.class_id, MISSED, picture)
             )
         state.image = None
 
@@ -275,7 +276,7 @@ class Scorer:
         for state in self._states:
             if not state.done:
                 self._close(state)
-        self.errors.sort(key=lambda e: (e.kind == 'frame', e.stamp_ns, e.camera))
+        self.errors.sort(key=lambda e: (e.kind in MAX_PICTURES, e.stamp_ns, e.camera))
 
     def as_json(self, names: dict[int, str], start_ns: int) -> dict[str, Any]:
         """
@@ -300,6 +301,7 @@ class Scorer:
             'events_expected': spans,
             'frame_accuracy': right / shown if shown else 1.0,
             'frame_errors': scores.frame_errors,
+            'late_frames': sum(s.late for s in self._states if s.confirmed_ns is not None),
             'signs_shown_in_frames': shown,
             'wrong_reports_per_frame': scores.wrong_reports / max(scores.frames, 1),
             'median_delay_s': round(float(np.median(delays)), 4) if delays else None,

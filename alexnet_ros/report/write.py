@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros.errors import BagError
+from alexnet_ros.files import write_file
 from alexnet_ros.report.page import page
 from alexnet_ros.report.run import Run
 
@@ -17,22 +18,20 @@ def write_report(folder: str | Path, run: Run, compared: dict[str, Any] | None =
         frames were at hand, ``picture.jpg``, an annotated one.
     :param compared: what :func:`alexnet_ros.report.compare.compare` says.
     :returns: the path of the HTML file.
-    :raises BagError: the folder cannot be written.
+    :raises FileWriteError: the folder cannot be written.
     """
     folder = Path(folder)
     report = run.as_json()
     if compared is not None:
         report['compared'] = compared
-    try:
-        _replace(folder / 'report.json', (json.dumps(report, indent=1) + '\n').encode())
-        thumbs = [entry.thumb for entry in run.timeline.entries]
-        errors = [] if run.scorer is None else [e.picture for e in run.scorer.errors]
-        html = page(report, thumbs, errors, run.picture)
-        _replace(folder / 'report.html', html.encode())
-        if run.picture:
-            _replace(folder / 'picture.jpg', run.picture)
-    except OSError as error:
-        raise BagError(f'cannot write the report to {folder}: {error.strerror}') from error
+    write_file(folder / 'report.json', json.dumps(report, indent=1) + '\n')
+    thumbs = [entry.thumb for entry in run.timeline.entries]
+    errors = [] if run.scorer is None else [e.picture for e in run.scorer.errors]
+    beside = [folder / 'results.mcap', folder / 'report.json', *sorted(folder.glob('video*.*'))]
+    links = [path.name for path in beside if path.is_file()]
+    write_file(folder / 'report.html', page(report, thumbs, errors, run.picture, links))
+    if run.picture:
+        write_file(folder / 'picture.jpg', run.picture)
     return folder / 'report.html'
 
 
@@ -49,12 +48,5 @@ def read_report(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BagError(f'{path} cannot be read as a report: {error}') from error
     if not isinstance(report, dict) or 'signs' not in report or 'cameras' not in report:
-        raise BagError(f'{path} is no report of alexnet_ros replay')
+        raise BagError(f'{path} is not a report of alexnet_ros replay')
     return report
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f'.{path.name}.part')
-    scratch.write_bytes(data)
-    scratch.replace(path)

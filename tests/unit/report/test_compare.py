@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from alexnet_ros.report.compare import compare, gate
+from alexnet_ros.report.compare import compare, drops, gate
 
 
 def sign(class_id: int, at_s: float, right: bool | None = None) -> dict[str, Any]:
@@ -68,6 +68,15 @@ def test_figures_are_graded_by_their_direction() -> None:
     found = compare(report(right=1), report(right=2), 'old')
     grades = {figure['what']: figure['grade'] for figure in found['figures']}
     assert grades['event recall'] == 'bad'
+
+
+def test_drop_beyond_the_limit_fails_by_name() -> None:
+    found = compare(report(right=1), report(right=2), 'old')
+    assert drops(found, {}) == []
+    assert drops(found, {'recall': 0.5, 'precision': 0.0}) == []
+    (reason,) = drops(found, {'recall': 0.49})
+    assert 'event recall fell from 1 to 0.5' in reason
+    assert drops(compare(report(right=2), report(right=1), 'old'), {'recall': 0.0}) == []
 
 
 def test_gate_passes_and_fails_by_name() -> None:

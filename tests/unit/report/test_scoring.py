@@ -43,7 +43,7 @@ def test_right_sign_counts_once_and_again_is_false() -> None:
     assert (figures['event_precision'], figures['event_recall']) == (0.5, 1.0)
     assert figures['spans'][0]['delay_s'] == 0.5
     assert figures['spans'][0]['left_s'] == 0.5
-    assert [e for e in figures['errors'] if e['kind'] != 'frame'] == [
+    assert [e for e in figures['errors'] if e['kind'] != 'late'] == [
         {'kind': 'again', 'camera': '', 'at_s': 1.8, 'truth': 'green', 'got': 'green'}
     ]
 
