@@ -1,5 +1,5 @@
 """
-Files: read within a limit, written whole or not at all, YAML and CSV kept strict.
+Files: read within a limit, written whole or not at all, YAML kept strict.
 
 Everything that a stranger may have written is read through :func:`read_file`
 and :func:`yaml_mapping`; everything that this package writes and somebody may
@@ -31,11 +31,9 @@ REMEDIES = {
     errno.ENOSPC: 'make room on the disk and run it again',
     errno.EDQUOT: 'make room in your quota and run it again',
     errno.EFBIG: 'raise the limit on file sizes (ulimit -f) and run it again',
-    errno.EACCES: 'choose another folder, or change its permissions',
-    errno.EPERM: 'choose another folder, or change its permissions',
+    **dict.fromkeys((errno.EACCES, errno.EPERM), 'choose another folder, or let it be written'),
     errno.EROFS: 'choose a folder that is not read-only',
-    errno.ENOTDIR: 'a file stands where a folder should be; choose another place',
-    errno.EEXIST: 'a file stands where a folder should be; choose another place',
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), 'a file stands where a folder should be'),
     errno.EISDIR: 'a folder stands where the file should be; remove it or choose another place',
 }
 # Plain scalars of YAML 1.2's core schema. YAML 1.1, PyYAML's own, also reads 1:30 as a
@@ -50,7 +48,6 @@ _WORDS = {
     **dict.fromkeys(('-.inf', '-.Inf', '-.INF'), float('-inf')),
     **dict.fromkeys(('.nan', '.NaN', '.NAN'), float('nan')),
 }
-_FORMULA = ('=', '+', '-', '@', '\t', '\r')
 _counter = itertools.count()
 _Parser = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)  # ten times as fast
 
@@ -70,22 +67,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
-
-
-def csv_cell(text: str) -> str:
-    """
-    Return a text that no spreadsheet takes for a formula; numbers stay as they are.
-
-    Source: OWASP, "CSV Injection": a quote goes before ``= + - @``, tab and return.
-    """
-    if not text.startswith(_FORMULA) or _FLOAT.match(text):
-        return text
-    return f"'{text}"
-
-
-def text_of_cell(cell: str) -> str:
-    """Return the text that :func:`csv_cell` made safe."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
 def read_file(
@@ -158,12 +139,49 @@ def write_file(path: Path, data: bytes | str, *, mode: int = 0o666) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
-def make_folder(path: Path) -> None:
+def append_lines(path: Path, data: str) -> None:
     """
-    Make a folder and those above it.
+    Append whole lines to a text file, or nothing of them.
 
-    :raises FileWriteError: it cannot be made.
+    :raises FileWriteError: they cannot be written; what was there stands.
     """
+    try:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), 'r+b') as file:
+            end = _end_of_lines(file)
+            try:
+                file.truncate(end)
+                file.seek(end)
+                file.write(data.encode())
+                file.flush()
+            except OSError:
+                with contextlib.suppress(OSError):  # from closing what could not be flushed
+                    os.ftruncate(file.fileno(), end)
+                raise
+    except (OSError, ValueError) as problem:
+        raise write_error(path, problem) from problem
+
+
+def mend_lines(path: Path) -> None:
+    """Remove the part of a line that a killed process left at the end of a text file."""
+    if path.exists():
+        append_lines(path, '')
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    """Return where the last whole line of a file ends."""
+    at = file.seek(0, os.SEEK_END)
+    while at:
+        start = max(at - (64 << 10), 0)
+        file.seek(start)
+        place = file.read(at - start).rfind(b'\n')
+        if place >= 0:
+            return start + place + 1
+        at = start
+    return 0
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, or say why not (FileWriteError)."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as problem:
@@ -205,11 +223,7 @@ def _draft(path: Path, mode: int) -> tuple[Path, IO[bytes]]:
 
 
 def remove_drafts(folder: Path) -> list[str]:
-    """
-    Remove what killed processes left half written; drafts in work stay.
-
-    :returns: the names of the removed files.
-    """
+    """Remove what killed processes left half written, not what is in work; return the names."""
     removed = []
     with contextlib.suppress(OSError):
         for place in sorted(folder.iterdir()):

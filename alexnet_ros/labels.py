@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import overload
 
 from alexnet_ros.errors import LabelFileError
+from alexnet_ros.files import read_file
+from alexnet_ros.tables import csv_text, text_of_cell
 
 COLUMNS = ('class_id', 'name', 'role')
 MAX_BYTES = 8 << 20  # 10,000 classes with long names take 1 MB
@@ -74,12 +76,7 @@ class Labels(Sequence[Label]):
         :raises LabelFileError: missing, too large, not UTF-8 or malformed; the
             message names the file and the line.
         """
-        try:
-            with path.open('rb') as file:
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise LabelFileError(f'{path}: cannot be read: {error.strerror}') from error
-        return cls.from_bytes(data, str(path))
+        return cls.from_bytes(read_file(path, MAX_BYTES, LabelFileError), str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = 'labels') -> 'Labels':
@@ -110,7 +107,8 @@ class Labels(Sequence[Label]):
                     f'{source}, line {number}: expected class_id,name,role, '
                     f'got {",".join(row)[:80]!r}'
                 )
-            labels.append(Label(int(row[0]), row[1].strip(), row[2].strip()))
+            name, role = (text_of_cell(cell.strip()) for cell in row[1:])
+            labels.append(Label(int(row[0]), name, role))
         try:
             return cls(labels)
         except LabelFileError as error:
@@ -118,11 +116,8 @@ class Labels(Sequence[Label]):
 
     def csv_bytes(self) -> bytes:
         """Return the content of a label file that reads back as these labels."""
-        text = io.StringIO(newline='')
-        writer = csv.writer(text, lineterminator='\n')
-        writer.writerow(COLUMNS)
-        writer.writerows((label.class_id, label.name, label.role) for label in self._labels)
-        return text.getvalue().encode()
+        rows = ((label.class_id, label.name, label.role) for label in self._labels)
+        return csv_text(COLUMNS, rows).encode()
 
     def with_role(self, role: str) -> tuple[Label, ...]:
         """Return the classes that have this role."""

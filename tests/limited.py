@@ -1,8 +1,11 @@
 """Running something in a child process that may take so much time and memory and no more."""
 
+import contextlib
 import resource
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,3 +39,16 @@ def within(code: str, *words: object, cpu_s: int = 20, mib: int = 300) -> str:
     assert done.returncode == 0, f'{done.returncode}: {done.stderr[-1500:]}'
     assert 'Traceback' not in done.stderr
     return done.stdout
+
+
+@contextlib.contextmanager
+def limited_files(most_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a disk that is full."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, old[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.errors import WriterError
 
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
-from alexnet_ros.errors import BagError
+from alexnet_ros.errors import AlexnetRosError, BagError
+from alexnet_ros.files import make_folder, one_line, write_error, write_file
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 COMPRESSIONS = {
@@ -95,17 +97,16 @@ class BagWriter:
         """Open the bag, or its next file."""
         if self._split:
             if self._scratch is None:
-                self.folder.parent.mkdir(parents=True, exist_ok=True)
-                self._scratch = Path(tempfile.mkdtemp(prefix='.bag-', dir=self.folder.parent))
+                make_folder(self.folder.parent)
+                with self._told(self.folder):
+                    self._scratch = Path(tempfile.mkdtemp(prefix='.bag-', dir=self.folder.parent))
             path = self._scratch / f'{self.folder.name}_{len(self._parts)}'
         else:
             path = self.folder
         writer = Writer(path, version=9, storage_plugin=STORAGES[self._storage])
         writer.set_compression(COMPRESSIONS[self._compression], CompressionFormat.ZSTD)
-        try:
+        with self._told(path):
             writer.open()
-        except (OSError, WriterError) as error:
-            raise BagError(f'cannot write the bag {path}: {error}') from error
         self._parts.append(path)
         self._connections = {
             topic: writer.add_connection(
@@ -115,6 +116,24 @@ class BagWriter:
         }
         self._writer, self._count = writer, 0
         return writer
+
+    @contextlib.contextmanager
+    def _told(self, path: Path) -> Iterator[None]:
+        """Turn what a failed write raises into one line, and let the file go."""
+        try:
+            yield
+        except Exception as error:
+            writer, self._writer = self._writer, None
+            # What is buffered cannot be written; closing the file would try it again.
+            raw = getattr(getattr(getattr(writer, 'storage', None), 'bio', None), 'raw', None)
+            if raw is not None:
+                raw.close()
+            if isinstance(error, OSError):
+                raise write_error(path, error) from error
+            # sqlite3's errors come from another module where rosbags uses apsw.
+            if isinstance(error, WriterError) or type(error).__module__ in {'apsw', 'sqlite3'}:
+                raise BagError(f'cannot write the bag {path}: {one_line(error)}') from error
+            raise
 
     def add_topic(self, topic: str, kind: str, offer: Qos | None = None) -> None:
         """
@@ -145,10 +164,12 @@ class BagWriter:
         writer = self._writer
         if writer is None or (self._split and self._count >= self._split):
             if writer is not None:
-                writer.close()
+                with self._told(self.folder):
+                    writer.close()
             writer = self._begin()
-        self.add_topic(topic, kind)
-        writer.write(self._connections[topic], log_ns, data)
+        with self._told(self.folder):
+            self.add_topic(topic, kind)
+            writer.write(self._connections[topic], log_ns, data)
         self._count += 1
 
     def write_image(
@@ -183,11 +204,12 @@ class BagWriter:
         """Finish the bag; an empty one has its topics and no message."""
         if not self._parts:
             self._begin()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
-        if self._scratch is not None:
-            self._gather()
+        with self._told(self.folder):
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            if self._scratch is not None:
+                self._gather()
 
     def _gather(self) -> None:
         """Put the files of a split bag into one folder, with one metadata file."""
@@ -218,7 +240,7 @@ class BagWriter:
             starting_time={'nanoseconds_since_epoch': start},
             duration={'nanoseconds': end - start},
         )
-        (self.folder / 'metadata.yaml').write_text(yaml.safe_dump({key: whole}))
+        write_file(self.folder / 'metadata.yaml', yaml.safe_dump({key: whole}))
         shutil.rmtree(self._parts[0].parent)
         self._scratch = None
 
@@ -236,7 +258,7 @@ class BagWriter:
         if kind is None:
             self.close()
         else:
-            with contextlib.suppress(OSError, WriterError, BagError):
+            with contextlib.suppress(AlexnetRosError):
                 self.close()
 
 

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
+from alexnet_ros.files import append_lines, make_folder, mend_lines, remove_drafts, write_file
 from alexnet_ros.pictures import jpeg_from_rgb
+from alexnet_ros.tables import csv_text, text_of_cell
 
 Image = NDArray[np.uint8]
 
@@ -90,20 +92,21 @@ class Collection:
         self._items: dict[str, dict[str, str]] = {}
         self._hashes: dict[str, list[int]] = {}
         self._state: dict[str, int] = {}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
+        remove_drafts(self.folder)
         self._list, self._state_path = self.folder / 'items.csv', self.folder / 'state.json'
         self._read()
         if names:
-            with (self.folder / 'labels.csv').open('w', newline='', encoding='utf8') as file:
-                writer = csv.writer(file, lineterminator='\n')
-                writer.writerow(['class_id', 'name'])
-                writer.writerows(sorted(names.items()))
+            labels = csv_text(('class_id', 'name'), sorted(names.items()))
+            write_file(self.folder / 'labels.csv', labels)
 
     def _read(self) -> None:
         try:
             if self._list.exists():
+                mend_lines(self._list)
                 with self._list.open(newline='', encoding='utf8') as file:
-                    for row in csv.DictReader(file):
+                    for cells in csv.DictReader(file):
+                        row = {name: text_of_cell(cell) for name, cell in cells.items()}
                         self._items[row['name']] = row
                         self._hashes.setdefault(row['proposed'], []).append(int(row['hash'], 16))
             if self._state_path.exists():
@@ -123,9 +126,7 @@ class Collection:
     def mark(self, bag: str, log_ns: int) -> None:
         """Note how far a bag was gone through."""
         self._state[bag] = log_ns
-        scratch = self._state_path.with_suffix('.part')
-        scratch.write_text(json.dumps(self._state, indent=1, sort_keys=True) + '\n')
-        scratch.replace(self._state_path)
+        write_file(self._state_path, json.dumps(self._state, indent=1, sort_keys=True) + '\n')
 
     def add(self, item: Item, image_rgb: Image) -> bool:
         """
@@ -141,8 +142,8 @@ class Collection:
         if any((value ^ other).bit_count() <= SAME_BITS for other in known):
             return False
         place = self.folder / ('unlabelled' if item.proposed is None else f'images/{proposed}')
-        place.mkdir(parents=True, exist_ok=True)
-        (place / item.name).write_bytes(jpeg_from_rgb(image_rgb, 95))
+        make_folder(place)
+        write_file(place / item.name, jpeg_from_rgb(image_rgb, 95))
         box = [f'{v:.1f}' for v in item.bbox_xywh]
         row = dict(
             zip(
@@ -162,12 +163,9 @@ class Collection:
                 strict=True,
             )
         )
-        fresh = not self._list.exists()
-        with self._list.open('a', newline='', encoding='utf8') as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+        if not self._items:
+            write_file(self._list, csv_text(COLUMNS))
+        append_lines(self._list, csv_text(row.values()))
         known.append(value)
         self._items[item.name] = row
         self.added += 1
@@ -184,16 +182,16 @@ class Collection:
         places = {p.name: p for p in sorted(self.folder.glob('images/*/*')) if p.is_file()}
         loose = {p.name for p in self.folder.glob('unlabelled/*')}
         moved = 0
-        with (self.folder / 'manifest.csv').open('w', newline='', encoding='utf8') as file:
-            writer = csv.DictWriter(file, columns, lineterminator='\n', extrasaction='ignore')
-            writer.writeheader()
-            for name, path in places.items():
-                label = path.parent.name
-                if not label.isdecimal():
-                    raise DatasetError(f'{path.parent}: a class folder is called by its class id')
-                row = self._items.get(name, {'name': name, 'proposed': label, 'track': name})
-                moved += row['proposed'] != label
-                writer.writerow({**row, 'file': f'images/{label}/{name}', 'class_id': label})
+        rows = []
+        for name, path in places.items():
+            label = path.parent.name
+            if not label.isdecimal():
+                raise DatasetError(f'{path.parent}: a class folder is called by its class id')
+            row = self._items.get(name, {'name': name, 'proposed': label, 'track': name})
+            moved += row['proposed'] != label
+            row = {**row, 'file': f'images/{label}/{name}', 'class_id': label}
+            rows.append([row.get(column, '') for column in columns])
+        write_file(self.folder / 'manifest.csv', csv_text(columns, rows))
         refused = len(set(self._items) - set(places) - loose)
         return {
             'labelled': len(places),

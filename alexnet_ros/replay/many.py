@@ -20,6 +20,7 @@ from typing import Any
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.dependencies import missing_package
 from alexnet_ros.errors import AlexnetRosError, BagError
+from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag
 from alexnet_ros.report.page import index_page
@@ -169,9 +170,9 @@ def merge(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def write_summary(folder: Path, merged: Mapping[str, Any]) -> None:
     """Write ``summary.json`` and ``index.html`` with links to the reports."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'summary.json').write_text(json.dumps(merged, indent=1) + '\n')
-    (folder / 'index.html').write_text(index_page(merged, folder), encoding='utf8')
+    make_folder(folder)
+    write_file(folder / 'summary.json', json.dumps(merged, indent=1) + '\n')
+    write_file(folder / 'index.html', index_page(merged, folder))
 
 
 def reports_of(outcomes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from alexnet_ros.bags.find import camera_names
 from alexnet_ros.bags.frames import BagFrame, every_frame, paced_frames
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.config import NavigatorSettings
-from alexnet_ros.errors import AlexnetRosError, BagError, EngineFatalError, EngineRunError
+from alexnet_ros.errors import AlexnetRosError, EngineFatalError, EngineRunError, FileWriteError
+from alexnet_ros.files import make_folder, remove_drafts
 from alexnet_ros.navigation.offline import OfflineNavigator
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Recognition
@@ -65,7 +66,8 @@ def replay_bag(
         ``report.html`` and the video; made if missing.
     :returns: the finished run; ``complete`` is false after Ctrl-C, and the
         report says so.
-    :raises BagError: no bag, no images, or the folder cannot be written.
+    :raises BagError: no bag, or no images.
+    :raises FileWriteError: the folder cannot be written; an older report stands.
     :raises DatasetError: the truth file cannot be read.
     """
     options = options or ReplayOptions()
@@ -105,6 +107,9 @@ def replay_bag(
             complete = True
         except KeyboardInterrupt:
             reader.account.stop()  # the report says that it is not complete
+        except FileWriteError:
+            sink.results.close(keep=False)  # half of them must not replace those of before
+            raise
         finally:
             sink.close()
         if guide is not None and guide.navigator.refused:
@@ -289,8 +294,6 @@ def _rate_hz(reader: BagReader, cameras: dict[str, str]) -> float:
 
 def _folder(output: str | Path) -> Path:
     folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BagError(f'cannot write to {folder}: {error.strerror}') from error
+    make_folder(folder)
+    remove_drafts(folder)
     return folder

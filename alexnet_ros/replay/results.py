@@ -17,6 +17,7 @@ from alexnet_ros.bags.messages import (
     speed_limit_message,
 )
 from alexnet_ros.bags.writer import BagWriter, qos
+from alexnet_ros.files import write_error
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.navigation.offline import NavigatorOutput
 from alexnet_ros.records import Recognition
@@ -39,6 +40,7 @@ class ResultsWriter:
         # The folder's name stands inside the file; it must not depend on the place.
         self._bag = BagWriter(self._scratch / 'results')
         self._cameras = list(cameras)
+        self._closed = False
         for camera in self._cameras:
             own = self._own(camera)
             self._bag.add_topic(f'{own}/label_info', LABEL_INFO, qos(latched=True, depth=1))
@@ -77,9 +79,20 @@ class ResultsWriter:
                 self._bag.write('/speed_limit', message, one.at_ns)
             self._bag.write('/stop_lock', bool_message(one.stop_lock), one.at_ns)
 
-    def close(self) -> None:
-        """Finish the file and put it in its place."""
-        if self._scratch.exists() or not self.path.exists():
-            self._bag.close()
-            (self._scratch / 'results/results.mcap').replace(self.path)
+    def close(self, *, keep: bool = True) -> None:
+        """
+        Finish the file and put it in its place; calling again does nothing.
+
+        :param keep: False throws it away, so that an older file stands.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if keep:
+                self._bag.close()
+                (self._scratch / 'results/results.mcap').replace(self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        finally:
             shutil.rmtree(self._scratch, ignore_errors=True)

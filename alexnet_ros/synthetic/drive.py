@@ -6,7 +6,6 @@ says which sign is to be seen when and where, in the form that ``replay
 --truth`` reads.
 """
 
-import csv
 import dataclasses
 import math
 from collections.abc import Iterator
@@ -17,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.bags.writer import BagWriter
+from alexnet_ros.files import write_file
 from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.records import BBoxXYWH
 from alexnet_ros.synthetic.scene import PlacedSign, Pose, Scene
 from alexnet_ros.synthetic.sign_art import NAMES
+from alexnet_ros.tables import csv_text
 
 START_NS = 1_750_000_000 * 10**9
 SPEED_M_S = 10.0
@@ -78,22 +79,21 @@ class DriveTruth:
 
     def write_csv(self, path: Path) -> None:
         """Write the spans as ``--truth`` reads them."""
-        with path.open('w', newline='') as file:
-            writer = csv.writer(file, lineterminator='\n')
-            writer.writerow(['start_ns', 'end_ns', 'camera', 'class_id', 'class_name'])
-            for sign in self.signs:
-                writer.writerow(
-                    [sign.start_ns, sign.end_ns, self.camera, sign.class_id, sign.class_name]
-                )
+        columns = ('start_ns', 'end_ns', 'camera', 'class_id', 'class_name')
+        rows = (
+            (sign.start_ns, sign.end_ns, self.camera, sign.class_id, sign.class_name)
+            for sign in self.signs
+        )
+        write_file(path, csv_text(columns, rows))
 
     def write_boxes_csv(self, path: Path) -> None:
         """Write one line a sign and frame, also readable by ``--truth``."""
-        with path.open('w', newline='') as file:
-            writer = csv.writer(file, lineterminator='\n')
-            writer.writerow(['stamp_ns', 'camera', 'class_id', 'x', 'y', 'width', 'height'])
-            for box in self.boxes:
-                place = [f'{value:.2f}' for value in box.bbox_xywh]
-                writer.writerow([box.stamp_ns, self.camera, box.class_id, *place])
+        columns = ('stamp_ns', 'camera', 'class_id', 'x', 'y', 'width', 'height')
+        rows = (
+            (box.stamp_ns, self.camera, box.class_id, *(f'{v:.2f}' for v in box.bbox_xywh))
+            for box in self.boxes
+        )
+        write_file(path, csv_text(columns, rows))
 
 
 @dataclass(frozen=True, slots=True)

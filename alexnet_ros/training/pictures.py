@@ -1,6 +1,5 @@
 """An evaluation as files: a table by class, the confusion matrix, the worst errors."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.tables import csv_text
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.evaluate import Answers, known_ids
 from alexnet_ros.training.figures import Figures
@@ -29,27 +30,20 @@ def write_report(
     package: ModelPackage,
 ) -> None:
     """Write ``per_class.csv``, ``confusion.png`` and ``errors.png`` into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     background = package.scores.unknown_class_id
     names = [label.name for label in package.labels if label.class_id != background]
     truth = known_ids(np.array([record.class_id for record in records], np.int64), package)
-    with (folder / 'per_class.csv').open('w', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(('class_id', 'name', 'images', 'recall', 'precision', 'unknown'))
-        guess = answers.probabilities.argmax(1)
-        for index, name in enumerate(names):
-            mine, said = truth == index, guess == index
-            right = int((mine & said).sum())
-            writer.writerow(
-                (
-                    index,
-                    name,
-                    int(mine.sum()),
-                    _share(right, int(mine.sum())),
-                    _share(right, int(said.sum())),
-                    int(answers.unknown[mine].sum()),
-                )
-            )
+    rows = []
+    guess = answers.probabilities.argmax(1)
+    for index, name in enumerate(names):
+        mine, said = truth == index, guess == index
+        right, count = int((mine & said).sum()), int(mine.sum())
+        recall, precision = _share(right, count), _share(right, int(said.sum()))
+        unknown = int(answers.unknown[mine].sum())
+        rows.append((index, name, count, recall, precision, unknown))
+    columns = ('class_id', 'name', 'images', 'recall', 'precision', 'unknown')
+    write_file(folder / 'per_class.csv', csv_text(columns, rows))
     confusion_picture(figures.confusion, folder / 'confusion.png')
     worst_errors(answers, truth, images, folder / 'errors.png')
 

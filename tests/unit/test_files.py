@@ -2,8 +2,6 @@
 
 import math
 import os
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 
 from alexnet_ros import files
 from alexnet_ros.errors import ConfigError, FileWriteError
+from tests.limited import limited_files
 
 
 def parsed(text: str | bytes) -> object:
@@ -81,23 +80,6 @@ def test_both_parsers_of_yaml_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parsed(text) == quick
 
 
-@pytest.mark.parametrize(
-    ('text', 'cell'),
-    [
-        ('=1+1|calc', "'=1+1|calc"),
-        ('@x', "'@x"),
-        ('-a', "'-a"),
-        ('+', "'+"),
-        ('-1.5', '-1.5'),
-        ('stop', 'stop'),
-        ("'s", "'s"),
-    ],
-)
-def test_a_formula_in_a_cell_is_quoted(text: str, cell: str) -> None:
-    assert files.csv_cell(text) == cell
-    assert files.text_of_cell(cell) == text
-
-
 def test_a_text_for_a_terminal_has_no_escapes_and_no_turned_direction() -> None:
     assert files.printable('/a\x1b[31m\u202eb\0') == r'/a\x1b[31m\u202eb\x00'
     assert files.one_line('a\n\tb  c') == 'a b c'
@@ -145,15 +127,8 @@ def test_a_write_that_fails_anywhere_leaves_the_old_file(
 def test_a_file_larger_than_allowed_is_not_begun(tmp_path: Path) -> None:
     path = tmp_path / 'a'
     path.write_text('old')
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
-        with pytest.raises(FileWriteError, match='ulimit'):
-            files.write_file(path, b'x' * 2000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
+    with limited_files(1000), pytest.raises(FileWriteError, match='ulimit'):
+        files.write_file(path, b'x' * 2000)
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
 
@@ -196,3 +171,26 @@ def test_the_draft_of_a_killed_process_goes_and_one_in_work_stays(tmp_path: Path
         assert files.remove_drafts(tmp_path) == [draft.name]
     assert path.read_text() == 'old'
     assert (tmp_path / 'b').read_text() == 'whole'
+
+
+def test_lines_are_appended_whole_and_a_part_of_one_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / 'a.csv'
+    files.append_lines(path, 'one\n')
+    with path.open('a') as file:
+        file.write('tw')
+    files.append_lines(path, 'three\n')
+    assert path.read_text() == 'one\nthree\n'
+    path.write_text('half')
+    files.mend_lines(path)
+    assert path.read_text() == ''
+    path.write_bytes(b'x' * 70_000 + b'\n' + b'y' * 140_000)
+    files.mend_lines(path)
+    assert path.stat().st_size == 70_001
+
+
+def test_lines_that_do_not_fit_leave_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / 'a.csv'
+    path.write_text('one\n')
+    with limited_files(1000), pytest.raises(FileWriteError, match='ulimit'):
+        files.append_lines(path, 'x' * 2000 + '\n')
+    assert path.read_text() == 'one\n'

@@ -10,7 +10,7 @@ from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.typestore import typestore
 from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.config import RecognizerSettings
-from alexnet_ros.errors import BagError, EngineRunError
+from alexnet_ros.errors import BagError, EngineRunError, FileWriteError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
 from alexnet_ros.report.write import read_report
@@ -241,7 +241,7 @@ def test_nothing_to_replay_is_said_in_one_line(tmp_path: Path, recognizer: Recog
         replay_bag(tmp_path / 'bag', tmp_path / 'out', recognizer)
     (tmp_path / 'file').write_text('')
     write_frames(tmp_path / 'good', [0])
-    with pytest.raises(BagError, match='cannot write'):
+    with pytest.raises(FileWriteError, match='cannot be written'):
         replay_bag(tmp_path / 'good', tmp_path / 'file', recognizer)
     with pytest.raises(BagError, match='no images on /other'):
         replay_bag(
