@@ -4,36 +4,36 @@ Start the classifier node.
 ``ros2 launch alexnet_ros classifier.launch.py image_topic:=/camera/image_raw``
 """
 
-import os
-import sys
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from alexnet_ros.errors import ConfigError
+from alexnet_ros.ros.launching import (
+    choice,
+    parameters_in,
+    profile_environment_of_launch,
+    program,
+    truth,
+)
 from launch import LaunchContext, LaunchDescription
 
-SHARE = Path(__file__).resolve().parents[1]
-PROFILE = SHARE / 'config' / 'fastdds.xml'
-PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+CONFIG = Path(__file__).resolve().parents[1] / 'config'
 RESPAWN_DELAY_S = 2.0
 ARGUMENTS = {
     'name': ('alexnet', 'Name of the node.'),
     'namespace': ('', 'Namespace of the node and of its input topics.'),
-    'params_file': (
-        str(SHARE / 'config' / 'classifier.param.yaml'),
-        'Parameter file (see config/).',
-    ),
+    'params_file': (str(CONFIG / 'classifier.param.yaml'), 'Parameter file (see config/).'),
     'model': ('', 'Model package, a name or a path; empty takes that of params_file.'),
-    'image_topic': ('image', 'Topic of the camera; with compressed, without /compressed.'),
+    'image_topic': ('image', 'Topic of the camera, or of its compressed images (.../compressed).'),
+    'compressed_topic': ('', 'Topic of compressed images whose name does not end in /compressed.'),
     'image_transport': ('', 'raw or compressed; empty takes that of params_file.'),
-    'cameras': ('', 'Cameras, separated by commas: front,left; then NAME/image comes in.'),
-    'autostart': ('true', 'Configure and activate without a lifecycle manager.'),
-    'use_sim_time': ('false', 'Take the time from /clock.'),
-    'use_respawn': ('false', 'Start the node anew if it ends with an error.'),
+    'autostart': ('', 'Configure and activate by itself; empty: as your params_file, or true.'),
+    'use_sim_time': ('', 'Take the time from /clock; empty: as params_file, or false.'),
+    'use_respawn': ('false', 'Start the node anew whenever it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
 
@@ -49,19 +49,22 @@ def generate_launch_description() -> LaunchDescription:
 
 def start(context: LaunchContext) -> list[Action]:
     """Return what the values of the arguments ask for."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides: dict = {
-        name: given[name] for name in ('model', 'image_transport') if given[name]
-    } | {name: truth(name, given[name]) for name in ('autostart', 'use_sim_time')}
-    cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
-    if cameras:
-        overrides['cameras'] = cameras
+    return actions_of({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
+
+
+def actions_of(given: dict) -> list[Action]:
+    """
+    Check the values of all arguments, then return what they ask for.
+
+    :raises ConfigError: one of them cannot be used; nothing is started then.
+    """
+    overrides, remappings = asked(given)
     node = Node(
         name=given['name'],
         namespace=given['namespace'],
-        **program(),
+        **program('classifier', 'classifier_node'),
         parameters=[given['params_file'], overrides],
-        remappings=[('image', given['image_topic'])] if given['image_topic'] != 'image' else [],
+        remappings=remappings,
         ros_arguments=['--log-level', given['log_level']],
         respawn=truth('use_respawn', given['use_respawn']),
         respawn_delay=RESPAWN_DELAY_S,
@@ -71,26 +74,45 @@ def start(context: LaunchContext) -> list[Action]:
     return [*profile(), node]
 
 
-def truth(name: str, text: str) -> bool:
-    """Return a launch argument as a truth value."""
-    values = {'true': True, '1': True, 'false': False, '0': False}
-    if text.lower() not in values:
-        raise ValueError(f'{name} must be true or false, got {text!r}')
-    return values[text.lower()]
+def asked(given: dict) -> tuple[dict, list]:
+    """
+    Check all arguments; nothing has been started yet.
 
-
-def program() -> dict:
-    """Return the installed executable, or this Python where it is not installed."""
-    try:
-        get_package_prefix('alexnet_ros')
-    except PackageNotFoundError:
-        module = ['-m', 'alexnet_ros.ros.classifier_node']
-        return {'executable': sys.executable, 'arguments': module}
-    return {'package': 'alexnet_ros', 'executable': 'classifier'}
+    :returns: parameters beside those of the file, and remappings.
+    """
+    choice('log_level', given['log_level'], ('debug', 'info', 'warn', 'error', 'fatal'))
+    choice('image_transport', given['image_transport'], ('', 'raw', 'compressed'))
+    truth('use_respawn', given['use_respawn'])
+    in_file = parameters_in('params_file', given['params_file'], given['name'])
+    overrides: dict = {key: given[key] for key in ('model', 'image_transport') if given[key]}
+    topic, packed = given['image_topic'], given['compressed_topic']
+    several = [name for name in in_file.get('cameras') or [] if name]
+    if several and (topic != 'image' or packed):
+        raise ConfigError(
+            f'image_topic has no effect with the cameras {", ".join(several)} of params_file: '
+            'remap CAMERA/image for each, or leave cameras out'
+        )
+    if packed or topic.endswith('/compressed'):
+        overrides['image_transport'] = 'compressed'
+        topic = topic.removesuffix('/compressed')
+    remappings = [('image', topic)] if topic != 'image' and not packed else []
+    if packed:
+        remappings = [('image/compressed', packed)]
+    own_file = Path(given['params_file']).resolve().parent != CONFIG
+    if given['autostart'] or not (own_file and 'autostart' in in_file):
+        overrides['autostart'] = truth('autostart', given['autostart'] or 'true')
+    if given['use_sim_time']:
+        overrides['use_sim_time'] = truth('use_sim_time', given['use_sim_time'])
+    return overrides, remappings
 
 
 def profile() -> list[Action]:
-    """Name the Fast DDS profile for everything launched, unless the user named one."""
-    if any(name in os.environ for name in PROFILE_VARIABLES):
+    """Name the Fast DDS profile for everything that is launched from here on."""
+    named = profile_environment_of_launch()
+    if not named:
         return []
-    return [SetEnvironmentVariable(name, str(PROFILE)) for name in PROFILE_VARIABLES]
+    words = ' '.join(f'{name}={path}' for name, path in named.items())
+    return [
+        *[SetEnvironmentVariable(name, path) for name, path in named.items()],
+        LogInfo(msg=f'Fast DDS profile in use; for cameras started elsewhere: export {words}'),
+    ]

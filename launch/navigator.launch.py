@@ -4,16 +4,14 @@ Start the sign_navigator alone, for a classifier that runs already.
 ``ros2 launch alexnet_ros navigator.launch.py max_speed_mps:=0.5``
 """
 
-import math
-import sys
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from alexnet_ros.ros.launching import choice, number, parameters_in, program, truth
 from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(__file__).resolve().parents[1]
@@ -39,7 +37,7 @@ ARGUMENTS = {
     'stamped': ('false', 'With velocity_gate: commands are TwistStamped, not Twist.'),
     'cmd_vel_in_topic': ('cmd_vel_in', 'With velocity_gate: commands that come.'),
     'cmd_vel_topic': ('cmd_vel', 'With velocity_gate: commands for the base.'),
-    'use_sim_time': ('false', 'Take the time from /clock.'),
+    'use_sim_time': ('', 'Take the time from /clock; empty: as params_file, or false.'),
     'use_respawn': ('true', 'Start the node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
@@ -56,8 +54,20 @@ def generate_launch_description() -> LaunchDescription:
 
 def start(context: LaunchContext) -> list[Action]:
     """Return what the values of the arguments ask for."""
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    overrides: dict = {'use_sim_time': truth('use_sim_time', given['use_sim_time'])}
+    return actions_of({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
+
+
+def actions_of(given: dict) -> list[Action]:
+    """
+    Check the values of all arguments, then return what they ask for.
+
+    :raises ConfigError: one of them cannot be used; nothing is started then.
+    """
+    choice('log_level', given['log_level'], ('debug', 'info', 'warn', 'error', 'fatal'))
+    parameters_in('params_file', given['params_file'], given['name'])
+    overrides: dict = {}
+    if given['use_sim_time']:
+        overrides['use_sim_time'] = truth('use_sim_time', given['use_sim_time'])
     overrides |= {name: given[name] for name in ('actions', 'state_file') if given[name]}
     cameras = [name.strip() for name in given['cameras'].split(',') if name.strip()]
     if cameras:
@@ -109,32 +119,3 @@ def start(context: LaunchContext) -> list[Action]:
 def changed(topics: dict) -> list:
     """Return the remappings that change something."""
     return [(name, topic) for name, topic in topics.items() if name != topic]
-
-
-def truth(name: str, text: str) -> bool:
-    """Return a launch argument as a truth value."""
-    values = {'true': True, '1': True, 'false': False, '0': False}
-    if text.lower() not in values:
-        raise ValueError(f'{name} must be true or false, got {text!r}')
-    return values[text.lower()]
-
-
-def number(name: str, text: str) -> float:
-    """Return a launch argument as a number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f'{name} must be a number, got {text!r}')
-    return value
-
-
-def program(executable: str, module: str) -> dict:
-    """Return the installed executable, or this Python where it is not installed."""
-    try:
-        get_package_prefix('alexnet_ros')
-    except PackageNotFoundError:
-        arguments = ['-m', f'alexnet_ros.ros.{module}']
-        return {'executable': sys.executable, 'arguments': arguments}
-    return {'package': 'alexnet_ros', 'executable': executable}

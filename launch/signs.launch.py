@@ -4,27 +4,33 @@ Traffic signs from a camera to navigation: classifier and sign_navigator.
 ``ros2 launch alexnet_ros signs.launch.py image_topic:=/camera/image_raw max_speed_mps:=0.5``
 """
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 
-from launch import LaunchDescription
+from alexnet_ros.ros.launching import parameters_in
+from launch import LaunchContext, LaunchDescription
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / 'config'
 COMMON = {
     'namespace': ('', 'Namespace of both nodes and of their topics.'),
     'cameras': ('', 'Cameras, separated by commas: front,left; then NAME/image comes in.'),
-    'use_sim_time': ('false', 'Take the time from /clock.'),
+    'use_sim_time': ('', 'Take the time from /clock; empty: as the parameter files, or false.'),
     'use_respawn': ('true', 'Start a node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
 }
 CLASSIFIER = {
+    'name': ('alexnet', 'Name of the classifier.'),
     'model': ('', 'Model package, a name or a path; empty takes that of the parameter file.'),
-    'image_topic': ('image', 'Topic of the camera; with compressed, without /compressed.'),
+    'image_topic': ('image', 'Topic of the camera, or of its compressed images (.../compressed).'),
+    'compressed_topic': ('', 'Topic of compressed images whose name does not end in /compressed.'),
     'image_transport': ('', 'raw or compressed; empty takes that of the parameter file.'),
+    'autostart': ('', 'Configure and activate by itself; empty: as your parameter file, or true.'),
 }
 NAVIGATOR = {
     'actions': ('', 'Table of actions; empty takes that of the parameter file.'),
@@ -47,23 +53,44 @@ PARAMETERS = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the arguments and the two nodes, each with its own."""
+    """Return the arguments and the two nodes."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in {**COMMON, **CLASSIFIER, **NAVIGATOR, **PARAMETERS}.items()
     ]
-    return LaunchDescription(
-        [
-            *declared,
-            include('classifier', {**COMMON, **CLASSIFIER}),
-            include('navigator', {**COMMON, **NAVIGATOR}),
-        ]
-    )
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def include(name: str, arguments: dict) -> GroupAction:
-    """Return another launch file of this folder, in a scope of its own."""
-    values = {one: LaunchConfiguration(one) for one in arguments}
-    values['params_file'] = LaunchConfiguration(f'{name}_params')
-    source = PythonLaunchDescriptionSource(str(HERE / f'{name}.launch.py'))
-    return GroupAction([IncludeLaunchDescription(source, launch_arguments=values.items())])
+def start(context: LaunchContext) -> list[Action]:
+    """Check all arguments of both nodes before either is started."""
+    given = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in (*COMMON, *CLASSIFIER, *NAVIGATOR, *PARAMETERS)
+    }
+    files = {name: given.pop(f'{name}_params') for name in ('classifier', 'navigator')}
+    in_file = parameters_in('classifier_params', files['classifier'], given['name'])
+    cameras = [name for name in in_file.get('cameras') or [] if name]
+    navigator = {
+        **{name: given[name] for name in (*COMMON, *NAVIGATOR)},
+        'name': 'sign_navigator',
+        'classifier': given['name'],
+        'cameras': ','.join(cameras),
+        'params_file': files['navigator'],
+    }
+    classifier = {
+        **{name: given[name] for name in (*COMMON, *CLASSIFIER)},
+        'params_file': files['classifier'],
+    }
+    return [*started('classifier', classifier), *started('navigator', navigator)]
+
+
+def started(name: str, given: dict) -> list[Action]:
+    """Return what another launch file of this folder starts with some arguments."""
+    spec = importlib.util.spec_from_file_location(f'{name}_launch', HERE / f'{name}.launch.py')
+    module = ModuleType(f'{name}_launch')
+    if spec is not None and spec.loader is not None:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    defaults = {key: default for key, (default, _) in module.ARGUMENTS.items()}
+    actions: list[Action] = module.actions_of({**defaults, **given})
+    return actions

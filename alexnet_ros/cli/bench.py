@@ -23,6 +23,7 @@ from alexnet_ros.cli.options import above, add_model_option, whole
 from alexnet_ros.cli.output import print_error
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.parent import child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,7 +144,7 @@ def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _node(scenario: NodeScenario) -> dict[str, Any]:
     from alexnet_ros.ros.clients.dds_check import VARIABLES, profile_environment
 
-    environment = {**os.environ, **profile_environment(40 + os.getpid() % 60)}
+    environment = {**child_environment(), **profile_environment(40 + os.getpid() % 60)}
     if not scenario.profile:
         environment = {k: v for k, v in environment.items() if k not in VARIABLES}
     words = [sys.executable, '-m', 'alexnet_ros.ros.node_bench']

@@ -1,9 +1,13 @@
 """Every program of the package ends in a result or in one line; the nodes' programs."""
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from alexnet_ros.dependencies import missing_package
 from alexnet_ros.errors import AlexnetRosError
@@ -18,7 +22,8 @@ def guarded(program: str, job: Callable[[], int]) -> int:
         file that cannot be used; 130 after Ctrl-C.
     """
     try:
-        return job()
+        with _ended_by_signals():
+            return job()
     except AlexnetRosError as error:
         line = str(error)
     except ImportError as error:
@@ -35,6 +40,28 @@ def guarded(program: str, job: Callable[[], int]) -> int:
         line = f'{error.strerror or error}' + (f': {error.filename}' if error.filename else '')
     print(f'{program}: {" ".join(line.split())}', file=sys.stderr, flush=True)
     return 1
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the program, so that it stops what it started."""
+    here = threading.current_thread() is threading.main_thread()
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if here and signal.getsignal(number) == signal.SIG_DFL
+    ]
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _node(name: str) -> int:

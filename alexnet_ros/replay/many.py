@@ -21,6 +21,7 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.dependencies import missing_package
 from alexnet_ros.errors import AlexnetRosError, BagError
 from alexnet_ros.files import make_folder, write_file
+from alexnet_ros.parent import VARIABLE, end_with_parent
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag
 from alexnet_ros.report.page import index_page
@@ -91,7 +92,10 @@ def run_local(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
         return
     share = max((os.cpu_count() or 1) // jobs, 1)
     shared = [dataclasses.replace(t, engine={'threads': share, **t.engine}) for t in tasks]
-    with ProcessPoolExecutor(jobs, mp_context=get_context('spawn')) as pool:
+    os.environ[VARIABLE] = str(os.getpid())
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context('spawn'), initializer=end_with_parent
+    ) as pool:
         waiting = {pool.submit(run_task, task): task for task in shared}
         for done in as_completed(waiting):
             yield _outcome(waiting[done], done.result)

@@ -31,8 +31,11 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Classification
 
+from alexnet_ros.parent import child_environment, end_with_parent
+
 START_S = 60.0  # longest wait for the node to load its model
 SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
+HOG = 'from alexnet_ros.parent import end_with_parent; end_with_parent()\nwhile True: pass'
 IDLE_S = 3.0
 DRAIN_S = 1.0  # wait for the last results
 
@@ -151,10 +154,10 @@ def measure(scenario: Scenario) -> dict[str, Any]:
     spinner = threading.Thread(target=executor.spin, daemon=True)
     spinner.start()
     began = time.perf_counter()
-    child = subprocess.Popen(_command(scenario), stdout=subprocess.DEVNULL)
-    hogs = [
-        subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(scenario.hogs)
-    ]
+    env = child_environment()
+    child = subprocess.Popen(_command(scenario), stdout=subprocess.DEVNULL, env=env)
+    hog = [sys.executable, '-c', HOG]
+    hogs = [subprocess.Popen(hog, env=env) for _ in range(scenario.hogs)]
     try:
         _wait_for_results(bench, child)
         first_result_s = time.perf_counter() - began
@@ -254,4 +257,5 @@ def _rss_mb(pid: int) -> float:
 
 
 if __name__ == '__main__':
+    end_with_parent()
     print(json.dumps(measure(Scenario(**json.loads(sys.argv[1])))))

@@ -21,6 +21,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
 
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.parent import end_with_parent
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.shared_memory import remove_orphans
 
@@ -85,6 +86,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         cannot be read, 1 if the node could not be made, else what the node
         asked for.
     """
+    end_with_parent()
     stop = threading.Event()
     nodes: list[ManagedNode] = []
 

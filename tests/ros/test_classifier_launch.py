@@ -28,6 +28,7 @@ ARGUMENTS = {
     'model',
     'image_topic',
     'image_transport',
+    'compressed_topic',
     'autostart',
     'use_sim_time',
     'use_respawn',

@@ -1,7 +1,6 @@
 """Starts nodes as processes and leads them through their lifecycle."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.parent import child_environment
 
 TRANSITIONS = {
     'configure': Transition.TRANSITION_CONFIGURE,
@@ -68,7 +68,7 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env=os.environ | dict(env or {}),
+                env=child_environment() | dict(env or {}),
                 start_new_session=True,
             )
 
