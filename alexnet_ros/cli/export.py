@@ -67,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=('stretch', 'centre_crop'),
         help='how an image becomes the input of a network trained elsewhere',
     )
+    parser.add_argument(
+        '--negatives',
+        type=Path,
+        metavar='CSV',
+        help='crops beside a CSV (file, class_id), those of the background class, to set the '
+        'limit for unknown with; by default some are made',
+    )
     foreign = parser.add_argument_group('a foreign ONNX classifier')
     foreign.add_argument(
         '--onnx', type=Path, metavar='FILE', help='takes NCHW or NHWC; float, half or uint8'
@@ -131,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         data = data_from(args, known=list(draft.labels), group=group)
         for note in data.notes:
             _report(note)
-        measured = measured_from(data, facts)
+        measured = measured_from(data, facts, negatives_from=args.negatives)
     default = 'int8' if measured else 'fp16' if args.onnx is None and facts is None else 'fp32'
     package = write_measured(
         args.output,

@@ -17,7 +17,7 @@ from alexnet_ros.training.export import PRECISIONS, Draft, Measured, onnx_files,
 from alexnet_ros.training.layouts import DataSet
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet
-from alexnet_ros.training.sources import ImageBank, Split
+from alexnet_ros.training.sources import ImageBank, Split, decode, records_beside
 from alexnet_ros.training.weights import Weights, network_of
 
 CLASSES = 1000  # of ImageNet
@@ -30,7 +30,10 @@ def with_role(labels: Sequence[Label], role: str) -> Labels:
 
 
 def measured_from(
-    data: DataSet, facts: Mapping[str, Any] | None = None, negatives: int = 3000
+    data: DataSet,
+    facts: Mapping[str, Any] | None = None,
+    negatives: int = 3000,
+    negatives_from: Path | None = None,
 ) -> Measured:
     """
     Split the data as the run of a checkpoint did, and make fresh negatives.
@@ -39,6 +42,7 @@ def measured_from(
         the data's own parts count, or a quarter of it calibrates.
     :param negatives: how many crops of none of the classes to make, from
         held-out crops and the part of the video that training may see.
+    :param negatives_from: CSV of crops whose background ones are taken instead.
     :raises TrainingError: none of the images is one of the run's.
     """
     settings = facts['settings'] if facts else {}
@@ -69,7 +73,11 @@ def measured_from(
     bank = ImageBank(check)
     class_ids = np.array([record.class_id for record in check], np.int64)
     crops = []
-    if facts and facts['background'] and negatives:
+    if facts and facts['background'] and negatives_from:
+        background_id = len(facts['names']) - 1
+        given = records_beside(negatives_from, background_id + 1)
+        crops = [decode(record) for record in given if record.class_id == background_id]
+    elif facts and facts['background'] and negatives:
         frames = []
         if settings['background_video']:
             video = Path(settings['background_video'])

@@ -147,9 +147,18 @@ def measured_logits(
 def calibrated_scores(
     labels: Labels, scores: ScoreSpec, logits: Logits, class_ids: NDArray[np.int64]
 ) -> ScoreSpec:
-    """Return the temperature and the limit for unknown, fitted on held-out crops."""
+    """
+    Return the temperature and the limit for unknown, fitted on held-out crops.
+
+    What is none of the classes counts in the temperature with the background's
+    id: a score says how often a candidate is that class, not which class it is.
+    """
     if scores.activation == 'softmax':
-        scores = replace(scores, temperature=fit_temperature(logits.known, class_ids))
+        every, truth = logits.known, class_ids
+        if len(logits.none) and scores.unknown_class_id is not None:
+            every = np.concatenate([logits.known, logits.none])
+            truth = np.append(class_ids, np.full(len(logits.none), scores.unknown_class_id))
+        scores = replace(scores, temperature=fit_temperature(every, truth))
     if not len(logits.none):
         return scores
     best = []

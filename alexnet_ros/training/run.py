@@ -31,7 +31,7 @@ from alexnet_ros.training.sources import (
     Split,
     mark_of,
     read_rows,
-    records_from_manifest,
+    records_beside,
 )
 from alexnet_ros.training.weights import load_weights, read_weights
 from alexnet_ros.training.workers import Workers
@@ -169,8 +169,7 @@ def added_source(settings: TrainSettings, background_id: int) -> Source:
     :raises DatasetError: unreadable, or a class beyond the background's id.
     """
     manifest = Path(settings.added_data)
-    tars = sorted(manifest.parent.glob('*.tar'))
-    records = records_from_manifest(manifest, [*tars, manifest.parent], background_id + 1)
+    records = records_beside(manifest, background_id + 1)
     weights = [float(row.get('weight') or 1) for row in read_rows(manifest, ('file', 'class_id'))]
     bank = ImageBank(records, settings.memory_mb)
     bank.load()

@@ -177,6 +177,12 @@ def records_from_manifest(
     return records
 
 
+def records_beside(manifest: Path, classes: int | None = None) -> list[Record]:
+    """Read a CSV whose images lie beside it; see :func:`records_from_manifest`."""
+    tars = sorted(manifest.parent.glob('*.tar'))
+    return records_from_manifest(manifest, [*tars, manifest.parent], classes)
+
+
 def _found(
     name: str, tars: dict[Path, dict[str, tuple[int, int]]], folders: Iterable[Path]
 ) -> tuple[Path, str, int, int] | None:

@@ -9,7 +9,9 @@ import torch
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
-from alexnet_ros.training.export import onnx_files
+from alexnet_ros.training.drafts import measured_from
+from alexnet_ros.training.export import Logits, calibrated_scores, onnx_files
+from alexnet_ros.training.layouts import DataSet
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.run import architecture_for, new_network, sources_for
 from alexnet_ros.training.settings import TrainSettings
@@ -86,3 +88,34 @@ def test_added_crops_are_drawn_by_their_weights(tmp_path: Path) -> None:
     drawn = [int(added.class_ids[added.draw(rng)]) for _ in range(400)]
     assert drawn.count(1) == 0
     assert drawn.count(4) == pytest.approx(300, abs=40)
+
+
+def test_negatives_can_come_from_a_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    records = []
+    for index in range(16):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), picture(index % 4, rng))
+        records.append(Record(tmp_path / f'{index}.png', index % 4, f'{index % 4}/{index // 4}'))
+    (tmp_path / 'none.csv').write_text('file,class_id\n0.png,4\n1.png,2\n2.png,4\n')
+    facts = {
+        'names': [*NAMES, 'background'],
+        'background': True,
+        'settings': {**vars(SETTINGS), 'hold_out_every': 2},
+    }
+    labels = [Label(i, name, 'sign') for i, name in enumerate(NAMES)]
+    data = DataSet(records, labels, [])
+    measured = measured_from(data, facts, negatives_from=tmp_path / 'none.csv')
+    assert len(measured.negatives) == 2
+
+
+def test_the_temperature_counts_what_is_none() -> None:
+    labels = Labels(
+        Label(i, name, 'background' if i == 4 else 'sign')
+        for i, name in enumerate([*NAMES, 'background'])
+    )
+    known = np.eye(5, dtype=np.float32)[[0, 1, 2, 3] * 10] * 6
+    fooled = known[:10]  # none of the classes, and named with the same certainty
+    start, truth = ScoreSpec(unknown_class_id=4), np.arange(40) % 4
+    sure = calibrated_scores(labels, start, Logits(known, known[:0]), truth)
+    doubtful = calibrated_scores(labels, start, Logits(known, fooled), truth)
+    assert doubtful.temperature > 2 * sure.temperature
