@@ -161,7 +161,7 @@ class ClassifierSettings:
     )
     precision: str = setting(
         'auto',
-        'Which file of the model package; auto takes the smallest it has.',
+        'Which file of the model package; auto takes what the runtime runs best.',
         choices=('auto', 'int8', 'fp16', 'fp32'),
     )
     threads: int = setting(

@@ -28,7 +28,14 @@ class FakeCuda:
     :param device_bytes: memory of the device; more gives cudaErrorMemoryAllocation.
     """
 
-    def __init__(self, *, integrated: bool = False, device_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        *,
+        integrated: bool = False,
+        device_bytes: int = 1 << 30,
+        capability: tuple[int, int] = (8, 6),
+    ) -> None:
+        self.capability = capability
         self.integrated = integrated
         self.device_bytes = device_bytes
         self.failures: dict[str, list[str]] = {}  # function: errors of its next calls
@@ -92,8 +99,8 @@ class FakeCuda:
     def cudaDeviceGetAttribute(self, attr: Any, device: int) -> tuple[Any, int]:
         del device
         values = {
-            'cudaDevAttrComputeCapabilityMajor': 8,
-            'cudaDevAttrComputeCapabilityMinor': 6,
+            'cudaDevAttrComputeCapabilityMajor': self.capability[0],
+            'cudaDevAttrComputeCapabilityMinor': self.capability[1],
             'cudaDevAttrIntegrated': int(self.integrated),
         }
         return self._status('cudaDeviceGetAttribute', owned=False), values[attr.name]
