@@ -1,10 +1,12 @@
 """``alexnet_ros collect``: images worth labelling, out of bags."""
 
 import argparse
+import contextlib
 import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from alexnet_ros.bags.find import bags_in
 from alexnet_ros.bags.reader import frames_of
@@ -21,6 +23,7 @@ from alexnet_ros.cli.progress import Progress
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.dataset.collect import HOW, CollectOptions, collect_bag
 from alexnet_ros.dataset.collection import Collection
+from alexnet_ros.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--by',
         choices=HOW,
-        default='uncertain',
-        help='take by time, by change, or what the model is unsure of',
+        help='take by time, by change, or what the model is unsure of (default: uncertain, with '
+        '--classes change)',
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='A,B,...',
+        help='own classes: takes whole frames without a model, for you to sort into these folders',
     )
     parser.add_argument(
         '--whole-frames',
@@ -76,10 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Collect from each bag in turn, then write the manifest."""
     added = 0
+    classes = tuple(word.strip() for word in (args.classes or '').split(',') if word.strip())
+    how = args.by or ('change' if classes else 'uncertain')
+    if classes and how == 'uncertain':
+        raise ConfigError('--classes takes --by change or rate; no model is asked then')
     if args.bags:
         bags = bags_in(args.bags)
         settings = settings_from_mapping(RecognizerSettings, settings_of(args))
-        with open_recognizer(args, settings) as recognizer:
+        opened: Any = contextlib.nullcontext() if classes else open_recognizer(args, settings)
+        with opened as recognizer:
             for bag in bags:
                 progress = Progress(frames_of(bag, tuple(args.topic)), bag.name)
                 added += collect_bag(
@@ -87,8 +100,9 @@ def run(args: argparse.Namespace) -> int:
                     args.output,
                     recognizer,
                     CollectOptions(
-                        how=args.by,
-                        crops=not args.whole_frames,
+                        how=how,
+                        crops=not (args.whole_frames or classes),
+                        classes=classes,
                         topics=tuple(args.topic),
                         rate_hz=args.rate,
                         change=args.change,
@@ -107,8 +121,8 @@ def run(args: argparse.Namespace) -> int:
             f'hand), {counts["unlabelled"]} without, {counts["refused"]} refused'
         )
         print(
-            f'sort the files in {args.output}/images/CLASS_ID, then: '
-            f'alexnet_ros collect --output {args.output}',
+            f'sort the files into the class folders of {args.output}, by hand or with '
+            f'alexnet_ros label {args.output}; then: alexnet_ros train --data {args.output}',
             file=sys.stderr,
         )
     return 0

@@ -29,6 +29,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name
     'compare': 'compare two reports, with a gate',
     'play': 'play a bag into running nodes',
     'collect': 'turn a bag into a folder of images to label',
+    'label': 'label pictures in the browser, live or recorded',
     'bench': 'measure this machine',
     'models': 'list the installed models, or describe one',
     'doctor': 'check ROS, DDS, GPU, TensorRT and the models',

@@ -164,9 +164,7 @@ def run(args: argparse.Namespace) -> int:
             more_steps=args.more_steps,
             workers=workers,
             on_step=_bar() if workers.first and sys.stderr.isatty() else None,
-            report=lambda text: (
-                print(f'\r{text}', file=sys.stderr, flush=True) if workers.first else None
-            ),
+            report=lambda text: tqdm.write(text, file=sys.stderr) if workers.first else None,
         )
     finally:
         workers.close()

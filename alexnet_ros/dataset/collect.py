@@ -21,6 +21,7 @@ Image = NDArray[np.uint8]
 HOW = ('rate', 'change', 'uncertain')
 CHANGE_SIDE = 24  # pixels of the picture that changes are told on
 MARK_EVERY = 100  # frames between two notes of how far it has come
+SCENE_NS = 10_000_000_000  # whole frames of so long a time stay on one side of a split
 UNSURE_GAP_NS = 200_000_000  # between two uncertain crops of one place
 
 
@@ -31,6 +32,7 @@ class CollectOptions:
 
     :param how: ``rate``, ``change`` or ``uncertain``.
     :param crops: regions of the recognizer rather than whole frames.
+    :param classes: own classes, for whose folders somebody sorts the images.
     :param rate_hz: most images a second and camera, or track, for ``rate``.
     :param change: least mean difference to the last one taken, 0 to 1.
     :param below: a best probability under this is uncertain.
@@ -39,6 +41,7 @@ class CollectOptions:
 
     how: str = 'uncertain'
     crops: bool = True
+    classes: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     rate_hz: float = 1.0
     change: float = 0.06
@@ -50,20 +53,25 @@ class CollectOptions:
 def collect_bag(
     bag: str | Path,
     folder: str | Path,
-    recognizer: Recognizer,
+    recognizer: Recognizer | None,
     options: CollectOptions | None = None,
 ) -> Collection:
     """
     Go through a bag, from where an earlier run stopped, and keep images.
 
-    :param recognizer: proposes the labels, and says what it is unsure of.
+    :param recognizer: proposes the labels, and says what it is unsure of; None
+        takes whole frames without a label.
     :returns: the collection; its manifest is written.
     """
     options = options or CollectOptions()
-    names = {label.class_id: label.name for label in recognizer.package.labels}
+    names = dict(enumerate(options.classes))
+    if recognizer is not None:
+        names = {label.class_id: label.name for label in recognizer.package.labels}
+        recognizer.reset()
     collection = Collection(folder, names)
-    chooser = _Chooser(options, recognizer.package.input.margin, Path(bag).name)
-    recognizer.reset()
+    collection.make_folders(options.classes)
+    margin = 0.0 if recognizer is None else recognizer.package.input.margin
+    chooser = _Chooser(options, margin, Path(bag).name)
     key, last_ns = str(Path(bag).resolve()), -1
     done_ns = collection.done_until(key)
     try:
@@ -75,7 +83,11 @@ def collect_bag(
                 if one.frame is None or one.image.log_ns <= done_ns:
                     continue
                 frame = replace(one.frame, stamp_ns=one.image.time_ns)
-                (recognition,) = recognizer.recognize([frame])
+                if recognizer is None:
+                    height, width = frame.image_rgb.shape[:2]
+                    recognition = Recognition(frame.camera, frame.stamp_ns, (width, height), ())
+                else:
+                    (recognition,) = recognizer.recognize([frame])
                 for item, image_rgb in chooser.choose(one, recognition):
                     collection.add(item, image_rgb)
                 last_ns = one.image.log_ns
@@ -167,6 +179,7 @@ class _Chooser:
             )
             if part
         )
+        scene = f'scene {recognition.stamp_ns // SCENE_NS}' if box is None else stem
         where = box or (0.0, 0.0, float(recognition.size_wh[0]), float(recognition.size_wh[1]))
         return Item(
             f'{stem}.jpg',
@@ -176,7 +189,7 @@ class _Chooser:
             self._bag,
             recognition.camera,
             recognition.stamp_ns,
-            f'{self._bag}/{recognition.camera}/{track}' if track else stem,
+            f'{self._bag}/{recognition.camera}/{track or scene}',
             where,
         )
 

@@ -1,16 +1,17 @@
 """
 A folder of collected images that people sort and ``train`` reads.
 
-``images/CLASS_ID/`` holds what has a proposed label, ``unlabelled/`` the rest.
-Moving a file to another class folder is labelling it, deleting it is refusing
-it: neither comes back. ``manifest.csv`` (file, class_id, track and where the
-image is from) is made anew from where the files lie; with ``labels.csv``
-beside it, ``train --data`` and ``evaluate --manifest`` take it as it is.
+There is a folder a class, called by its name, for what has a proposed label,
+and ``unlabelled/`` for the rest. Moving a file to another class folder, also to
+a new one, is labelling it, deleting it is refusing it: neither comes back.
+``train --data FOLDER`` takes it as it is; ``manifest.csv`` (file, class_id,
+track and where the image is from), made anew from where the files lie, and
+``labels.csv`` are for other programs.
 """
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.files import append_lines, make_folder, mend_lines, remove_drafts, write_file
+from alexnet_ros.labels import Label
 from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.tables import csv_text, text_of_cell
+from alexnet_ros.training.layouts import UNLABELLED, class_of, labels_from
 
 Image = NDArray[np.uint8]
 
@@ -66,6 +69,11 @@ class Item:
     bbox_xywh: tuple[float, float, float, float]
 
 
+def folder_of(name: str) -> str:
+    """Return the folder of a class: its name, safe as one; ``train`` knows it again."""
+    return name.replace('/', '-').replace('\0', '').lstrip('.') or 'class'
+
+
 def picture_hash(image_rgb: Image) -> int:
     """
     Return 64 bits that nearly equal pictures share: is each cell darker than the next.
@@ -96,9 +104,22 @@ class Collection:
         remove_drafts(self.folder)
         self._list, self._state_path = self.folder / 'items.csv', self.folder / 'state.json'
         self._read()
-        if names:
-            labels = csv_text(('class_id', 'name'), sorted(names.items()))
-            write_file(self.folder / 'labels.csv', labels)
+        self._labels: list[Label] = []
+        if (self.folder / 'labels.csv').is_file():
+            self._labels = labels_from(self.folder / 'labels.csv')
+        elif names:
+            self._labels = [Label(index, names[index], '') for index in sorted(names)]
+            self._write_labels()
+
+    def _write_labels(self) -> None:
+        rows = [(label.class_id, label.name) for label in self._labels]
+        write_file(self.folder / 'labels.csv', csv_text(('class_id', 'name'), rows))
+
+    def make_folders(self, names: Iterable[str]) -> None:
+        """Make the folder of each class, for somebody to fill."""
+        for name in names:
+            (self.folder / folder_of(name)).mkdir(exist_ok=True)
+        (self.folder / UNLABELLED).mkdir(exist_ok=True)
 
     def _read(self) -> None:
         try:
@@ -141,7 +162,9 @@ class Collection:
         known = self._hashes.setdefault(proposed, [])
         if any((value ^ other).bit_count() <= SAME_BITS for other in known):
             return False
-        place = self.folder / ('unlabelled' if item.proposed is None else f'images/{proposed}')
+        named = item.proposed is not None and item.proposed < len(self._labels)
+        name = folder_of(self._labels[int(proposed)].name) if named else UNLABELLED
+        place = self.folder / name
         make_folder(place)
         write_file(place / item.name, jpeg_from_rgb(image_rgb, 95))
         box = [f'{v:.1f}' for v in item.bbox_xywh]
@@ -179,17 +202,30 @@ class Collection:
             ``refused`` (deleted by hand) and, of the labelled, ``moved``.
         """
         columns = ['file', 'class_id', 'track', *COLUMNS[2:8], *COLUMNS[9:]]
-        places = {p.name: p for p in sorted(self.folder.glob('images/*/*')) if p.is_file()}
-        loose = {p.name for p in self.folder.glob('unlabelled/*')}
+        found = {p.name: p for p in sorted(self.folder.glob('*/*')) if p.is_file()}
+        loose = {name for name, path in found.items() if path.parent.name == UNLABELLED}
+        places = {
+            name: path
+            for name, path in found.items()
+            if name not in loose and not path.parent.name.startswith('.')
+        }
+        ids: dict[str, int] = {}
+        for folder in sorted({path.parent.name for path in places.values()}):
+            index = class_of(folder, self._labels)
+            if index is None:  # a class that somebody added
+                index = len(self._labels)
+                self._labels.append(Label(index, folder, ''))
+            ids[folder] = index
+        if self._labels:
+            self._write_labels()
         moved = 0
         rows = []
         for name, path in places.items():
-            label = path.parent.name
-            if not label.isdecimal():
-                raise DatasetError(f'{path.parent}: a class folder is called by its class id')
+            label = str(ids[path.parent.name])
             row = self._items.get(name, {'name': name, 'proposed': label, 'track': name})
             moved += row['proposed'] != label
-            row = {**row, 'file': f'images/{label}/{name}', 'class_id': label}
+            where = path.relative_to(self.folder).as_posix()
+            row = {**row, 'file': where, 'class_id': label}
             rows.append([row.get(column, '') for column in columns])
         write_file(self.folder / 'manifest.csv', csv_text(columns, rows))
         refused = len(set(self._items) - set(places) - loose)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.labels import Label
+from alexnet_ros.tables import text_of_cell
 from alexnet_ros.training.sources import (
     PARTS,
     SUFFIXES,
@@ -60,7 +61,10 @@ def labels_from(path: Path) -> list[Label]:
         return [Label(index, name, '') for index, name in enumerate(names)]
     rows = read_rows(path, ('class_id', 'name'))
     found = {
-        class_id_from(row['class_id'], str(path)): (row['name'].strip(), row.get('role') or '')
+        class_id_from(row['class_id'], str(path)): (
+            text_of_cell(row['name'].strip()),
+            row.get('role') or '',
+        )
         for row in rows
     }
     if sorted(found) != list(range(len(rows))):
@@ -74,7 +78,7 @@ def names_from_csv(path: Path) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r'[\s_-]+', ' ', name).strip().casefold()
+    return re.sub(r'[\s_/-]+', ' ', name).strip().casefold()
 
 
 def class_of(name: str, labels: Sequence[Label]) -> int | None:
@@ -206,11 +210,16 @@ def _only_wraps(tops: set[str], labels: Sequence[Label]) -> bool:
 
 def _from_folder(folder: Path, group: str, labels: Sequence[Label], *, complete: bool) -> DataSet:
     beside = next((folder / name for name in LABEL_FILES if (folder / name).is_file()), None)
-    if not labels and beside is not None:
+    named = bool(labels)
+    if not named and beside is not None:
         labels = labels_from(beside)
     files = (path for path in folder.rglob('*') if path.is_file())
+    folders = [item.name for item in folder.iterdir() if item.is_dir()]
     tracks: dict[str, str] = {}
     if (folder / 'items.csv').is_file():  # made by ``collect``: one scene stays together
+        folders = []  # empty ones wait for pictures
+        if not named and labels:
+            labels = _with_pictures(folder, labels)
         tracks = {
             row['name']: row['track'] for row in read_rows(folder / 'items.csv', ('name', 'track'))
         }
@@ -222,12 +231,25 @@ def _from_folder(folder: Path, group: str, labels: Sequence[Label], *, complete:
     return records_from_tree(
         folder,
         (path.relative_to(folder).as_posix() for path in files),
-        (item.name for item in folder.iterdir() if item.is_dir()),
+        folders,
         make,
         group=group,
         labels=labels,
         complete=complete,
     )
+
+
+def _with_pictures(folder: Path, labels: Sequence[Label]) -> list[Label]:
+    """Return the classes of a collection that have pictures, those added by hand last."""
+    there = sorted(
+        item.name
+        for item in folder.iterdir()
+        if item.is_dir() and item.name != UNLABELLED and any(item.iterdir())
+    )
+    ids = {class_of(name, labels) for name in there}
+    kept = [label for label in labels if label.class_id in ids]
+    added = [Label(0, name, '') for name in there if class_of(name, labels) is None]
+    return [replace(label, class_id=index) for index, label in enumerate([*kept, *added])]
 
 
 def _from_tar(tar: Path, group: str, labels: Sequence[Label], *, complete: bool) -> DataSet:

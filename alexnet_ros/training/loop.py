@@ -4,7 +4,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.training.batches import BatchMaker, Images
+from alexnet_ros.training.batches import BatchMaker
 from alexnet_ros.training.checkpoint import (
     input_of,
     load_checkpoint,
@@ -26,7 +25,7 @@ from alexnet_ros.training.checkpoint import (
     save_checkpoint,
 )
 from alexnet_ros.training.history import History
-from alexnet_ros.training.measure import logits_of, recall_by_class
+from alexnet_ros.training.measure import Validation, logits_of, recall_by_class
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.schedule import SCHEDULES, averaged, input_size
 from alexnet_ros.training.settings import TrainSettings
@@ -34,20 +33,7 @@ from alexnet_ros.training.workers import Workers
 
 StepReport = Callable[[float, int, float], None]
 ABSURD = 1e4  # a weight beyond this is no result of learning
-LOSS_LIMIT = 1e4
-
-
-@dataclass
-class Validation:
-    """
-    Held-out images that are measured now and then.
-
-    :param class_ids: their labels.
-    """
-
-    images: Images
-    class_ids: NDArray[np.int64]
-    indices: list[int] = field(default_factory=list)
+LOSS_LIMIT = 100.0  # of a cross-entropy; guessing among 1000 classes has 7
 
 
 class Trainer:
@@ -88,6 +74,7 @@ class Trainer:
         self.history = History(folder)
         self.step, self.elapsed_s, self.best, self.stale = 0, 0.0, -1.0, 0
         self.target = 0  # steps, where ``--more-steps`` set it
+        self._last: tuple[Tensor, Tensor] | None = None
         self._stop = False
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -156,7 +143,8 @@ class Trainer:
         """
         Write a checkpoint (first of the workers only).
 
-        :raises TrainingError: a weight is not finite or absurd; nothing is written.
+        :raises TrainingError: the weights are absurd, on the last batch or by
+            their size; nothing is written.
         """
         if not self.workers.first:
             return
@@ -175,6 +163,12 @@ class Trainer:
             'target': self.target,
             'crops_seen': self.step * self._step_images,
         }
+        if self._last is not None:
+            with torch.no_grad():
+                logits = self.network.eval()(self._last[0])[0].float()
+            loss = float(cross_entropy(logits, self._last[1]))
+            if not loss <= LOSS_LIMIT:
+                raise self._diverged(f'the loss became {loss:.4g}')
         worst = max(_largest(tensor) for tensor in tensors.values() if tensor.numel())
         if not worst <= ABSURD:
             raise self._diverged(f'a weight became {worst:.3g}')
@@ -271,6 +265,7 @@ class Trainer:
         self.parallel.train()
         pixels = torch.from_numpy(images).to(device, non_blocking=True)
         truth = torch.from_numpy(class_ids).to(device)
+        self._last = pixels, truth
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.bf16):
             logits, _ = self.parallel(pixels)
         logits = logits.float()

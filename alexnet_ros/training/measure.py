@@ -1,6 +1,7 @@
 """Pictures to a network's input, and its logits in PyTorch while it trains."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +12,19 @@ from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import Region
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.network import AlexNet
+
+
+@dataclass
+class Validation:
+    """
+    Held-out images that are measured now and then.
+
+    :param class_ids: their labels.
+    """
+
+    images: Images
+    class_ids: NDArray[np.int64]
+    indices: list[int] = field(default_factory=list)
 
 
 def whole_images(images: Images, indices: Sequence[int], spec: InputSpec) -> NDArray[np.uint8]:

@@ -20,8 +20,8 @@ from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balan
 from alexnet_ros.training.checkpoint import load_checkpoint, refuse_other_run, split_in
 from alexnet_ros.training.initial import initialise, load_package, settle_norms
 from alexnet_ros.training.layouts import counts_text
-from alexnet_ros.training.loop import StepReport, Trainer, Validation
-from alexnet_ros.training.measure import whole_images
+from alexnet_ros.training.loop import StepReport, Trainer
+from alexnet_ros.training.measure import Validation, whole_images
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.settings import TrainSettings

@@ -51,20 +51,41 @@ def test_moving_a_file_labels_it_and_deleting_refuses_it(tmp_path: Path) -> None
     made = Collection(tmp_path, {0: 'red', 1: 'green'})
     for index in range(3):
         made.add(item(f'{index}.jpg'), picture(index))
-    (tmp_path / 'images/0').mkdir()
-    (tmp_path / 'images/1/0.jpg').rename(tmp_path / 'images/0/0.jpg')
-    (tmp_path / 'images/1/1.jpg').unlink()
+    (tmp_path / 'red').mkdir()
+    (tmp_path / 'green/0.jpg').rename(tmp_path / 'red/0.jpg')
+    (tmp_path / 'green/1.jpg').unlink()
     again = Collection(tmp_path, {})
     assert again.write_manifest() == {'labelled': 2, 'unlabelled': 0, 'refused': 1, 'moved': 1}
     assert {(r['file'], r['class_id']) for r in rows_of(tmp_path)} == {
-        ('images/0/0.jpg', '0'),
-        ('images/1/2.jpg', '1'),
+        ('red/0.jpg', '0'),
+        ('green/2.jpg', '1'),
     }
     assert not again.add(item('1.jpg'), picture(1))
-    (tmp_path / 'images/odd').mkdir()
-    (tmp_path / 'images/1/2.jpg').rename(tmp_path / 'images/odd/2.jpg')
-    with pytest.raises(DatasetError, match='called by its class id'):
-        again.write_manifest()
+    (tmp_path / 'odd').mkdir()
+    (tmp_path / 'green/2.jpg').rename(tmp_path / 'odd/2.jpg')
+    again.write_manifest()
+    assert {(r['file'], r['class_id']) for r in rows_of(tmp_path)} == {
+        ('red/0.jpg', '0'),
+        ('odd/2.jpg', '2'),
+    }
+    data = read_data(tmp_path)  # the folder itself: what has pictures, in the old order
+    assert data.names == ['red', 'odd']
+    assert [record.class_id for record in data.records] == [1, 0]
+
+
+def test_own_classes_need_no_model_and_train_as_they_are(tmp_path: Path) -> None:
+    bag = write_frames(tmp_path / 'bag', CLASSES)
+    options = CollectOptions(how='change', crops=False, change=0.1, classes=('blocked', 'a/b'))
+    made = collect_bag(bag, tmp_path / 'out', None, options)
+    found = sorted((tmp_path / 'out/unlabelled').iterdir())
+    assert made.added == len(found) == 2
+    assert (tmp_path / 'out/blocked').is_dir()
+    for path, name in zip(found, ('blocked', 'a-b'), strict=True):
+        path.rename(tmp_path / 'out' / name / path.name)
+    data = read_data(tmp_path / 'out')
+    assert data.names == ['blocked', 'a/b']
+    assert [record.class_id for record in data.records] == [1, 0]
+    assert len({record.group for record in data.records}) == 1  # one scene
 
 
 def test_damaged_list_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from alexnet_ros.errors import TrainingError
 from alexnet_ros.training import checkpoint as checkpoints
 from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
-from alexnet_ros.training.loop import Trainer, Validation
+from alexnet_ros.training.loop import Trainer
+from alexnet_ros.training.measure import Validation
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.run import new_network
 from alexnet_ros.training.schedule import averaged, cosine, input_size, paper

@@ -1,0 +1,164 @@
+"""``alexnet_ros label``: label pictures in the browser, live or recorded."""
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from alexnet_ros.cli.options import above, whole
+from alexnet_ros.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alexnet_ros.dataset.label_page import Image, Shown
+
+EPILOG = """
+Opens a page on this machine (http://127.0.0.1:8765) where a key or a button
+gives the picture shown its class. train --data FOLDER takes the folder as it is.
+
+  A live camera:   alexnet_ros label pictures/ --classes blocked,free --topic /camera/image_raw
+  A video or bag:  alexnet_ros label pictures/ --classes blocked,free --source drive.mp4
+  What collect left in pictures/unlabelled: alexnet_ros label pictures/
+
+From another machine: ssh -L 8765:127.0.0.1:8765 robot
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument('folder', type=Path, help='takes a folder a class')
+    parser.add_argument('--classes', metavar='A,B,...', help='default: what the folder has')
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument('--topic', help='image topic of a running camera')
+    what.add_argument('--source', type=Path, metavar='VIDEO|BAG|DIR', help='recorded pictures')
+    parser.add_argument(
+        '--step', type=whole(1, 10_000), default=10, metavar='N', help='take every Nth frame'
+    )
+    parser.add_argument(
+        '--scene-s',
+        type=above(0, 86_400),
+        default=10.0,
+        metavar='S',
+        help='frames labelled within so many seconds stay on one side of the split',
+    )
+    parser.add_argument(
+        '--val-every',
+        type=whole(0, 1000),
+        default=5,
+        metavar='N',
+        help='one scene in N goes to val/, the others to train/; 0 = no such parts',
+    )
+    parser.add_argument(
+        '--port', type=whole(0, 65_535), default=8765, help='of the page; 0 = a free one'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
+
+    classes = [word.strip() for word in (args.classes or '').split(',') if word.strip()]
+    classes = classes or _classes_in(args.folder)
+    if len(set(classes)) < 2:
+        raise ConfigError('give two or more classes, such as --classes blocked,free')
+    with contextlib.ExitStack() as stack:
+        source: Any
+        sorting = args.topic is None and args.source is None
+        if args.topic is not None:
+            source = _Live(stack, args.topic)
+        else:
+            source = Sequenced(_pictures(args.source or args.folder / 'unlabelled', args.step))
+        labelling = Labelling(
+            args.folder, classes, source, args.scene_s, 0 if sorting else args.val_every
+        )
+        try:
+            server = stack.enter_context(page_server(labelling, args.port))
+        except OSError as error:
+            raise ConfigError(
+                f'port {args.port} cannot be used ({error.strerror}); give another --port'
+            ) from error
+        print(f'http://127.0.0.1:{server.server_port}', flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+    told = ', '.join(f'{name} {labelling.counts[name]}' for name in classes)
+    print(f'{args.folder}: {told}')
+    return 0
+
+
+def _classes_in(folder: Path) -> list[str]:
+    """Return the classes that a folder has already."""
+    from alexnet_ros.training.layouts import UNLABELLED, labels_from
+
+    if (folder / 'labels.csv').is_file():
+        return [label.name for label in labels_from(folder / 'labels.csv')]
+    if (folder / 'train').is_dir():
+        folder /= 'train'
+    if not folder.is_dir():
+        return []
+    places = [item.name for item in folder.iterdir() if item.is_dir()]
+    return sorted(name for name in places if name != UNLABELLED and name[0] != '.')
+
+
+class _Live:
+    """The newest frame of a topic; needs ROS."""
+
+    def __init__(self, stack: contextlib.ExitStack, topic: str) -> None:
+        from alexnet_ros.ros.clients.latest import LatestImage
+        from alexnet_ros.ros.clients.session import Session
+
+        session = stack.enter_context(Session('alexnet_ros_label'))
+        self._latest = LatestImage(session.node, topic)
+
+    def current(self) -> 'Shown | None':
+        """Return the newest frame."""
+        from alexnet_ros.dataset.label_page import Shown
+
+        found = self._latest.image()
+        return None if found is None else Shown(*found)
+
+    def advance(self) -> None:
+        """Wait for the camera."""
+
+
+def _pictures(place: Path, step: int) -> 'Iterator[tuple[Image, Path | None]]':
+    """Yield the pictures of a folder, a video or a bag; files of a folder with their place."""
+    from alexnet_ros.bags.find import camera_names
+    from alexnet_ros.bags.frames import every_frame
+    from alexnet_ros.bags.reader import BagReader
+    from alexnet_ros.training.sources import SUFFIXES, Record, decode
+
+    if not place.exists():
+        raise DatasetError(f'{place} does not exist; give --topic, or --source VIDEO, BAG or DIR')
+    bag = place.suffix in {'.mcap', '.db3', '.bag'} or (place / 'metadata.yaml').is_file()
+    if place.is_dir() and not bag:
+        for path in sorted(place.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                yield decode(Record(path, 0, '')), path
+        return
+    if bag:
+        with BagReader(place) as reader:
+            cameras = camera_names(reader.image_topics())
+            for number, (one,) in enumerate(every_frame(reader, cameras)):
+                if number % step == 0 and one.frame is not None:
+                    yield np.array(one.frame.image_rgb), None
+        return
+    video = cv2.VideoCapture(str(place))
+    try:
+        number = 0
+        while True:
+            good, frame = video.read()
+            if not good:
+                break
+            if number % step == 0:
+                yield np.ascontiguousarray(frame[..., ::-1]), None
+            number += 1
+    finally:
+        video.release()
+    if not number:
+        raise DatasetError(f'{place} is no readable video, bag or folder of pictures')

@@ -1,0 +1,252 @@
+"""The labelling page over HTTP, and in a real browser where there is one."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from alexnet_ros.cli.label import _classes_in, _pictures
+from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
+from alexnet_ros.errors import DatasetError
+from alexnet_ros.training.layouts import read_data
+
+CLASSES = ('blocked', 'free')
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+def pictures(count: int = 6) -> Iterator[tuple[np.ndarray, None]]:
+    for number in range(count):
+        yield np.full((48, 64, 3), 20 * number, np.uint8), None
+
+
+@contextlib.contextmanager
+def served(labelling: Labelling) -> Iterator[int]:
+    with page_server(labelling, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def ask(
+    port: int, method: str, path: str, values: Any = None, **headers: str
+) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    body = None if values is None else json.dumps(values)
+    sent = {
+        'Content-Type': 'application/json',
+        **{k.replace('_', '-'): v for k, v in headers.items()},
+    }
+    connection.request(method, path, body, sent)
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+def test_a_label_stores_the_picture_that_was_shown(tmp_path: Path) -> None:
+    now = [0.0]
+    labelling = Labelling(
+        tmp_path, CLASSES, Sequenced(pictures()), scene_s=10, val_every=2, clock=lambda: now[0]
+    )
+    with served(labelling) as port:
+        assert b'<title>Label pictures' in ask(port, 'GET', '/')[1]
+        state = json.loads(ask(port, 'GET', '/state')[1])
+        assert state == {
+            'classes': ['blocked', 'free'],
+            'counts': [0, 0],
+            'scene': 0,
+            'part': 'train',
+            'frame': 1,
+        }
+        shown = cv2.imdecode(np.frombuffer(ask(port, 'GET', '/frame.jpg')[1], np.uint8), 1)
+        assert shown.shape == (48, 64, 3)
+        state = json.loads(ask(port, 'POST', '/label', {'frame': 1, 'class': 'free'})[1])
+        assert (state['counts'], state['frame']) == ([0, 1], 2)
+        now[0] = 11.0  # another scene by itself, which is one for validation
+        ask(port, 'POST', '/label', {'frame': 2, 'class': 'blocked'})
+        ask(port, 'POST', '/skip', {})
+        state = json.loads(ask(port, 'POST', '/scene', {})[1])
+        assert (state['scene'], state['part'], state['frame']) == (2, 'train', 4)
+        ask(port, 'POST', '/label', {'frame': 4, 'class': 'blocked'})
+        ask(port, 'POST', '/label', {'frame': 5, 'class': 'blocked'})
+        state = json.loads(ask(port, 'POST', '/undo', {})[1])
+        assert state['counts'] == [2, 1]
+    data = read_data(tmp_path)
+    assert sorted((r.part, data.names[r.class_id]) for r in data.records) == [
+        ('train', 'blocked'),
+        ('train', 'free'),
+        ('val', 'blocked'),
+    ]
+    assert Labelling(tmp_path, CLASSES, Sequenced(pictures())).scene == 3  # goes on
+
+
+def test_what_collect_left_is_moved_and_undone(tmp_path: Path) -> None:
+    (tmp_path / 'unlabelled').mkdir()
+    for number in range(3):
+        image = np.full((40, 40, 3), 60 * number, np.uint8)
+        cv2.imwrite(str(tmp_path / f'unlabelled/{number}.png'), image)
+    source = Sequenced(_pictures(tmp_path / 'unlabelled', 10))
+    labelling = Labelling(tmp_path, CLASSES, source, val_every=0)
+    for name in ('free', 'blocked'):
+        shown = labelling.show()
+        assert shown is not None
+        assert labelling.label(shown.number, name) == ''
+    assert (tmp_path / 'free/0.png').is_file()
+    labelling.undo()
+    assert (tmp_path / 'unlabelled/1.png').is_file()
+    assert _classes_in(tmp_path) == ['blocked', 'free']
+
+
+@pytest.mark.parametrize(
+    ('path', 'values', 'headers', 'status'),
+    [
+        ('/label', {'frame': 1, 'class': 'free'}, {'Host': 'evil.example'}, 403),
+        ('/label', {'frame': 1, 'class': 'free'}, {'Origin': 'http://evil.example'}, 403),
+        ('/label', {'frame': 1, 'class': 'free'}, {'Content_Type': 'text/plain'}, 403),
+        ('/label', {'frame': 1, 'class': '../etc'}, {}, 409),
+        ('/label', {'frame': 9, 'class': 'free'}, {}, 409),
+        ('/label', {'class': 'free'}, {}, 400),
+        ('/label', ['free'], {}, 400),
+        ('/label', {'frame': 1, 'class': 'x' * 5000}, {}, 400),
+        ('/other', {}, {}, 404),
+    ],
+)
+def test_other_requests_change_nothing(
+    path: str, values: Any, headers: dict[str, str], status: int, tmp_path: Path
+) -> None:
+    labelling = Labelling(tmp_path, CLASSES, Sequenced(pictures()))
+    labelling.show()
+    with served(labelling) as port:
+        assert ask(port, 'POST', path, values, **headers)[0] == status
+        assert ask(port, 'GET', '/state', Host='evil.example')[0] == 403
+        assert ask(port, 'GET', '/../../etc/passwd')[0] == 404
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+
+
+def test_video_and_bag_are_stepped_through(tmp_path: Path) -> None:
+    from tests.boxes_bag import write_frames
+
+    bag = write_frames(tmp_path / 'bag', [0] * 7)
+    assert len(list(_pictures(bag, 3))) == 3
+    (tmp_path / 'x.mp4').write_bytes(b'nothing')
+    with pytest.raises(DatasetError, match='no readable video'):
+        list(_pictures(tmp_path / 'x.mp4', 1))
+    with pytest.raises(DatasetError, match='does not exist'):
+        list(_pictures(tmp_path / 'none', 1))
+
+
+class Browser:
+    """Chromium, driven over the two pipes of its DevTools protocol."""
+
+    def __init__(self, program: str, profile: Path) -> None:
+        to_read, self._write = os.pipe()
+        self._read, to_write = os.pipe()
+
+        def plumb() -> None:
+            os.dup2(to_read, 13)
+            os.dup2(to_write, 14)
+            os.dup2(13, 3)
+            os.dup2(14, 4)
+
+        self._process = subprocess.Popen(
+            [
+                program,
+                '--headless',
+                '--no-sandbox',
+                '--disable-gpu',
+                '--no-first-run',
+                '--disable-background-networking',
+                f'--user-data-dir={profile}',
+                '--remote-debugging-pipe',
+            ],
+            preexec_fn=plumb,  # noqa: PLW1509 - the child runs nothing else before exec
+            close_fds=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_read)
+        os.close(to_write)
+        self._rest, self._number, self.session = b'', 0, ''
+
+    def call(self, method: str, **values: Any) -> dict[str, Any]:
+        self._number += 1
+        message: dict[str, Any] = {'id': self._number, 'method': method, 'params': values}
+        if self.session:
+            message['sessionId'] = self.session
+        os.write(self._write, json.dumps(message).encode() + b'\0')
+        while True:
+            while b'\0' not in self._rest:
+                part = os.read(self._read, 65536)
+                assert part, 'the browser has ended'
+                self._rest += part
+            line, _, self._rest = self._rest.partition(b'\0')
+            answer = json.loads(line)
+            if answer.get('id') == self._number:
+                assert 'error' not in answer, answer
+                return dict(answer['result'])
+
+    def open(self, url: str) -> None:
+        target = self.call('Target.createTarget', url=url)['targetId']
+        found = self.call('Target.attachToTarget', targetId=target, flatten=True)
+        self.session = found['sessionId']
+
+    def value(self, script: str) -> Any:
+        found = self.call('Runtime.evaluate', expression=script, returnByValue=True)
+        return found['result'].get('value')
+
+    def until(self, script: str, wanted: Any) -> None:
+        limit = time.monotonic() + 60
+        while (found := self.value(script)) != wanted:
+            assert time.monotonic() < limit, f'{script}: {found!r}, not {wanted!r}'
+            time.sleep(0.05)
+
+    def press(self, key: str) -> None:
+        for kind in ('keyDown', 'keyUp'):
+            self.call('Input.dispatchKeyEvent', type=kind, key=key, text=key)
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(60)
+        os.close(self._read)
+        os.close(self._write)
+
+
+@pytest.mark.slow
+def test_keys_and_buttons_label_in_a_real_browser(tmp_path: Path) -> None:
+    program = next((name for name in BROWSERS if shutil.which(name)), None)
+    if program is None:
+        pytest.skip(f'no browser here; one of {", ".join(BROWSERS)} would do')
+    labelling = Labelling(tmp_path / 'set', CLASSES, Sequenced(pictures()), val_every=0)
+    with served(labelling) as port:
+        browser = Browser(program, tmp_path / 'profile')
+        try:
+            browser.open(f'http://127.0.0.1:{port}/')
+            text = "document.getElementById('classes').innerText"
+            browser.until(f'!!document.body && {text}.includes("blocked [1]: 0")', wanted=True)
+            browser.until("document.getElementById('picture').naturalWidth", 64)
+            browser.press('2')
+            browser.until(f'{text}.includes("free [2]: 1")', wanted=True)
+            browser.value("document.querySelectorAll('#classes button')[0].click()")
+            browser.until(f'{text}.includes("blocked [1]: 1")', wanted=True)
+            browser.press('u')
+            browser.until(f'{text}.includes("blocked [1]: 0")', wanted=True)
+            browser.press('n')
+            browser.until("document.getElementById('status').innerText", 'scene 1')
+        finally:
+            browser.close()
+    assert len(list((tmp_path / 'set/free').iterdir())) == 1
+    assert not list((tmp_path / 'set/blocked').iterdir())
