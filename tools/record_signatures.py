@@ -70,74 +70,43 @@ CUDA = {
     '13.3': ('cuda-bindings', '13.3.1'),
     '13.4': ('cuda-bindings', '13.4.4'),
 }
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text."""
+    return text.split()
+
+
 # What the package calls, reads or sets. The stand-ins of the tests refuse everything else.
-TENSORRT_CALLS = [
-    'Builder(logger)',
-    'Builder.num_DLA_cores',
-    'Builder.create_network',
-    'Builder.create_builder_config',
-    'Builder.create_optimization_profile',
-    'Builder.build_serialized_network',
-    'INetworkDefinition.num_inputs',
-    'INetworkDefinition.get_input',
-    'ITensor.name',
-    'ITensor.shape',
-    'OnnxParser(network,logger)',
-    'OnnxParser.parse',
-    'OnnxParser.num_errors',
-    'OnnxParser.get_error',
-    'ParserError.node',
-    'ParserError.node_name',
-    'ParserError.node_operator',
-    'ParserError.desc',
-    'IBuilderConfig.set_memory_pool_limit',
-    'IBuilderConfig.builder_optimization_level',
-    'IBuilderConfig.set_flag',
-    'IBuilderConfig.default_device_type',
-    'IBuilderConfig.DLA_core',
-    'IBuilderConfig.add_optimization_profile',
-    'IBuilderConfig.create_timing_cache',
-    'IBuilderConfig.set_timing_cache',
-    'IBuilderConfig.progress_monitor',
-    'IBuilderConfig.profiling_verbosity',
-    'IBuilderConfig.num_compute_capabilities',
-    'IBuilderConfig.set_compute_capability',
-    'IOptimizationProfile.set_shape',
-    'ITimingCache.serialize',
-    'IProgressMonitor()',
-    'IProgressMonitor.phase_start',
-    'IProgressMonitor.step_complete',
-    'IProgressMonitor.phase_finish',
-    'ILogger()',
-    'ILogger.log',
-    'Runtime(logger)',
-    'Runtime.deserialize_cuda_engine',
-    'Runtime.engine_host_code_allowed',
-    'Runtime.DLA_core',
-    'ICudaEngine.num_io_tensors',
-    'ICudaEngine.get_tensor_name',
-    'ICudaEngine.get_tensor_mode',
-    'ICudaEngine.get_tensor_shape',
-    'ICudaEngine.get_tensor_dtype',
-    'ICudaEngine.get_tensor_profile_shape',
-    'ICudaEngine.device_memory_size',
-    'ICudaEngine.device_memory_size_v2',
-    'ICudaEngine.create_execution_context',
-    'ICudaEngine.create_runtime_config',
-    'ICudaEngine.create_engine_inspector',
-    'EngineInspector.get_engine_information',
-    'IExecutionContext.set_input_shape',
-    'IExecutionContext.set_tensor_address',
-    'IExecutionContext.execute_async_v3',
-    'IExecutionContext.set_device_memory',
-    'IExecutionContext.device_memory',
-    'IRuntimeConfig.cuda_graph_strategy',
-    'IRuntimeConfig.create_runtime_cache',
-    'IRuntimeConfig.set_runtime_cache',
-    'IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy',
-    'IRuntimeCache.deserialize',
-    'IRuntimeCache.serialize',
-]
+TENSORRT_CALLS = words(
+    """
+Builder(logger) Builder.num_DLA_cores Builder.create_network Builder.create_builder_config
+Builder.create_optimization_profile Builder.build_serialized_network
+INetworkDefinition.num_inputs INetworkDefinition.get_input ITensor.name ITensor.shape
+OnnxParser(network,logger) OnnxParser.parse OnnxParser.num_errors OnnxParser.get_error
+ParserError.node ParserError.node_name ParserError.node_operator ParserError.desc
+IBuilderConfig.set_memory_pool_limit IBuilderConfig.builder_optimization_level
+IBuilderConfig.set_flag IBuilderConfig.default_device_type IBuilderConfig.DLA_core
+IBuilderConfig.add_optimization_profile IBuilderConfig.create_timing_cache
+IBuilderConfig.set_timing_cache IBuilderConfig.progress_monitor
+IBuilderConfig.profiling_verbosity IBuilderConfig.num_compute_capabilities
+IBuilderConfig.set_compute_capability IOptimizationProfile.set_shape ITimingCache.serialize
+IProgressMonitor() IProgressMonitor.phase_start IProgressMonitor.step_complete
+IProgressMonitor.phase_finish ILogger() ILogger.log Runtime(logger)
+Runtime.deserialize_cuda_engine Runtime.engine_host_code_allowed Runtime.DLA_core
+ICudaEngine.num_io_tensors ICudaEngine.get_tensor_name ICudaEngine.get_tensor_mode
+ICudaEngine.get_tensor_shape ICudaEngine.get_tensor_dtype ICudaEngine.get_tensor_profile_shape
+ICudaEngine.device_memory_size ICudaEngine.device_memory_size_v2
+ICudaEngine.create_execution_context ICudaEngine.create_runtime_config
+ICudaEngine.create_engine_inspector EngineInspector.get_engine_information
+IExecutionContext.set_input_shape IExecutionContext.set_tensor_address
+IExecutionContext.execute_async_v3 IExecutionContext.set_device_memory
+IExecutionContext.device_memory IRuntimeConfig.cuda_graph_strategy
+IRuntimeConfig.create_runtime_cache IRuntimeConfig.set_runtime_cache
+IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy IRuntimeCache.deserialize
+IRuntimeCache.serialize
+"""
+)
 TENSORRT_MEMBERS = {
     'BuilderFlag': 'FP16 GPU_FALLBACK INT8 VERSION_COMPATIBLE',
     'ComputeCapability': 'SM75 SM80 SM86 SM89 SM120 SM121',
@@ -153,34 +122,16 @@ TENSORRT_MEMBERS = {
     'ProfilingVerbosity': 'DETAILED',
     'TensorIOMode': 'INPUT OUTPUT',
 }
-CUDA_CALLS = [
-    'cudaDeviceGetAttribute',
-    'cudaDeviceSynchronize',
-    'cudaDriverGetVersion',
-    'cudaEventCreate',
-    'cudaEventDestroy',
-    'cudaEventElapsedTime',
-    'cudaEventRecord',
-    'cudaFree',
-    'cudaFreeHost',
-    'cudaGetDeviceCount',
-    'cudaGetDeviceProperties',
-    'cudaGetLastError',
-    'cudaGraphDestroy',
-    'cudaGraphExecDestroy',
-    'cudaGraphInstantiateWithFlags',
-    'cudaGraphLaunch',
-    'cudaHostAlloc',
-    'cudaHostGetDevicePointer',
-    'cudaMalloc',
-    'cudaMemcpyAsync',
-    'cudaSetDevice',
-    'cudaStreamBeginCapture',
-    'cudaStreamCreateWithFlags',
-    'cudaStreamDestroy',
-    'cudaStreamEndCapture',
-    'cudaStreamSynchronize',
-]
+CUDA_CALLS = words(
+    """
+cudaDeviceGetAttribute cudaDeviceSynchronize cudaDriverGetVersion cudaEventCreate
+cudaEventDestroy cudaEventElapsedTime cudaEventRecord cudaFree cudaFreeHost cudaGetDeviceCount
+cudaGetDeviceProperties cudaGetLastError cudaGraphDestroy cudaGraphExecDestroy
+cudaGraphInstantiateWithFlags cudaGraphLaunch cudaHostAlloc cudaHostGetDevicePointer cudaMalloc
+cudaMemcpyAsync cudaSetDevice cudaStreamBeginCapture cudaStreamCreateWithFlags
+cudaStreamDestroy cudaStreamEndCapture cudaStreamSynchronize
+"""
+)
 CUDA_VALUES = ['cudaHostAllocDefault', 'cudaHostAllocMapped', 'cudaStreamNonBlocking']
 CUDA_MEMBERS = {
     'cudaDeviceAttr': 'cudaDevAttrComputeCapabilityMajor cudaDevAttrComputeCapabilityMinor '
