@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros.codec import rgb_from_file
 from alexnet_ros.errors import AlexnetRosError, ImageFormatError
+from alexnet_ros.video import VideoFile
 
 Image = NDArray[np.uint8]
 
@@ -103,38 +104,27 @@ def open_media(path: Path) -> Media:
     raise ImageFormatError(picture.reason, f'{picture.detail}, nor a video')
 
 
-class Sink:
-    """Takes the annotated frames of one file and writes them as it was: picture or video."""
+class PictureFile:
+    """
+    One annotated picture.
 
-    def __init__(self, path: Path, rate_hz: float) -> None:
-        self.path, self._rate_hz = path, rate_hz
-        self._video: cv2.VideoWriter | None = None
-        self._size_wh = (0, 0)
+    :param path: its ending chooses the format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def write(self, image_rgb: Image) -> None:
         """
-        Add one frame; a video's frames are cut to even sides.
+        Write it.
 
         :raises AlexnetRosError: it cannot be written.
         """
-        image_bgr = np.ascontiguousarray(image_rgb[..., ::-1])
-        if self.path.suffix != '.mp4':
-            if not cv2.imwrite(str(self.path), image_bgr):
-                raise AlexnetRosError(f'cannot write {self.path}')
-            return
-        if self._video is None:
-            self._size_wh = (image_bgr.shape[1] // 2 * 2, image_bgr.shape[0] // 2 * 2)
-            code = cv2.VideoWriter.fourcc(*'mp4v')
-            self._video = cv2.VideoWriter(str(self.path), code, self._rate_hz, self._size_wh)
-            if not self._video.isOpened():
-                raise AlexnetRosError(f'{self.path}: this OpenCV cannot write MP4 video')
-        width, height = self._size_wh
-        self._video.write(np.ascontiguousarray(image_bgr[:height, :width]))
+        if not cv2.imwrite(str(self.path), np.ascontiguousarray(image_rgb[..., ::-1])):
+            raise AlexnetRosError(f'cannot write {self.path}')
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._video is not None:
-            self._video.release()
+        """Do nothing; a video has something to finish."""
 
 
 class MediaWriter:
@@ -153,10 +143,10 @@ class MediaWriter:
         self._folder = folder
         self._names: set[str] = set()
 
-    def sink(self, media: Media) -> Sink:
+    def sink(self, media: Media) -> PictureFile | VideoFile:
         """Return where the annotated frames of one file go."""
         is_video = media.frames != 1
-        suffix = '.mp4' if is_video else media.path.suffix.lower()
+        suffix = '.webm' if is_video else media.path.suffix.lower()
         if not is_video and suffix not in {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}:
             suffix = '.jpg'
         name, count = f'{media.path.stem}{suffix}', 1
@@ -164,4 +154,5 @@ class MediaWriter:
             count += 1
             name = f'{media.path.stem}_{count}{suffix}'
         self._names.add(name)
-        return Sink(self._folder / name, media.rate_hz)
+        path = self._folder / name
+        return VideoFile(path, media.rate_hz) if is_video else PictureFile(path)

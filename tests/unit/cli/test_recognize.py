@@ -142,9 +142,10 @@ def test_output_gets_annotated_pictures_and_films(
     out = tmp_path / 'new/out'
     words = ['--json', '--output', out, picture(tmp_path), picture(other), film(tmp_path)]
     assert recognize(model, *words) == 0
-    assert sorted(path.name for path in out.iterdir()) == ['drive.mp4', 'road.png', 'road_2.png']
+    (video,) = out.glob('drive.*')
+    assert sorted(path.name for path in out.iterdir()) == [video.name, 'road.png', 'road_2.png']
     assert (cv2.imread(str(out / 'road.png')) != scene()).any()
-    written = cv2.VideoCapture(str(out / 'drive.mp4'))
+    written = cv2.VideoCapture(str(video))
     assert int(written.get(cv2.CAP_PROP_FRAME_COUNT)) == 12
     written.release()
     assert len(lines(capsys)) == 14

@@ -34,7 +34,14 @@ def test_replay_writes_results_report_and_video(tmp_path: Path, recognizer: Reco
     assert run.complete
     assert run.processed == len(CLASSES)
     names = {path.name for path in (tmp_path / 'out').iterdir()}
-    assert names == {'results.mcap', 'report.json', 'report.html', 'picture.jpg', 'video.mp4'}
+    assert names - {'video.mp4', 'video.webm'} == {
+        'results.mcap',
+        'report.json',
+        'report.html',
+        'picture.jpg',
+    }
+    (video,) = (tmp_path / 'out').glob('video.*')
+    assert f'src="{video.name}"' in (tmp_path / 'out/report.html').read_text()
     report = figures(tmp_path / 'out')
     assert [sign['class_name'] for sign in report['signs']] == ['red', 'green', 'blue']
     assert report['cameras']['']['processed'] == len(CLASSES)
