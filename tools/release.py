@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / 'build' / 'release'
 TOOLS = ROOT / 'build' / 'release-tools'
-REQUIREMENTS = ROOT / 'tools' / 'requirements' / 'release.txt'
+REQUIREMENTS = ROOT / 'tools' / 'requirements' / 'locked' / 'release.txt'
 LIMIT_S = 900
 
 
@@ -44,7 +44,10 @@ def tool(name: str) -> str:
     if not path.exists() or not stamp.exists() or stamp.read_bytes() != REQUIREMENTS.read_bytes():
         venv.create(TOOLS, with_pip=True, clear=True)
         subprocess.run(
-            [TOOLS / 'bin' / 'python', '-m', 'pip', 'install', '-q', '-r', REQUIREMENTS],
+            [
+                *(TOOLS / 'bin' / 'python', '-m', 'pip', 'install', '-q'),
+                *('--require-hashes', '-r', REQUIREMENTS),
+            ],
             check=True,
             timeout=LIMIT_S,
         )

@@ -206,15 +206,20 @@ def missing_names(place: Place, names: list[str]) -> list[str]:
 
 def install_requirements(place: Place, name: str) -> None:
     """
-    Install one requirements file.
+    Install one requirements file in its locked form: nothing without a known hash.
 
-    Beside a sourced ROS only what it lacks is installed, and NumPy keeps the
-    major version that its message packages were compiled for.
+    PyTorch alone has none, for its right build depends on the machine. Beside a
+    sourced ROS only what it lacks is installed, and NumPy keeps the major
+    version that its message packages were compiled for.
     """
     failed = f'the packages of {name} could not be installed'
     constraints = REQUIREMENTS / 'constraints.txt'
     if not place.sourced:
-        pip(place, '-r', REQUIREMENTS / name, '-c', constraints, failed=failed)
+        pip(place, '--require-hashes', '-r', REQUIREMENTS / 'locked' / name, failed=failed)
+        lines = (REQUIREMENTS / name).read_text(encoding='utf-8').splitlines()
+        for line in lines:
+            if line.startswith('torch=='):
+                pip(place, line, '-c', constraints, failed=failed)
         return
     code = 'import numpy; print(numpy.__version__.partition(".")[0])'
     numpy = subprocess.run(
@@ -273,10 +278,11 @@ def install_colcon(place: Place) -> None:
     pip(
         place,
         '--no-deps',
+        '--require-hashes',
         '--target',
         target,
         '-r',
-        REQUIREMENTS / 'colcon.txt',
+        REQUIREMENTS / 'locked' / 'colcon.txt',
         failed='colcon could not be installed',
     )
 
@@ -304,7 +310,7 @@ def all_steps(place: Place) -> dict[str, Step]:
         return Step(
             text,
             lambda where: install_requirements(where, name),
-            (REQUIREMENTS / name, shared),
+            (REQUIREMENTS / name, REQUIREMENTS / 'locked' / name, shared),
             needs,
         )
 
@@ -315,7 +321,7 @@ def all_steps(place: Place) -> dict[str, Step]:
     interfaces = tuple(sorted(p for p in build_messages.INTERFACES.rglob('*') if p.is_file()))
     generators: tuple[Path, ...] = ()
     if not place.sourced:
-        generators = (REQUIREMENTS / f'ros-{place.distro}.txt',)
+        generators = (REQUIREMENTS / 'locked' / f'ros-{place.distro}.txt',)
         steps['ros'] = requirements(generators[0].name, f'ROS 2 {place.distro}', 'run')
     steps |= {
         'messages': Step(
@@ -336,7 +342,9 @@ def all_steps(place: Place) -> dict[str, Step]:
         'test': requirements('test.txt', 'packages to test', 'run'),
         'fuzz': requirements('fuzz.txt', 'packages to fuzz', 'run'),
         'docs': requirements('docs.txt', 'packages to build the pages', 'run'),
-        'colcon': Step('colcon', install_colcon, (REQUIREMENTS / 'colcon.txt',), ('run',)),
+        'colcon': Step(
+            'colcon', install_colcon, (REQUIREMENTS / 'locked' / 'colcon.txt',), ('run',)
+        ),
     }
     return steps
 

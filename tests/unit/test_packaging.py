@@ -67,6 +67,24 @@ def test_every_requirement_is_pinned() -> None:
                 assert re.match(r'^[\w.-]+==[\w.]+(; .+)?$', line), f'{path.name}: {line}'
 
 
+def test_every_requirement_has_its_locked_form_with_hashes() -> None:
+    folder = ROOT / 'tools' / 'requirements'
+    for path in folder.glob('*.txt'):
+        if path.name == 'constraints.txt':
+            continue
+        locked = (folder / 'locked' / path.name).read_text()
+        blocks = re.split(r'\n(?=[^\s#])', '\n' + locked)[1:]
+        assert all(re.search(r'--hash=sha256:[0-9a-f]{64}', block) for block in blocks)
+        found = {
+            re.sub(r'[-_.]+', '-', name).lower()
+            for name in re.findall(r'^([\w.-]+==[\w.]+)', locked, re.MULTILINE)
+        }
+        for line in path.read_text().splitlines():
+            if line and not line.startswith(('#', 'torch==')):
+                name = re.sub(r'[-_.]+', '-', line.split(';')[0].strip()).lower()
+                assert name in found, f'{path.name}: {name}; run tools/lock.py'
+
+
 OPTIONAL = {  # used where they are found
     'ray',
     'tensorrt',
