@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from alexnet_ros.training.bank import ImageBank
 
 from alexnet_ros.engine.select import open_engine
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import Region
-from alexnet_ros.training.sources import Record, tar_members
+from alexnet_ros.training.sources import ImageBank, Record, tar_members
 
 LIMITS = (0, 1, 2, 3, 4, 5, 7, 8)
 LIMIT_LIKE = ('pl', 'pr', 'pm', 'ph', 'pa', 'pw', 'il')  # TT100K: limits, ends, weights, heights …

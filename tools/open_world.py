@@ -22,7 +22,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from alexnet_ros.training.split import held_out
 from numpy.typing import NDArray
 
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
@@ -30,7 +29,13 @@ from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.training.negatives import video_frames
-from alexnet_ros.training.sources import ImageBank, records_from_manifest, tar_members
+from alexnet_ros.training.sources import (
+    ImageBank,
+    held_out,
+    is_dev,
+    records_from_manifest,
+    tar_members,
+)
 from tools import lookalikes
 from tools.emblems import BLUE, Emblems, emblem_of
 from tools.lookalikes import Image, Limit, Lookalikes
@@ -63,11 +68,6 @@ MIX = {  # kind: (share of the added crops, how many are made)
     'blue': (0.02, 1500),
     'zone': (0.02, 1500),
 }
-
-
-def held_frame(name: str) -> bool:
-    """Say whether a road frame is kept out of training."""
-    return zlib.crc32(name.encode()) % 5 == 0
 
 
 def read_rgb(path: Path) -> Image:
@@ -113,7 +113,7 @@ class World:
         self.boxes = {
             name: items
             for name, items in json.loads((data / 'gtsdb/annotations.json').read_text()).items()
-            if held_frame(name) == held
+            if is_dev(name) == held
         }
         self.frames = {name: read_rgb(data / 'gtsdb' / name) for name in self.boxes}
         share = (0.6667, 1.0) if held else (0.0, 0.6667)
@@ -310,7 +310,7 @@ class World:
         with Recognizer.open(model, backend='cpu', settings=settings) as recognizer:
             labels, scores = recognizer.package.labels, recognizer.package.scores
             for name, frame in self.frames.items():
-                regions = recognizer._finder.find(frame)  # noqa: SLF001 - has no public way
+                regions = recognizer.finder.find([frame], recognizer.settings.finder)[0]
                 batch = batch_from_regions([(frame, r) for r in regions], recognizer.package.input)
                 told = []
                 if regions:
