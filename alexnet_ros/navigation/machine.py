@@ -84,7 +84,7 @@ class Navigator:
         if camera is None:
             return fault
         for missed in camera.miss(frame.stamp_ns, passage, present):
-            self._rules.miss(missed, frame.stamp_ns, passage)
+            self._rules.miss(missed, camera, frame.stamp_ns, passage)
         for sign in frame.signs:
             if sign.track_id:
                 self._see(camera, frame, sign)
@@ -193,7 +193,7 @@ class Navigator:
             if camera.silent_s(now.steady_ns) > camera.patience_s(self.settings.stale_after_s):
                 for sign in camera.signs.values():
                     if sign.pending:
-                        self._rules.assume(sign, 'its camera is silent')
+                        self._rules.assume(sign, camera, 'its camera is silent')
         if self.settings.release_to == 'cap' and self.settings.max_speed_mps is not None:
             self.restrictions.tighten(Restriction('cap', percent=100.0))
         found = self.limit
@@ -336,9 +336,10 @@ class Navigator:
         self._rules.see(one, camera, new=new)
         least = camera.evict()
         if least is not None:
-            self._events.append(event_of_sign('evicted', 'too many signs in view', least))
+            if least.in_view:
+                self._events.append(event_of_sign('evicted', 'too many signs in view', least))
             if least.pending:
-                self._rules.assume(least, 'too many signs in view')
+                self._rules.assume(least, camera, 'too many signs in view')
 
     def _ignore(self, frame: SignFrame, sign: SignSeen, best: Score | None, fault: str) -> None:
         """Tell once that a confirmed sign does nothing, and why."""

@@ -17,7 +17,7 @@ from alexnet_ros.navigation.sightings import Sighting
 
 LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
 KEPT = ('name', 'locks', 'speed_mps', 'percent', 'hold_s', 'hold_m', 'stands')
-KEPT_TEXT = ('camera', 'track_id')
+KEPT_TEXT = ('title', 'camera', 'track_id')
 _SIGHTS = itertools.count(1)
 
 
@@ -38,6 +38,7 @@ class Restriction:
     One reason to be slow or to stand.
 
     :param name: ``sign``, ``yield 13 front``, ``stop front``, ``speed_limit_in`` …
+    :param title: how it is told; empty for its name without the camera.
     :param locks: the robot must stand.
     :param speed_mps: largest speed, metres a second.
     :param percent: the same as a share of the robot's own maximum, 0 to 100.
@@ -53,6 +54,7 @@ class Restriction:
     """
 
     name: str
+    title: str = ''
     locks: bool = False
     speed_mps: float | None = None
     percent: float | None = None
@@ -69,13 +71,9 @@ class Restriction:
     sure: bool = True
     in_view: bool = True
 
-    @property
-    def title(self) -> str:
-        """Its name without the camera."""
-        return self.name.removesuffix(self.camera).strip()
-
     def __post_init__(self) -> None:
         """Let its time begin."""
+        self.title = self.title or self.name.removesuffix(self.camera).strip()
         self.begin()
 
     def begin(self) -> None:
@@ -158,6 +156,10 @@ class Restrictions:
             new.left_s, new.left_m = max(old.left_s, new.left_s), max(old.left_m, new.left_m)
         self._now[new.name] = new
         return new
+
+    def of_title(self, title: str) -> list[Restriction]:
+        """Return the restrictions that are told alike."""
+        return [one for one in self if one.title == title]
 
     def replace(self, new: Restriction, evidence: Evidence) -> None:
         """Put a restriction in the place of the one of its name, looser or not."""
@@ -242,7 +244,14 @@ def _check(one: object) -> None:
     if not isinstance(one, dict) or not set(one) <= {*KEPT, *KEPT_TEXT} or 'name' not in one:
         raise ConfigError(f'not a restriction: {one!r:.80}')
     for key, value in one.items():
-        kinds = {'name': str, 'camera': str, 'track_id': str, 'locks': bool, 'stands': bool}
+        kinds = {
+            'name': str,
+            'title': str,
+            'camera': str,
+            'track_id': str,
+            'locks': bool,
+            'stands': bool,
+        }
         if key in kinds:
             sound = isinstance(value, kinds[key])
         else:

@@ -25,8 +25,8 @@ class Sighting:
     :param lost: frames were missing since its last sight.
     :param done: it has done what it does when it is reached.
     :param assumed: that was done without having seen it: it may still come.
-    :param behind: the limit in force, by its count of sights, behind whose
-        sign this one was last seen; -1 for none.
+    :param behind: the limits, by the number of their last sight, whose signs
+        had been left behind when this one was last seen.
     """
 
     camera: str
@@ -42,7 +42,7 @@ class Sighting:
     lost: bool = False
     done: bool = False
     assumed: bool = False
-    behind: int = -1
+    behind: frozenset[int] = frozenset()
 
     @property
     def pending(self) -> bool:

@@ -6,6 +6,8 @@ seen to be reached, or was seen to come up and pass. A stop is done when the
 sign is reached, and as soon as nobody can know that it was not.
 """
 
+import math
+
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action
 from alexnet_ros.navigation.cameras import Camera, Passage
@@ -13,7 +15,7 @@ from alexnet_ros.navigation.events import Event, event_of_sign
 from alexnet_ros.navigation.restrictions import Evidence, Restriction, Restrictions
 from alexnet_ros.navigation.sightings import Sighting
 
-SIGN = 'sign'  # name of the limit that speed limit signs set
+SIGN = 'sign'  # how the limits are told that speed limit signs set
 FOUND_ANEW = 0.8  # of near_height_px: a track that begins so large was lost and found
 SETTLED_S = 1.0  # and only if no frame was lost for so long
 
@@ -36,24 +38,26 @@ class SignRules:
 
     def see(self, one: Sighting, camera: Camera, *, new: bool) -> None:
         """Do what a sign in view asks for; harmless to repeat in every image."""
-        action, limit = one.action, self._restrictions.get(SIGN)
-        if limit is not None and limit.clear_s > self.settings.same_place_s:
-            one.behind = limit.sights
-        else:
-            one.behind = -1
+        action = one.action
+        one.behind = frozenset(
+            limit.sights
+            for limit in self._restrictions.of_title(SIGN)
+            if limit.clear_s > self.settings.same_place_s
+        )
         if new and action.kind == 'stop' and self._found_anew(one, camera):
             one.done = True
             self._events.append(event_of_sign('ignored', 'belongs to the last stop', one))
-        elif action.kind == 'speed_limit' and (limit is None or _lowers(action, limit)):
+            return
+        if action.kind == 'speed_limit':
             self._limit(one)
         elif action.kind == 'yield':
             self._slow(one, self.settings.yield_hold_s, self.settings.yield_speed_mps)
         elif action.kind == 'warn':
             self._slow(one, self.settings.warn_hold_s, None)
-        elif one.last_px >= self.settings.near_height_px:
+        if one.last_px >= self.settings.near_height_px:
             self._reach(one)
 
-    def miss(self, one: Sighting, stamp_ns: int, passage: Passage) -> None:
+    def miss(self, one: Sighting, camera: Camera, stamp_ns: int, passage: Passage) -> None:
         """Do what a sign asks for that an image does not show."""
         passed_px = self.settings.passed_height_px
         if one.absent_s >= self.settings.passed_after_s:
@@ -62,56 +66,65 @@ class SignRules:
                 self._reach(one)
             one.done = True
         elif one.pending and not passage.whole and one.may_have_come(stamp_ns, passed_px):
-            self.assume(one, 'it may have been passed in frames that are missing')
+            self.assume(one, camera, 'it may have been passed in frames that are missing')
 
-    def assume(self, one: Sighting, why: str) -> None:
-        """Stop for a sign that nobody has seen to be reached."""
+    def assume(self, one: Sighting, camera: Camera, why: str) -> None:
+        """
+        Stop for a sign that nobody has seen to be reached.
+
+        It lasts longer by what it may come too early: a sign that is gone is
+        known to be passed only so much later.
+        """
         one.done = one.assumed = True
-        self._stop(one, why)
+        early_s = self.settings.passed_after_s + 2 * camera.period_s
+        self._stop(one, why, early_s)
 
     def over(self, one: Restriction, camera: Camera) -> None:
         """Tell what has lasted its time."""
         if one.stands:
             camera.stood_ns = camera.heard_ns if one.sure else None
             self._events.append(Event('go', 'the stop is over', camera=one.camera))
-        elif one.name == SIGN:
+        elif one.title == SIGN:
             self._events.append(event_of_sign('ended', _limit_text(one), one.cause))
 
     def _reach(self, one: Sighting) -> None:
-        """Do what waits until the sign is reached."""
-        action, limit = one.action, self._restrictions.get(SIGN)
-        if action.kind == 'stop':
-            if not one.done:
-                one.done = True
-                self._stop(one, '')
-        elif limit is None or one.behind != limit.sights:
-            return
-        elif action.kind == 'speed_limit':
-            self._restrictions.replace(self._limit_of(one), Evidence.PASSED)
-        elif action.kind == 'end_of_limits' or (
-            action.kind == 'end_of_limit' and limit.speed_mps == action.speed_mps
-        ):
-            self._restrictions.end(SIGN, Evidence.PASSED)
+        """Do what waits until the sign is reached: only now it ends what is behind it."""
+        action, ended = one.action, []
+        behind = [
+            limit
+            for limit in self._restrictions.of_title(SIGN)
+            if limit.sights in one.behind and limit.name != _limit_name(action)
+        ]
+        if action.kind == 'stop' and not one.done:
+            one.done = True
+            self._stop(one)
+        elif action.kind in {'speed_limit', 'end_of_limits'}:
+            ended = behind
+        elif action.kind == 'end_of_limit':
+            ended = [limit for limit in behind if limit.speed_mps == action.speed_mps]
+        for limit in ended:
+            self._restrictions.end(limit.name, Evidence.PASSED)
             self._events.append(event_of_sign('ended', _limit_text(limit), one))
 
     def _limit(self, one: Sighting) -> None:
-        self._restrictions.tighten(self._limit_of(one))
-
-    def _limit_of(self, one: Sighting) -> Restriction:
+        """Set a limit; those of other signs stay beside it, and the lowest counts."""
         set_to = self.settings
-        return Restriction(
-            SIGN,
-            speed_mps=one.action.speed_mps,
-            hold_s=set_to.limit_time_s or float('inf'),
-            hold_m=set_to.limit_distance_m or float('inf'),
-            camera=one.camera,
-            track_id=one.track_id,
-            cause=one,
+        self._restrictions.tighten(
+            Restriction(
+                _limit_name(one.action),
+                SIGN,
+                speed_mps=one.action.speed_mps,
+                hold_s=set_to.limit_time_s or math.inf,
+                hold_m=set_to.limit_distance_m or math.inf,
+                camera=one.camera,
+                track_id=one.track_id,
+                cause=one,
+            )
         )
 
-    def _stop(self, one: Sighting, why: str) -> None:
+    def _stop(self, one: Sighting, why: str = '', early_s: float = 0.0) -> None:
         """Lock; a stop that is on begins its time anew."""
-        hold_s = one.action.seconds or self.settings.stop_hold_s
+        hold_s = (one.action.seconds or self.settings.stop_hold_s) + early_s
         name = f'stop sign {one.camera}'
         last = self._restrictions.get(name)
         self._restrictions.tighten(
@@ -164,10 +177,8 @@ class SignRules:
         )
 
 
-def _lowers(action: Action, limit: Restriction) -> bool:
-    """Tell whether a limit sign asks for no more than the limit in force."""
-    speed, now = action.speed_mps, limit.speed_mps
-    return speed is not None and now is not None and speed <= now
+def _limit_name(action: Action) -> str:
+    return f'{SIGN} {action.class_id}'
 
 
 def _limit_text(limit: Restriction) -> str:

@@ -164,7 +164,7 @@ def test_stop_sign_unseen_during_an_outage_may_have_been_passed(height_px: float
     assert drive.wait(0.3).stop_lock  # nobody sees what becomes of it
     assert drive.wait(60).stop_lock
     assert drive.see(seconds=2.5).stop_lock  # its time begins with the first image
-    assert not drive.see(seconds=1).stop_lock
+    assert not drive.see(seconds=2).stop_lock
 
 
 def test_stop_assumed_in_an_outage_does_not_use_up_the_stop_at_the_line() -> None:
@@ -173,7 +173,7 @@ def test_stop_assumed_in_an_outage_does_not_use_up_the_stop_at_the_line() -> Non
     drive.approach(STOP, '1', 18, 22)
     drive.wait(1.5)
     assert drive.see(sign(STOP, '1', 23), seconds=2).stop_lock
-    assert not drive.see(sign(STOP, '1', 24), seconds=2).stop_lock
+    assert not drive.see(sign(STOP, '1', 24), seconds=3).stop_lock
     assert drive.see(sign(STOP, '1', 60), seconds=2.9).stop_lock
     assert not drive.see(sign(STOP, '1', 80), seconds=0.5).stop_lock
 

@@ -3,7 +3,7 @@
 import copy
 import math
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -140,7 +140,7 @@ class Promises(RuleBasedStateMachine):
     @rule(
         extra=st.builds(
             SignSeen,
-            st.just('extra'),
+            st.uuids().map(str),
             st.floats(0, 100),
             st.sampled_from([0, 13, 14, 25]).map(lambda one: (Score(one, 0.9),)),
         ),
@@ -211,6 +211,7 @@ LIGHT = settings(
     max_examples=40,
     stateful_step_count=25,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestSignPromises = Promises.TestCase
