@@ -17,6 +17,7 @@ from alexnet_ros.navigation.sightings import Sighting
 
 SIGN = 'sign'  # how the limits are told that speed limit signs set
 FOUND_ANEW = 0.8  # of near_height_px: a track that begins so large was lost and found
+SLOWEST_S = 1.0  # the frame period that is assumed while it is not known
 SETTLED_S = 1.0  # and only if no frame was lost for so long
 
 
@@ -76,7 +77,7 @@ class SignRules:
         known to be passed only so much later.
         """
         one.done = one.assumed = True
-        early_s = self.settings.passed_after_s + 2 * camera.period_s
+        early_s = self.settings.passed_after_s + 2 * (camera.period_s or SLOWEST_S)
         self._stop(one, why, early_s)
 
     def over(self, one: Restriction, camera: Camera) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from alexnet_ros.ros.sign_navigator_node import SignNavigator
 
 OWN_S = 0.5  # a lock heard so soon after our own may be our own
+WINDOW_S = 1.0  # in which locks that were said and heard are counted
+SURPLUS = 3  # more heard than said in a window are another's
 GONE_S = 3.0  # nobody else is there when nobody was seen for so long
 REMEMBERED = 64  # of our own limits, to know them again
 
@@ -34,13 +36,19 @@ class Commanders:
         self._own: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._locked = False
         self._locked_ns: int | None = None  # steady; when we last said that we lock
+        self._surplus = 0  # locks heard beyond those said in this window
+        self._window_ns = 0
         self._seen_ns: int | None = None  # steady; when others were last in the graph
         node.listen(SpeedLimit, 'speed_limit', self._on_limit, qos.RESULTS)
         node.listen(Bool, 'stop_lock', self._on_lock, qos.RESULTS)
         self._topics = [node.resolve_topic_name(one) for one in ('speed_limit', 'stop_lock')]
 
     def look(self, steady_ns: int) -> None:
-        """Look into the graph; call often, it is cheap."""
+        """Look into the graph and at the count of locks; call often, it is cheap."""
+        if steady_ns - self._window_ns > WINDOW_S * 1e9:
+            if self._others.publishers and self._surplus >= SURPLUS:
+                self._others.hear_lock()
+            self._surplus, self._window_ns = 0, steady_ns
         names = set()
         for topic in self._topics:
             if self._node.count_publishers(topic) < 2:
@@ -68,6 +76,7 @@ class Commanders:
         self._locked = locked
         if locked:
             self._locked_ns = steady_ns
+            self._surplus -= 1
 
     def _on_limit(self, message: SpeedLimit) -> None:
         stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
@@ -76,6 +85,7 @@ class Commanders:
             self._node.speak_again()
 
     def _on_lock(self, message: Bool) -> None:
+        self._surplus += message.data
         if not self._others.publishers:
             return
         if not message.data and self._locked:
