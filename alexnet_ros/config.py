@@ -62,7 +62,11 @@ class FinderSettings:
         480, 'Largest candidate side, pixels.', low=16, high=4096, live=True
     )
     min_candidate_score: float = setting(
-        0.01, 'Candidates scored below this are not classified.', low=0.0, high=1.0, live=True
+        0.0,
+        "Candidates scored below this are not classified; 0 = the finder's own limit.",
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     max_regions: int = setting(
         16, 'Most regions classified in one frame, best first.', low=1, high=64, live=True

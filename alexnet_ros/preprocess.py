@@ -74,7 +74,7 @@ def resize_region(
     down = _span(y, box_height, share, height, bbox_xywh)
     if spec.resize == 'centre_crop':
         across, down = _central(across, down, spec)
-    _resize(_cut(image_rgb, across, down), out)
+    scaled_into(_cut(image_rgb, across, down), out)
 
 
 def batch_from_regions(
@@ -145,8 +145,10 @@ def _cut(image_rgb: NDArray[np.uint8], across: Span, down: Span) -> NDArray[np.u
     return np.asarray(padded, np.uint8)
 
 
-def _resize(region: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+def scaled_into(region: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """
+    Resize (H, W, 3) uint8 into ``out``, any other height and width.
+
     Halve by averaging while a side is twice as long as wanted, then interpolate.
 
     Halving one side alone is the mean of two pixels, which the bilinear filter

@@ -4,9 +4,11 @@ Frames in, recognitions out: the one way that node, replay and commands share.
 All regions of all cameras go through the network as one batch.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType, TracebackType
@@ -18,17 +20,17 @@ from numpy.typing import NDArray
 from alexnet_ros.config import RecognizerSettings, TrackerSettings
 from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.select import open_engine
-from alexnet_ros.errors import ConfigError, ImageFormatError
+from alexnet_ros.errors import ConfigError, ImageFormatError, ModelPackageError
 from alexnet_ros.geometry import intersection_area
-from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.model_package import FinderPackage, ModelPackage
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Outputs, Recognition, Region
-from alexnet_ros.regions import SignFinder
+from alexnet_ros.signs.finder import SignFinder
 from alexnet_ros.signs.policy import sign_results
 from alexnet_ros.tracking import Tracker
 
-BBoxInts = tuple[int, int, int, int]
+BUNDLED = 'signs'  # the model whose finder serves those without
 Floats = NDArray[np.float32]
 
 
@@ -42,15 +44,22 @@ class Recognizer:
     :param package: the model.
     :param engine: runs that model; closed with the recognizer.
     :param settings: what is looked at, and what counts as known.
+    :param finder: finds signs; closed with the recognizer. None opens the
+        model's own on ONNX Runtime when it is first needed.
     """
 
     def __init__(
-        self, package: ModelPackage, engine: Engine, settings: RecognizerSettings | None = None
+        self,
+        package: ModelPackage,
+        engine: Engine,
+        settings: RecognizerSettings | None = None,
+        finder: SignFinder | None = None,
     ) -> None:
         self.package = package
         self.engine = engine
         self._settings = _checked(settings or RecognizerSettings())
-        self._finder = SignFinder(self._settings.finder)
+        self._finder = finder
+        self._open_finder = partial(SignFinder.open, backend='cpu')
         self._trackers: dict[str, Tracker] = {}
         size = engine.info.max_batch
         self._batch = np.empty((size, package.input.height, package.input.width, 3), np.uint8)
@@ -75,7 +84,33 @@ class Recognizer:
         """
         settings = _checked(settings or RecognizerSettings())
         package = model if isinstance(model, ModelPackage) else ModelPackage.load(model)
-        return cls(package, open_engine(package, backend, **options), settings)
+        recognizer = cls(package, open_engine(package, backend, **options), settings)
+        recognizer._open_finder = partial(SignFinder.open, backend=backend, **options)
+        try:
+            if settings.regions == 'signs':
+                recognizer.finder.warm_up()
+        except BaseException:
+            recognizer.close()
+            raise
+        return recognizer
+
+    @property
+    def finder(self) -> SignFinder:
+        """
+        What finds signs; opened when it is first asked for.
+
+        A model that has no finder of its own borrows the bundled one.
+
+        :raises ConfigError: there is none.
+        """
+        if self._finder is None:
+            self._finder = self._open_finder(_finder_package(self.package))
+        return self._finder
+
+    def with_new_tracks(self) -> 'Recognizer':
+        """Return another that shares model and engines, and has seen nothing yet."""
+        finder = self.finder if self.settings.regions == 'signs' else None
+        return Recognizer(self.package, self.engine, self.settings, finder)
 
     @property
     def settings(self) -> RecognizerSettings:
@@ -110,14 +145,8 @@ class Recognizer:
         settings = self._settings
         if boxes is not None and len(boxes) != len(frames):
             raise ConfigError(f'expected boxes for {len(frames)} frames, got {len(boxes)}')
-        if self._finder.settings is not settings.finder:
-            self._finder = SignFinder(settings.finder)
-        regions_ms: list[float] = []
-        regions: list[list[Region]] = []
-        for index, frame in enumerate(frames):
-            start = perf_counter()
-            regions.append(self._regions(frame, boxes[index] if boxes else None, settings))
-            regions_ms.append((perf_counter() - start) * 1e3)
+        began = perf_counter()
+        regions = self._regions(frames, boxes, settings)
         start = perf_counter()
         items = [
             (frame.image_rgb, region)
@@ -143,13 +172,14 @@ class Recognizer:
         ]
         done = perf_counter()
         shared_ms = {
+            'regions': (start - began) * 1e3,
             'preprocess': (ready - start) * 1e3,
             'engine': (ran - ready) * 1e3,
             'postprocess': (done - ran) * 1e3,
         }
         results = []
         first = 0
-        for frame, own, own_ms in zip(frames, regions, regions_ms, strict=True):
+        for frame, own in zip(frames, regions, strict=True):
             rows = slice(first, first + len(own))
             first += len(own)
             results.append(
@@ -159,35 +189,37 @@ class Recognizer:
                     detections=detections[rows],
                     log_probs=log_probs[rows],
                     features=None if outputs.features is None else outputs.features[rows],
-                    stage_ms={'regions': own_ms, **shared_ms},
+                    stage_ms=dict(shared_ms),
                 )
             )
         return results
 
     def _regions(
-        self, frame: Frame, given: Sequence[Region] | None, settings: RecognizerSettings
-    ) -> list[Region]:
-        """Return what of a frame is to be classified, in pixels of the frame."""
-        image = frame.image_rgb
-        if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
-            raise ImageFormatError(
-                'bad_array', f'expected a frame (H, W, 3) uint8, got {image.shape} {image.dtype}'
-            )
-        left, top, width, height = _roi(image.shape[1], image.shape[0], settings.roi_xywh)
+        self,
+        frames: Sequence[Frame],
+        given: Sequence[Sequence[Region]] | None,
+        settings: RecognizerSettings,
+    ) -> list[list[Region]]:
+        """Return what of each frame is to be classified, in its pixels."""
+        parts = [_part_of(frame, settings.roi_xywh) for frame in frames]
         if given is not None:
-            part = (float(left), float(top), float(width), float(height))
-            inside = [region for region in given if _overlap(region.bbox_xywh, part)]
-            inside.sort(key=lambda region: -region.score)
-            return inside[: settings.finder.max_regions]
+            return [
+                _inside(boxes, part, settings.finder.max_regions)
+                for boxes, part in zip(given, parts, strict=True)
+            ]
         if settings.regions == 'frame':
-            return [Region((float(left), float(top), float(width), float(height)))]
+            return [[Region(part)] for part in parts]
         if settings.regions == 'detections':
-            return []
-        view = image[top : top + height, left : left + width]
-        found = self._finder.find(view)
-        if not (left or top):
-            return found
-        return [_moved(region, left, top) for region in found]
+            return [[] for _ in frames]
+        views = []
+        for frame, part in zip(frames, parts, strict=True):
+            left, top, width, height = map(int, part)
+            views.append(frame.image_rgb[top : top + height, left : left + width])
+        found = self.finder.find(views, settings.finder)
+        return [
+            [_moved(region, part) for region in regions]
+            for regions, part in zip(found, parts, strict=True)
+        ]
 
     def _infer(self, batch: NDArray[np.uint8], *, features: bool) -> Outputs:
         """Run the batch; an empty one costs nothing."""
@@ -239,6 +271,8 @@ class Recognizer:
     def close(self) -> None:
         """Close the engine and forget all tracks; calling again does nothing."""
         self.engine.close()
+        if self._finder is not None:
+            self._finder.close()
         self.reset()
 
     def __enter__(self) -> 'Recognizer':
@@ -255,6 +289,20 @@ class Recognizer:
         self.close()
 
 
+def _finder_package(package: ModelPackage) -> FinderPackage:
+    """Return a model's finder, or the bundled one."""
+    finder = package.finder
+    if finder is None:
+        with contextlib.suppress(ModelPackageError):
+            finder = ModelPackage.load(BUNDLED).finder
+    if finder is None:
+        raise ConfigError(
+            f'regions: signs needs a finder, and {package.folder} has none; train one '
+            '(docs/training.md), or set regions to frame or detections'
+        )
+    return finder
+
+
 def _checked(settings: RecognizerSettings) -> RecognizerSettings:
     roi = settings.roi_xywh
     if len(roi) != 4 or min(roi) < 0:
@@ -262,8 +310,14 @@ def _checked(settings: RecognizerSettings) -> RecognizerSettings:
     return settings
 
 
-def _roi(frame_width: int, frame_height: int, roi_xywh: Sequence[int]) -> BBoxInts:
-    """Return the part of a frame to look at, clipped to it."""
+def _part_of(frame: Frame, roi_xywh: Sequence[int]) -> BBoxXYWH:
+    """Return the part of a frame to look at, whole pixels, after checking the frame."""
+    image = frame.image_rgb
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
+        raise ImageFormatError(
+            'bad_array', f'expected a frame (H, W, 3) uint8, got {image.shape} {image.dtype}'
+        )
+    frame_height, frame_width = image.shape[:2]
     left, top, width, height = roi_xywh
     right = min(left + width, frame_width) if width else frame_width
     bottom = min(top + height, frame_height) if height else frame_height
@@ -272,13 +326,19 @@ def _roi(frame_width: int, frame_height: int, roi_xywh: Sequence[int]) -> BBoxIn
             'outside_roi',
             f'roi_xywh {list(roi_xywh)} has no pixel of a frame of {frame_width}x{frame_height}',
         )
-    return left, top, right - left, bottom - top
+    return float(left), float(top), float(right - left), float(bottom - top)
 
 
-def _moved(region: Region, left: int, top: int) -> Region:
+def _inside(boxes: Sequence[Region], part: BBoxXYWH, most: int) -> list[Region]:
+    """Return the best of the given boxes that have a pixel of a part."""
+    inside = [box for box in boxes if _overlap(box.bbox_xywh, part)]
+    return sorted(inside, key=lambda region: -region.score)[:most]
+
+
+def _moved(region: Region, part: BBoxXYWH) -> Region:
     """Return a region found in a part of a frame in pixels of the frame."""
     x, y, width, height = region.bbox_xywh
-    return dataclasses.replace(region, bbox_xywh=(x + left, y + top, width, height))
+    return dataclasses.replace(region, bbox_xywh=(x + part[0], y + part[1], width, height))
 
 
 def _overlap(box: BBoxXYWH, part: BBoxXYWH) -> bool:

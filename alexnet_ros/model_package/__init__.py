@@ -7,7 +7,7 @@ that no weight lies in another file.
 """
 
 from alexnet_ros.model_package.find import MODELS_VARIABLE, find_package, model_places
-from alexnet_ros.model_package.package import FEATURES, ModelPackage
+from alexnet_ros.model_package.package import FEATURES, FinderPackage, ModelPackage
 from alexnet_ros.model_package.specs import PRECISIONS, InputSpec, ModelFile, ScoreSpec
 from alexnet_ros.model_package.write import write_package
 
@@ -15,6 +15,7 @@ __all__ = [
     'FEATURES',
     'MODELS_VARIABLE',
     'PRECISIONS',
+    'FinderPackage',
     'InputSpec',
     'ModelFile',
     'ModelPackage',

@@ -11,7 +11,7 @@ from alexnet_ros.files import MAX_YAML_BYTES, read_file
 from alexnet_ros.labels import MAX_BYTES, Label, Labels
 from alexnet_ros.model_package.fields import Fields, mapping_from_yaml, shown
 from alexnet_ros.model_package.find import find_package
-from alexnet_ros.model_package.onnx_scan import TensorShape, scan_onnx
+from alexnet_ros.model_package.onnx_scan import GraphSummary, TensorShape, scan_onnx
 from alexnet_ros.model_package.specs import (
     PRECISIONS,
     InputSpec,
@@ -25,6 +25,8 @@ from alexnet_ros.model_package.specs import (
 )
 
 FEATURES = 4096  # values of fc7, Krizhevsky et al. 2012
+FINDER_MULTIPLE_PX = 32  # the coarsest stride of a finder
+FINDER_NUMBERS = 20  # of a place: five numbers for each of 2x2 cells
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class ModelPackage:
     :param metrics: measured figures, with the command that measures them.
     :param origin: data, initial weights, seed, licence.
     :param folder: absolute path with links resolved.
+    :param finder: the network that says where objects are, if there is one.
     """
 
     name: str
@@ -49,6 +52,7 @@ class ModelPackage:
     architecture: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
+    finder: 'FinderPackage | None' = None
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> 'ModelPackage':
@@ -73,12 +77,14 @@ class ModelPackage:
             'labels',
             'labels_sha256',
             'scores',
+            'finder',
             'metrics',
             'origin',
         )
+        name, version = bare_name(fields, 'name'), fields.text('version')
         package = cls(
-            name=bare_name(fields, 'name'),
-            version=fields.text('version'),
+            name=name,
+            version=version,
             input=input_spec(fields.mapping('input', needed=True)),
             files=model_files(fields.mapping('files', needed=True)),
             labels=_labels(folder, fields),
@@ -87,6 +93,11 @@ class ModelPackage:
             architecture=fields.mapping('architecture').plain(),
             metrics=fields.mapping('metrics').plain(),
             origin=fields.mapping('origin').plain(),
+            finder=(
+                FinderPackage.read(fields.mapping('finder'), name, version, folder)
+                if 'finder' in fields
+                else None
+            ),
         )
         unknown = package.scores.unknown_class_id
         if unknown is not None and unknown >= len(package.labels):
@@ -143,11 +154,6 @@ class ModelPackage:
                 'copy the model again'
             )
         _check_hash(path, data, entry.sha256)
-        self._check_graph(data, path)
-        return data
-
-    def _check_graph(self, data: bytes, path: Path) -> None:
-        """Compare the graph's inputs and outputs with the package."""
         graph = scan_onnx(data, path)
         spec = self.input
         image = TensorShape('uint8', (None, spec.height, spec.width, 3))
@@ -156,6 +162,11 @@ class ModelPackage:
                 f'{path}: expected one input "image", uint8 [N, {spec.height}, {spec.width}, 3] '
                 f'as model.yaml says, got {_described(graph.inputs)}'
             )
+        self._check_outputs(graph, path)
+        return data
+
+    def _check_outputs(self, graph: GraphSummary, path: Path) -> None:
+        """Compare the graph's outputs with the package."""
         logits = graph.outputs.get('logits')
         features = graph.outputs.get('features')
         if (
@@ -174,6 +185,56 @@ class ModelPackage:
                 f'{path}: gives {_described({"logits": logits})}, but '
                 f'{self.folder / "model.yaml"} lists {len(self.labels)} labels; '
                 'use the labels that the model was trained with'
+            )
+
+
+@dataclass(frozen=True)
+class FinderPackage(ModelPackage):
+    """
+    The part of a model folder that says where in a frame objects are.
+
+    Engines run it like any model. Its ``logits`` are (N, 20, H/8, W/8): of
+    the 2x2 cells of each place the heat, the middle's x and y, the logarithms
+    of width and height (:mod:`alexnet_ros.signs.finder`). ``scores.score`` is
+    the least heat of an object.
+    """
+
+    @classmethod
+    def read(cls, fields: Fields, name: str, version: str, folder: Path) -> 'FinderPackage':
+        """
+        Read the mapping ``finder`` of a ``model.yaml`` and verify its files.
+
+        :raises ModelPackageError: incomplete, altered or inconsistent.
+        """
+        fields.only('files', 'height', 'width', 'min_score')
+        height, width = (fields.whole(side, 64, 4096) for side in ('height', 'width'))
+        for side, value in (('height', height), ('width', width)):
+            if value % FINDER_MULTIPLE_PX:
+                raise fields.refuse(side, f'a multiple of {FINDER_MULTIPLE_PX}')
+        finder = cls(
+            name=f'{name}_finder',
+            version=version,
+            input=InputSpec(height, width),
+            files=model_files(fields.mapping('files', needed=True)),
+            labels=Labels([Label(0, 'object', 'object')]),
+            scores=ScoreSpec(score=fields.number('min_score', 0.01, 0.99)),
+            folder=folder,
+        )
+        for precision in finder.files:
+            finder.read_onnx(precision)
+        return finder
+
+    def model_file(self, precision: str | None = None) -> ModelFile:
+        """Return the entry of a precision, of the default one where that is not there."""
+        return super().model_file(precision if precision in self.files else None)
+
+    def _check_outputs(self, graph: GraphSummary, path: Path) -> None:
+        """Compare the graph's output with the input's size."""
+        places = (FINDER_NUMBERS, self.input.height // 8, self.input.width // 8)
+        if graph.outputs != {'logits': TensorShape('float32', (None, *places))}:
+            raise ModelPackageError(
+                f'{path}: expected one output "logits", float32 [N, '
+                f'{", ".join(map(str, places))}], got {_described(graph.outputs)}'
             )
 
 

@@ -73,7 +73,7 @@ def replay_bag(
     options = options or ReplayOptions()
     folder = _folder(output)
     # Its own, so that track ids begin anew: the same bag gives the same results.
-    recognizer = Recognizer(recognizer.package, recognizer.engine, recognizer.settings)
+    recognizer = recognizer.with_new_tracks()
     names = {label.class_id: label.name for label in recognizer.package.known_labels}
     with BagReader(bag) as reader:
         cameras = camera_names(options.topics or reader.image_topics())

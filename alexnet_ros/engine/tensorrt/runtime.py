@@ -142,7 +142,7 @@ class TensorRtEngine:
         def job(session: DeviceSession) -> bytes:
             for size in sizes:
                 for _ in range(2):  # the first run is plain, the second its graph
-                    session.run(image[:size], features=True, check=False)
+                    session.run(image[:size], features=session.has_features, check=False)
             return session.kernels()
 
         kernels = self._do(job, START_S)

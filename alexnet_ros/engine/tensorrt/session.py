@@ -104,9 +104,9 @@ class DeviceSession:
         engine, trt = self._engine, self._api.module
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-        if inputs != [INPUT] or {'logits', 'features'} - set(names):
+        if inputs != [INPUT] or 'logits' not in names:
             raise EngineMismatchError(
-                f'the engine has the tensors {names}, expected image, logits and features'
+                f'the engine has the tensors {names}, expected image, logits'
             )
         for name in names:
             shape = tuple(int(size) for size in engine.get_tensor_shape(name))
@@ -153,6 +153,11 @@ class DeviceSession:
         if check:
             check_finite(values[0])
         return Outputs(values[0], values[1] if features else None)
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the network also gives fc7; a finder does not."""
+        return 'features' in self._buffers
 
     def _bind(self, context: Any, batch: int) -> None:
         """Give a context its shape and the fixed addresses."""

@@ -1,0 +1,171 @@
+"""A finder's checkpoint becomes part of a model package: folded, quantised, measured."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from alexnet_ros.config import FinderSettings
+from alexnet_ros.geometry import pairwise_iou
+from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.model_package.write import add_finder, write_finder
+from alexnet_ros.signs.finder import SignFinder, fill_canvas, views_of
+from alexnet_ros.training.finder_data import scenes_from
+from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
+from alexnet_ros.training.finder_network import FinderNetwork
+from alexnet_ros.training.finder_scenes import Scene
+from alexnet_ros.training.finder_train import (
+    FinderData,
+    FinderTrainSettings,
+    finder_from_checkpoint,
+    maker_for,
+)
+
+Image = NDArray[np.uint8]
+SAME_IOU = 0.5  # a box found is an object's from this overlap on
+CALIBRATION = 48  # frames, and as many made pictures
+
+
+@dataclass(frozen=True)
+class Found:
+    """
+    What a finder gives for frames with known objects.
+
+    :param objects: how many objects are at least so large.
+    :param recall: share of them that a box overlaps by ``SAME_IOU``.
+    :param mean_iou: of those found, with their best box.
+    :param candidates: boxes a frame.
+    """
+
+    objects: int
+    recall: float
+    mean_iou: float
+    candidates: float
+
+
+def measure_finder(
+    finder: SignFinder,
+    scenes: Iterable[Scene],
+    settings: FinderSettings | None = None,
+    *,
+    smallest_px: float = 0.0,
+) -> Found:
+    """
+    Compare what a finder gives with annotated boxes.
+
+    :param smallest_px: objects whose longer side is shorter do not count.
+    """
+    settings = settings or FinderSettings()
+    overlaps: list[float] = []
+    counts: list[int] = []
+    for scene in scenes:
+        (regions,) = finder.find([scene.image], settings)
+        counts.append(len(regions))
+        boxes = np.array([region.bbox_xywh for region in regions], np.float32).reshape(-1, 4)
+        truth = scene.boxes.astype(np.float32)
+        truth[:, 2:] -= truth[:, :2]
+        truth = truth[truth[:, 2:].max(axis=1, initial=0) >= smallest_px]
+        overlaps += pairwise_iou(truth, boxes).max(axis=1, initial=0).tolist()
+    best = np.array(overlaps)
+    found = best[best >= SAME_IOU]
+    return Found(
+        len(best),
+        round(len(found) / max(1, len(best)), 4),
+        round(float(found.mean()) if len(found) else 0.0, 4),
+        round(float(np.mean(counts)) if counts else 0.0, 2),
+    )
+
+
+def canvas_of(image: Image, height: int, width: int) -> Image:
+    """Return a frame, or the first half of a long one, as the network sees it."""
+    canvas = np.empty((height, width, 3), np.uint8)
+    fill_canvas(image, views_of((image.shape[1], image.shape[0]), (width, height))[0], canvas)
+    return canvas
+
+
+@torch.no_grad()
+def parity(
+    network: FinderNetwork, finder: SignFinder, images: Sequence[Image]
+) -> dict[str, float]:
+    """Return how far the package's logits are from PyTorch's FP32: ``rms`` of heat and boxes."""
+    spec = finder.package.input
+    away = []
+    for image in images:
+        canvas = canvas_of(image, spec.height, spec.width)[None]
+        wanted = network.places(torch.from_numpy(canvas)).numpy()
+        away.append(finder.engine.infer(canvas).logits - wanted)
+    numbers = np.concatenate(away).reshape(len(away), 5, -1)
+    rms = np.sqrt(np.square(numbers).mean(axis=(0, 2)))
+    return {'heat_rms': round(float(rms[0]), 4), 'box_rms': round(float(rms[1:].mean()), 4)}
+
+
+def export_finder(
+    checkpoint: Path,
+    folder: Path,
+    data: FinderData,
+    *,
+    height: int = 544,
+    width: int = 960,
+    min_score: float = 0.3,
+    command: str = '',
+    report: Callable[[str], None] = print,
+) -> ModelPackage:
+    """
+    Put a finder into an existing model package and measure it on frames kept apart.
+
+    :param checkpoint: of ``train-finder``.
+    :param folder: the package; unchanged if anything fails.
+    :param data: what it was trained with; its pictures calibrate INT8.
+    :param height: of the network's input, a multiple of 32.
+    :param width: likewise.
+    :param command: the command line, for the metrics.
+    :raises TrainingError: the checkpoint cannot be used.
+    :raises ModelPackageError: there is no package, or the network does not fit.
+    """
+    network, facts = finder_from_checkpoint(checkpoint)
+    maker = maker_for(FinderTrainSettings(**facts['settings']), data, report)
+    rng = np.random.default_rng(5)
+    picks = rng.permutation(len(maker.frames))[:CALIBRATION].tolist()
+    images = [canvas_of(maker.frames[index].image, height, width) for index in picks]
+    images += [maker[number][0] for number in range(CALIBRATION)]
+    model = onnx_from_finder(network, height, width, scales=finder_scales(network, images))
+    dev = [s for path in data.frames for s in scenes_from(path, dev=True).values()]
+    onnx = model.SerializeToString()
+    measured: dict[str, Any] = {}
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        SignFinder.open(
+            write_finder(Path(scratch), onnx, height=height, width=width, min_score=min_score),
+            'cpu',
+        ) as finder,
+    ):
+        measured['parity'] = parity(network, finder, [scene.image for scene in dev[:16]])
+        for smallest in (0, 32):
+            name = f'objects_from_{smallest}_px' if smallest else 'all_objects'
+            measured[name] = asdict(measure_finder(finder, dev, smallest_px=smallest))
+    for name, row in measured.items():
+        report(f'{name}: {row}')
+    return add_finder(
+        folder,
+        onnx,
+        height=height,
+        width=width,
+        min_score=min_score,
+        metrics={'command': command, 'frames': len(dev), **measured},
+        origin=_origin(data, facts),
+    )
+
+
+def _origin(data: FinderData, facts: Mapping[str, Any]) -> dict[str, Any]:
+    run, settings = facts['run'], facts['settings']
+    sources = [*data.frames, data.crops, data.drawings, *data.backgrounds]
+    return {
+        'data': ', '.join(f'{path.parent.name}/{path.name}' for path in sources if path),
+        'seed': settings['seed'],
+        'pictures_seen': run['step'] * settings['batch'],
+    }
