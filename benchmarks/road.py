@@ -25,7 +25,6 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.geometry import pairwise_iou
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame, Recognition
-from alexnet_ros.regions import SignFinder
 
 LEAST_PX = 32
 LEAST_IOU = 0.5
@@ -124,13 +123,18 @@ def road_frames(folder: Path) -> Iterator[tuple[str, Image, list[Truth], list[Bo
         yield name, rgb(folder / name), signs, ignored
 
 
+def candidates_of(recognizer: Recognizer, image: Image) -> list[Box]:
+    """Return what the finder takes for signs."""
+    (regions,) = recognizer.finder.find([image], recognizer.settings.finder)
+    return [region.bbox_xywh for region in regions]
+
+
 def measure_road(recognizer: Recognizer, shared: Path) -> dict[str, Any]:
     """Return the counts on the annotated road frames."""
     score = Score()
-    finder = SignFinder(recognizer.settings.finder)
     for name, image, signs, ignored in road_frames(shared / 'road'):
         recognizer.reset()
-        boxes = [region.bbox_xywh for region in finder.find(image)]
+        boxes = candidates_of(recognizer, image)
         score.add(name, signs, ignored, recognizer.recognize([Frame(image, 0)])[0], boxes)
     return score.report()
 
@@ -138,7 +142,6 @@ def measure_road(recognizer: Recognizer, shared: Path) -> dict[str, Any]:
 def measure_stills(recognizer: Recognizer, shared: Path, rounds: int) -> dict[str, Any]:
     """Return the counts on road frames with more signs pasted in, all classes alike."""
     score = Score()
-    finder = SignFinder(recognizer.settings.finder)
     tracks = read_tracks(shared / 'gtsrb')
     frames = list(road_frames(shared / 'road'))
     for seed in range(rounds):
@@ -148,7 +151,7 @@ def measure_stills(recognizer: Recognizer, shared: Path, rounds: int) -> dict[st
         scenes = stills(tracks, places, seed=seed, signs=4)
         for (name, _, signs, ignored), (image, pasted) in zip(frames, scenes, strict=True):
             recognizer.reset()
-            boxes = [region.bbox_xywh for region in finder.find(image)]
+            boxes = candidates_of(recognizer, image)
             result = recognizer.recognize([Frame(image, 0)])[0]
             real = [*(sign.bbox for sign in signs), *ignored]
             score.add(f'{name}/{seed}', pasted, real, result, boxes)

@@ -23,11 +23,7 @@ from alexnet_ros.bench.machine import machine
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
-from alexnet_ros.regions import SignFinder, disc_candidates
-from alexnet_ros.signs.candidates import Candidates, merged
-from alexnet_ros.signs.colours import colour_maps, halvings, shrunk
-from alexnet_ros.signs.outlines import colour_candidates
-from alexnet_ros.signs.rating import rated
+from alexnet_ros.signs.finder import SignFinder, decode, fill_canvas, views_of
 
 SIZES = ((960, 540), (1920, 1080))
 
@@ -58,50 +54,65 @@ def frames_of(shared: Path, size_wh: tuple[int, int]) -> list[np.ndarray]:
     ]
 
 
-def finder_stages(image: np.ndarray, repeats: int) -> dict[str, float]:
+def hostile_frames(size_wh: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Return pictures that would cost much if the work depended on what is shown."""
+    width, height = size_wh
+    tile = np.full((40, 40, 3), 90, np.uint8)
+    cv2.fillPoly(tile, [np.array([[2, 37], [37, 37], [20, 3]])], (220, 20, 20))
+    cv2.fillPoly(tile, [np.array([[10, 33], [30, 33], [20, 13]])], (255, 255, 255))
+    papered = np.tile(tile, (-(-height // 40), -(-width // 40), 1))[:height, :width]
+    return {
+        'black': np.zeros((height, width, 3), np.uint8),
+        'noise': np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8),
+        'triangles': np.ascontiguousarray(papered),
+    }
+
+
+def finder_stages(finder: SignFinder, image: np.ndarray, repeats: int) -> dict[str, float]:
     """Return the least time of each step of the finder, one after the other."""
-    settings = RecognizerSettings().finder
-    count = halvings(image.shape[1::-1], settings.min_size_px)
-    smallest, largest = (
-        side / (1 << count) for side in (settings.min_size_px, settings.max_size_px)
-    )
+    spec = finder.package.input
+    canvas = np.empty((1, spec.height, spec.width, 3), np.uint8)
+    (view, *_) = views_of(image.shape[1::-1], (spec.width, spec.height))
     stages = {}
-    stages['shrink'], _, small = least(lambda: shrunk(image, count), repeats)
-    stages['colour maps'], _, maps = least(lambda: colour_maps(small), repeats)
-    stages['outlines'], _, outlined = least(
-        lambda: colour_candidates(maps, smallest, largest), repeats
-    )
-    stages['discs'], _, found = least(
-        lambda: disc_candidates(maps['grey'], smallest, largest), repeats
-    )
-    together = Candidates.joined([outlined, found])
-    stages['merge'], _, kept = least(lambda: merged(together), repeats)
-    stages['rating'], _, _ = least(lambda: rated(maps, kept), repeats)
+    stages['canvas'], _, _ = least(lambda: fill_canvas(image, view, canvas[0]), repeats)
+    stages['network'], _, outputs = least(lambda: finder.engine.infer(canvas), repeats)
+    stages['decode'], _, _ = least(lambda: decode(outputs.logits[0], 0.3), repeats)
     return stages
+
+
+def recognize_ms(recognizer: Recognizer, image: np.ndarray, repeats: int) -> dict[str, float]:
+    """Return the least time of each stage, and of ``all``."""
+    best: dict[str, float] = {}
+    for _ in range(max(3, repeats // 4)):
+        start = time.perf_counter()
+        result = recognizer.recognize([Frame(image, time.monotonic_ns())])[0]
+        times = {**result.stage_ms, 'all': (time.perf_counter() - start) * 1e3}
+        best = {name: min(best.get(name, 1e9), value) for name, value in times.items()}
+    return best
 
 
 def measure(recognizer: Recognizer, shared: Path, size_wh: tuple[int, int], repeats: int) -> dict:
     """Return the figures for one frame size, means over its frames."""
-    finder = SignFinder(recognizer.settings.finder)
+    finder = recognizer.finder
     stages: dict[str, list[float]] = {}
     wall, cpu, candidates, whole = [], [], [], []
     for image in frames_of(shared, size_wh):
-        wall_ms, cpu_ms, regions = least(lambda image=image: finder.find(image), repeats)
+        wall_ms, cpu_ms, (regions,) = least(
+            lambda image=image: finder.find([image], recognizer.settings.finder), repeats
+        )
         wall.append(wall_ms)
         cpu.append(cpu_ms)
         candidates.append(len(regions))
-        for name, value in finder_stages(image, repeats).items():
+        for name, value in finder_stages(finder, image, repeats).items():
             stages.setdefault(f'finder: {name}', []).append(value)
-        best: dict[str, float] = {}
-        for _ in range(max(3, repeats // 4)):
-            start = time.perf_counter()
-            result = recognizer.recognize([Frame(image, time.monotonic_ns())])[0]
-            best['all'] = min(best.get('all', 1e9), (time.perf_counter() - start) * 1e3)
-            for name, value in result.stage_ms.items():
-                best[name] = min(best.get(name, 1e9), value)
+        best = recognize_ms(recognizer, image, repeats)
         whole.append(best.pop('all'))
         for name, value in best.items():
             stages.setdefault(name, []).append(value)
+    worst = {
+        name: round(recognize_ms(recognizer, image, repeats)['all'], 2)
+        for name, image in hostile_frames(size_wh).items()
+    }
     return {
         'size_wh': size_wh,
         'frames': len(wall),
@@ -110,6 +121,8 @@ def measure(recognizer: Recognizer, shared: Path, size_wh: tuple[int, int], repe
         'find_worst_frame_ms': round(max(wall), 2),
         'candidates': round(statistics.mean(candidates), 1),
         'recognize_ms': round(statistics.mean(whole), 2),
+        'recognize_median_ms': round(statistics.median(whole), 2),
+        'recognize_hostile_ms': worst,
         'frames_a_second': round(1e3 / statistics.mean(whole), 1),
         'stages_ms': {name: round(statistics.mean(values), 2) for name, values in stages.items()},
     }
@@ -124,7 +137,7 @@ def main() -> None:
     parser.add_argument('--json', action='store_true')
     args = parser.parse_args()
     settings = settings_from_mapping(RecognizerSettings, {'regions': 'signs'})
-    cv2.setNumThreads(1)  # the finder's times are those of one core
+    cv2.setNumThreads(1)
     facts = machine()
     with Recognizer.open(args.model, backend='cpu', settings=settings) as recognizer:
         for size_wh in SIZES:
