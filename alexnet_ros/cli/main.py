@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from alexnet_ros import __version__
 from alexnet_ros.cli.guard import guarded
 
-COMMANDS = {  # name: one line for --help; the module has the same name
+COMMANDS = {  # name: one line for --help; the module has the same name, with _
     'classify': 'classify whole images',
     'recognize': 'find and classify signs in images and videos',
     'evaluate': 'measure accuracy on labelled crops',
     'train': 'train AlexNet on labelled images',
+    'train-finder': 'train the network that finds signs in frames',
     'features': 'make a start file for train from any AlexNet',
     'compress': 'factor the fully connected layers and fine-tune',
     'export': 'turn a checkpoint into a model package',
+    'export-finder': 'put a finder into a model package',
     'build': 'compile an engine ahead of time',
     'replay': 'run a bag through the recognizer and write a report',
     'compare': 'compare two reports, with a gate',
@@ -63,7 +65,7 @@ def make_parser(*names: str) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
         if name in names:
-            module = importlib.import_module(f'alexnet_ros.cli.{name}')
+            module = importlib.import_module(f'alexnet_ros.cli.{name.replace("-", "_")}')
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
     return parser

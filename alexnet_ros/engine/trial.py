@@ -32,7 +32,7 @@ from alexnet_ros.errors import (
     FileWriteError,
 )
 from alexnet_ros.files import one_line, write_file
-from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.model_package import FinderPackage, ModelPackage
 
 MEMORY_BYTES = 2 << 30  # for the interpreter, the runtime and what lies between two layers
 MEMORY_PER_BYTE = 12  # of the ONNX file: read, parsed, packed for the processor, once a batch size
@@ -81,6 +81,7 @@ def try_model(
         *(sys.executable, '-I', '-c', CHILD, json.dumps([one for one in sys.path if one])),
         *(str(package.folder), runtime, package.model_file(precision).precision),
         *(str(max_batch), str(memory), str(cpu_s)),
+        'finder' if isinstance(package, FinderPackage) else 'classifier',
     ]
     child = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -150,12 +151,13 @@ def _note(
 
 def main(words: list[str]) -> int:
     """Be the child: load, run the largest batch, and say by the exit status how it went."""
-    folder, runtime, precision, max_batch, memory, cpu_s = words
+    folder, runtime, precision, max_batch, memory, cpu_s, part = words
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s), int(cpu_s) + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        package = ModelPackage.load(folder)
+        whole = ModelPackage.load(folder)
+        package = whole.finder if part == 'finder' and whole.finder else whole
         options: dict[str, Any] = {
             'precision': precision,
             'threads': 1,

@@ -124,7 +124,8 @@ def boxes_of(cells: Tensor) -> Tensor:
     y = torch.arange(height, device=cells.device)[:, None] + 0.5
     x = torch.arange(width, device=cells.device)[None, :] + 0.5
     wide, tall = cells[..., 3].clamp(-1, 5.5).exp(), cells[..., 4].clamp(-1, 5.5).exp()
-    middle_x, middle_y = x + cells[..., 1] * wide, y + cells[..., 2] * tall
+    away_x, away_y = cells[..., 1].clamp(-1, 1), cells[..., 2].clamp(-1, 1)
+    middle_x, middle_y = x + away_x * wide, y + away_y * tall
     return torch.stack(
         [middle_x - wide / 2, middle_y - tall / 2, middle_x + wide / 2, middle_y + tall / 2], -1
     )

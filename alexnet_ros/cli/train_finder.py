@@ -1,0 +1,110 @@
+"""``alexnet_ros train-finder``: annotated frames to a finder's checkpoint."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alexnet_ros.cli.train import Bar, add_setting, tune_malloc
+from alexnet_ros.config import flat_fields, settings_from_mapping
+
+if TYPE_CHECKING:
+    from alexnet_ros.training.finder_train import FinderData
+
+EPILOG = """\
+A finder says where in a frame objects are; the classifier then names them.
+
+Data
+  --frames    annotations.json: file name -> list of {"bbox": [x, y, width, height],
+              "ignore": bool}; the frames lie beside it. Every fifth frame, by the
+              CRC-32 of its name, is kept apart to measure on.
+  --crops     CSV with file, class_id, roi_x1, roi_y1, roi_x2, roi_y2 (and track): objects
+              cut out, to be pasted into frames; files in folders or tars beside it.
+  --drawings  CSV with file: drawn objects with an alpha channel, likewise.
+  --background-video  a video that shows none of the objects.
+
+Examples
+  The bundled sign finder (docs/training.md):
+    alexnet_ros train-finder --recipe config/recipes/finder.yaml --frames gtsdb/annotations.json \\
+      --crops gtsrb/train.csv --drawings sign_drawings/drawings.csv \\
+      --background-video drive/solidWhiteRight.mp4 --output run/
+  One for other objects, from annotated frames alone:
+    alexnet_ros train-finder --frames cones/annotations.json --steps 5000 --output run/
+
+A killed run goes on where it was when the same command is given again. Then:
+  alexnet_ros export-finder run/checkpoint.safetensors --frames ... --package models/NAME
+"""
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where a finder's pictures come from."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        '--frames', type=Path, nargs='+', required=True, metavar='JSON', help='annotated frames'
+    )
+    parser.add_argument('--crops', type=Path, metavar='CSV', help='objects with their boxes')
+    parser.add_argument('--drawings', type=Path, metavar='CSV', help='drawn objects')
+    parser.add_argument(
+        '--background-video',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='shows none of the objects',
+    )
+
+
+def data_from(args: argparse.Namespace) -> 'FinderData':
+    """Return what :func:`add_data_arguments` took."""
+    from alexnet_ros.training.finder_train import FinderData
+
+    return FinderData(args.frames, args.crops, args.drawings, args.background_video)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; the settings come from their own declaration."""
+    from alexnet_ros.training.finder_train import FinderTrainSettings
+
+    add_data_arguments(parser)
+    parser.epilog = EPILOG
+    parser.add_argument(
+        '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
+    )
+    parser.add_argument(
+        '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
+    )
+    parser.add_argument(
+        '--restart', action='store_true', help='begin anew even where a checkpoint lies'
+    )
+    parser.add_argument(
+        '--cores', type=int, default=0, metavar='N', help='CPU threads for the network; 0 = all'
+    )
+    group = parser.add_argument_group('settings (also names in a recipe)')
+    for name, field in flat_fields(FinderTrainSettings).items():
+        add_setting(group, name, field)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 0 when the run reached its end."""
+    tune_malloc()
+    import torch
+
+    from alexnet_ros.training.finder_train import FinderTrainSettings, train_finder
+    from alexnet_ros.training.settings import read_recipe
+
+    if args.cores:
+        torch.set_num_threads(args.cores)
+    values = read_recipe(args.recipe) if args.recipe else {}
+    names = flat_fields(FinderTrainSettings)
+    values |= {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    losses = train_finder(
+        settings_from_mapping(FinderTrainSettings, values),
+        data_from(args),
+        args.output,
+        resume=not args.restart,
+        on_step=Bar() if sys.stderr.isatty() else None,
+        report=lambda text: print(f'\r{text}', file=sys.stderr, flush=True),
+    )
+    shown = ', '.join(f'{name} {value:.4f}' for name, value in losses.items())
+    print(f'{args.output / "checkpoint.safetensors"}: {shown}')
+    return 0

@@ -1,0 +1,146 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch', reason='training needs torch')
+
+import torch
+
+from alexnet_ros.cli.main import main
+from alexnet_ros.config import FinderSettings, RecognizerSettings
+from alexnet_ros.errors import DatasetError, TrainingError
+from alexnet_ros.model_package.write import write_finder
+from alexnet_ros.recognizer import Recognizer
+from alexnet_ros.records import Frame
+from alexnet_ros.signs.finder import SignFinder
+from alexnet_ros.training.checkpoint import load_checkpoint
+from alexnet_ros.training.finder_data import scenes_from, twins_of_dev
+from alexnet_ros.training.finder_export import measure_finder
+from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
+from alexnet_ros.training.finder_scenes import Mix, SceneMaker
+from alexnet_ros.training.finder_train import (
+    FinderData,
+    FinderTrainer,
+    FinderTrainSettings,
+    finder_from_checkpoint,
+    maker_for,
+)
+from alexnet_ros.training.split import is_dev
+from tests.finders import SMALL, disc_data
+from tests.models import tiny_package
+
+QUIET = {'side_px': 96, 'largest_px': 60.0, 'pasted': 0.0, 'decoys': 0.5}
+
+
+@pytest.fixture(name='annotations', scope='module')
+def _annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return disc_data(tmp_path_factory.mktemp('discs'))
+
+
+def trainer(annotations: Path, folder: Path, **settings: float) -> FinderTrainer:
+    made = FinderTrainSettings(**{'batch': 4, 'average_decay': 0.9, **QUIET, **settings})
+    maker = maker_for(made, FinderData([annotations]), lambda _text: None)
+    return FinderTrainer(
+        made, maker, folder, architecture=SMALL, workers=0, report=lambda _text: None
+    )
+
+
+def test_a_finder_learns_to_find_discs_on_frames_it_never_saw(
+    annotations: Path, tmp_path: Path
+) -> None:
+    run = trainer(annotations, tmp_path / 'run', steps=220, batch=8, rate=0.01)
+    losses = run.train()
+    assert losses['box_loss'] < 0.35
+    network, facts = finder_from_checkpoint(run.checkpoint)
+    assert facts['run']['step'] == 220
+    dev = scenes_from(annotations, dev=True)
+    assert dev
+    assert all(is_dev(name) for name in dev)
+    images = [run.maker[number][0] for number in range(8)]
+    model = onnx_from_finder(network, 128, 160, scales=finder_scales(network, images))
+    package = write_finder(
+        tmp_path, model.SerializeToString(), height=128, width=160, min_score=0.3
+    )
+    settings = FinderSettings(min_size_px=8)
+    with SignFinder.open(package, 'cpu', threads=1) as finder:
+        found = measure_finder(finder, dev.values(), settings)
+    assert found.recall >= 0.8
+    assert found.mean_iou >= 0.6
+    assert found.candidates <= 4
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(annotations: Path, tmp_path: Path) -> None:
+    straight = trainer(annotations, tmp_path / 'one', steps=6)
+    straight.train()
+    first = trainer(annotations, tmp_path / 'two', steps=6)
+    first.on_step = lambda _progress, step, _loss: setattr(first, 'stop', step == 2)
+    first.train()
+    second = trainer(annotations, tmp_path / 'two', steps=6)
+    assert second.resume()
+    assert second.step == 3
+    second.train()
+    one, two = (load_checkpoint(made.checkpoint)[0] for made in (straight, second))
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], msg=name)
+
+
+def test_another_architecture_is_not_taken_up(annotations: Path, tmp_path: Path) -> None:
+    trainer(annotations, tmp_path / 'run', steps=1).train()
+    settings = FinderTrainSettings(**QUIET)
+    maker = maker_for(settings, FinderData([annotations]), lambda _text: None)
+    other = FinderTrainer(settings, maker, tmp_path / 'run', workers=0)
+    with pytest.raises(TrainingError, match='not of this finder'):
+        other.resume()
+
+
+def test_pictures_depend_on_seed_and_number_alone(annotations: Path) -> None:
+    scenes = list(scenes_from(annotations, dev=False).values())
+    mix = Mix(96, largest_px=60, decoys=1.0)
+    makers = [SceneMaker(scenes, [], [], mix, seed) for seed in (1, 1, 2)]
+    makers[1][7]
+    pictures = [maker[3][0] for maker in makers]
+    assert (pictures[0] == pictures[1]).all()
+    assert (pictures[0] != pictures[2]).any()
+
+
+def test_tracks_seen_in_frames_kept_apart_are_named(tmp_path: Path) -> None:
+    path = tmp_path / 'annotations.json'
+    entries = {
+        '00008.jpg': [{'bbox': [1, 2, 3, 4], 'ignore': False, 'twin': 'set 05/00001_02.jpg'}],
+        '00006.jpg': [{'bbox': [1, 2, 3, 4], 'ignore': False, 'twin': 'set 05/00003_02.jpg'}],
+    }
+    path.write_text(json.dumps(entries))
+    assert twins_of_dev(path) == {'05/00001_02.jpg'}
+
+
+@pytest.mark.parametrize('text', ['[]', '{"a.png": 3}', '{', '{"a.png": [{"bbox": [1, 2]}]}'])
+def test_annotations_of_another_form_are_refused(text: str, tmp_path: Path) -> None:
+    path = disc_data(tmp_path, 1)
+    (tmp_path / '000.png').rename(tmp_path / 'a.png')
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=r'annotations|a\.png'):
+        scenes_from(path, dev=is_dev('a.png'))
+
+
+def test_the_commands_train_and_export_a_finder_for_other_objects(
+    annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tiny_package(tmp_path / 'mine')
+    words = ['train-finder', '--frames', str(annotations), '--output', str(tmp_path / 'run')]
+    options = ['--steps', '2', '--batch', '2', '--side-px', '64', '--largest-px', '40']
+    assert main([*words, *options, '--cores', '1']) == 0
+    checkpoint = tmp_path / 'run/checkpoint.safetensors'
+    words = ['export-finder', str(checkpoint), '--frames', str(annotations)]
+    assert main([*words, '--package', str(package.folder), '--size', '160x128']) == 0
+    assert 'has a finder for frames scaled to 160x128' in capsys.readouterr().out
+    settings = RecognizerSettings(
+        regions='signs', finder=FinderSettings(min_candidate_score=0.001, min_size_px=8)
+    )
+    with Recognizer.open(package.folder, backend='cpu', settings=settings) as recognizer:
+        assert recognizer.finder.package.folder == package.folder
+        recognizer.recognize([Frame(np.zeros((128, 160, 3), np.uint8), 1)])
+    assert main([*words, '--package', str(tmp_path / 'none'), '--size', '160x128']) == 1
+    assert main([*words, '--package', str(package.folder), '--size', '160']) == 1
