@@ -57,7 +57,7 @@ def setting(
 class FinderSettings:
     """How sign candidates are found in a frame."""
 
-    min_size_px: int = setting(24, 'Smallest candidate side, pixels.', low=8, high=400, live=True)
+    min_size_px: int = setting(20, 'Smallest candidate side, pixels.', low=8, high=400, live=True)
     max_size_px: int = setting(
         480, 'Largest candidate side, pixels.', low=16, high=4096, live=True
     )
@@ -69,7 +69,11 @@ class FinderSettings:
         live=True,
     )
     max_regions: int = setting(
-        16, 'Most regions classified in one frame, best first.', low=1, high=64, live=True
+        0,
+        'Most regions classified in one frame, best first; 0 = 8 that were found, 16 given boxes.',
+        low=0,
+        high=64,
+        live=True,
     )
 
 

@@ -76,7 +76,7 @@ def finder_stages(finder: SignFinder, image: np.ndarray, repeats: int) -> dict[s
     stages = {}
     stages['canvas'], _, _ = least(lambda: fill_canvas(image, view, canvas[0]), repeats)
     stages['network'], _, outputs = least(lambda: finder.engine.infer(canvas), repeats)
-    stages['decode'], _, _ = least(lambda: decode(outputs.logits[0], 0.3), repeats)
+    stages['decode'], _, _ = least(lambda: decode(outputs.logits[0], -1.0), repeats)
     return stages
 
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the network's input, multiples of 32; frames are scaled to fit into it",
     )
     parser.add_argument(
-        '--min-score', type=float, default=0.3, help='least heat of an object, 0 to 1'
+        '--min-score', type=float, default=0.03, help='least probability of an object, 0 to 1'
     )
 
 

@@ -48,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--max-regions',
-        type=whole(1, 64),
+        type=whole(0, 64),
         default=FinderSettings().max_regions,
         metavar='N',
-        help='most candidates classified in a frame (default: %(default)s)',
+        help='most candidates classified in a frame; 0 = 8 (default: %(default)s)',
     )
 
 

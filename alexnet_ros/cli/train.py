@@ -109,7 +109,7 @@ def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
     )
 
 
-def _bar() -> Callable[[float, int, float], None]:
+def progress_bar() -> Callable[[float, int, float], None]:
     """Return what shows progress from 0 to 1, the step and the loss."""
     bar = tqdm(total=1.0, leave=False, bar_format='{percentage:3.0f}%|{bar}| {remaining} {desc}')
 
@@ -163,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
             resume=not args.restart,
             more_steps=args.more_steps,
             workers=workers,
-            on_step=_bar() if workers.first and sys.stderr.isatty() else None,
+            on_step=progress_bar() if workers.first and sys.stderr.isatty() else None,
             report=lambda text: tqdm.write(text, file=sys.stderr) if workers.first else None,
         )
     finally:

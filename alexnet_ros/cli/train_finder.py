@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_ros.cli.train import Bar, add_setting, tune_malloc
+from alexnet_ros.cli.train import add_setting, progress_bar, tune_malloc
 from alexnet_ros.config import flat_fields, settings_from_mapping
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run reached its end."""
     tune_malloc()
     import torch
+    from tqdm import tqdm
 
     from alexnet_ros.training.finder_train import FinderTrainSettings, train_finder
     from alexnet_ros.training.settings import read_recipe
@@ -102,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
         data_from(args),
         args.output,
         resume=not args.restart,
-        on_step=Bar() if sys.stderr.isatty() else None,
-        report=lambda text: print(f'\r{text}', file=sys.stderr, flush=True),
+        on_step=progress_bar() if sys.stderr.isatty() else None,
+        report=lambda text: tqdm.write(text, file=sys.stderr),
     )
     shown = ', '.join(f'{name} {value:.4f}' for name, value in losses.items())
     print(f'{args.output / "checkpoint.safetensors"}: {shown}')

@@ -195,9 +195,15 @@ class FinderPackage(ModelPackage):
 
     Engines run it like any model. Its ``logits`` are (N, 20, H/8, W/8): of
     the 2x2 cells of each place the heat, the middle's x and y, the logarithms
-    of width and height (:mod:`alexnet_ros.signs.finder`). ``scores.score`` is
-    the least heat of an object.
+    of width and height (:mod:`alexnet_ros.signs.finder`).
+
+    The probability of an object has the logit slope * heat + intercept, as
+    measured on frames kept apart (Platt 1999); ``scores.score`` is the least
+    of an object.
     """
+
+    slope: float = 1.0
+    intercept: float = 0.0
 
     @classmethod
     def read(cls, fields: Fields, name: str, version: str, folder: Path) -> 'FinderPackage':
@@ -206,7 +212,7 @@ class FinderPackage(ModelPackage):
 
         :raises ModelPackageError: incomplete, altered or inconsistent.
         """
-        fields.only('files', 'height', 'width', 'min_score')
+        fields.only('files', 'height', 'width', 'min_score', 'slope', 'intercept')
         height, width = (fields.whole(side, 64, 4096) for side in ('height', 'width'))
         for side, value in (('height', height), ('width', width)):
             if value % FINDER_MULTIPLE_PX:
@@ -217,7 +223,9 @@ class FinderPackage(ModelPackage):
             input=InputSpec(height, width),
             files=model_files(fields.mapping('files', needed=True)),
             labels=Labels([Label(0, 'object', 'object')]),
-            scores=ScoreSpec(score=fields.number('min_score', 0.01, 0.99)),
+            scores=ScoreSpec(score=fields.number('min_score', 1e-4, 0.99)),
+            slope=fields.number('slope', 0.01, 100.0, 1.0),
+            intercept=fields.number('intercept', -100.0, 100.0, 0.0),
             folder=folder,
         )
         for precision in finder.files:

@@ -85,38 +85,33 @@ def write_package(
     return _put_in_place(folder, fill)
 
 
-def write_finder(
-    folder: Path, onnx: bytes, *, height: int, width: int, min_score: float
-) -> FinderPackage:
+def write_finder(folder: Path, onnx: bytes, **section: float) -> FinderPackage:
     """
     Write a finder alone into a folder, to try it before it joins a package.
 
+    :param section: as for :func:`add_finder`.
     :raises ModelPackageError: the network does not fit.
     """
-    entry = _entry(folder, 'finder_int8.onnx', onnx)
-    section = {'files': {'int8': entry}, 'height': height, 'width': width, 'min_score': min_score}
-    return FinderPackage.read(Fields(section, str(folder)), folder.name, '0', folder)
+    fields = {'files': {'int8': _entry(folder, 'finder_int8.onnx', onnx)}, **section}
+    return FinderPackage.read(Fields(fields, str(folder)), folder.name, '0', folder)
 
 
 def add_finder(
     folder: Path,
     onnx: bytes,
     *,
-    height: int,
-    width: int,
-    min_score: float,
     metrics: Mapping[str, Any],
     origin: Mapping[str, Any],
+    **section: float,
 ) -> ModelPackage:
     """
     Give a model folder a finder, in place of the one it may have.
 
     :param onnx: the INT8 network.
-    :param height: of its input, pixels.
-    :param width: likewise.
-    :param min_score: least heat of an object, 0 to 1.
     :param metrics: stand under ``finder`` in the package's metrics.
     :param origin: likewise in its origin.
+    :param section: ``height`` and ``width`` of the input, ``min_score``, and
+        ``slope`` and ``intercept`` of the probability; see :class:`FinderPackage`.
     :returns: the package as read back; the folder is unchanged if that fails.
     :raises ModelPackageError: no package, or the network does not fit.
     """
@@ -136,8 +131,7 @@ def add_finder(
         }
         head = {key: value for key, value in document.items() if key not in {'finder', *tail}}
         files = {'int8': _entry(made, f'{package.name}_finder_int8.onnx', onnx)}
-        section = {'files': files, 'height': height, 'width': width, 'min_score': min_score}
-        document = {**head, 'finder': section, **tail}
+        document = {**head, 'finder': {'files': files, **section}, **tail}
         write_file(made / 'model.yaml', yaml_from_mapping(document, ModelPackageError))
 
     return _put_in_place(package.folder, fill)

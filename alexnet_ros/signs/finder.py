@@ -33,6 +33,7 @@ CELL_PX = 4  # canvas pixels from one cell to the next
 GREY = 128  # of the canvas beside a frame; the network's zero
 MOST_CANVASES = 4  # of one run; more are run in parts
 MOST_PEAKS = 64  # of one canvas: a bound on the work after the network
+MOST_FOUND = 8  # unless set: the worst picture then costs twice what an ordinary one does
 MOST_ENLARGED = 2.0  # small frames gain nothing beyond
 LEAST_FILLED = 0.4  # of a canvas; longer frames are cut in two
 SHARED = 0.15  # of its length that the halves of a long frame share
@@ -93,31 +94,29 @@ def fill_canvas(image_rgb: Image, view: View, canvas: Image) -> None:
     canvas[:height, width:] = GREY
 
 
-def decode(logits: Floats, least_score: float) -> tuple[Floats, Floats]:
+def decode(logits: Floats, least_heat: float) -> tuple[Floats, Floats]:
     """
-    Return boxes and scores of the objects on one canvas, best first.
+    Return boxes and heat of the objects on one canvas, hottest first.
 
     :param logits: (20, H/8, W/8): of each place the 2x2 cells' heat, middle x
         and y (from the cell's middle, in box sizes), and the natural
         logarithms of width and height in cells.
-    :param least_score: least heat, 0 to 1.
-    :returns: (K, 4) xywh in canvas pixels, (K,) scores; K <= ``MOST_PEAKS``.
+    :param least_heat: a logit.
+    :returns: (K, 4) xywh in canvas pixels, (K,) heat, logits; K <= ``MOST_PEAKS``.
     """
     numbers = logits.reshape(5, 2, 2, *logits.shape[1:])
     cells = numbers[0].transpose(2, 0, 3, 1).reshape(2 * logits.shape[1], -1)
     heat = np.ascontiguousarray(cells, np.float32)  # (H/4, W/4)
     highest = np.asarray(cv2.dilate(heat, np.ones((3, 3), np.uint8)))
-    limit = math.log(least_score / (1 - least_score))
-    places = np.flatnonzero((heat >= highest) & (heat >= limit))
-    scores = heat.ravel()[places]
-    order = np.argsort(-scores, kind='stable')[:MOST_PEAKS]
+    places = np.flatnonzero((heat >= highest) & (heat >= least_heat))
+    peaks = heat.ravel()[places]
+    order = np.argsort(-peaks, kind='stable')[:MOST_PEAKS]
     rows, columns = np.divmod(places[order], heat.shape[1])
     values = numbers[1:, rows % 2, columns % 2, rows // 2, columns // 2]  # (4, K)
     sizes = np.exp(np.clip(values[2:], -1, LARGEST_LOG))
     middles = np.stack([columns, rows]) + 0.5 + np.clip(values[:2], -1, 1) * sizes
     boxes = np.concatenate([middles - sizes / 2, sizes]).T * CELL_PX
-    chances = 1 / (1 + np.exp(-scores[order]))
-    return boxes.astype(np.float32), chances.astype(np.float32)
+    return boxes.astype(np.float32), peaks[order]
 
 
 def regions_from_boxes(
@@ -136,9 +135,13 @@ def regions_from_boxes(
     for index in np.flatnonzero(~better.any(0)).tolist():
         x, y, width, height = boxes_xywh[index].tolist()
         box = clip_to_frame((x, y, width, height), size_wh)
-        if min(box[2:]) >= 1 and settings.min_size_px <= max(box[2:]) <= settings.max_size_px:
+        if (
+            min(box[2:]) >= 1
+            and settings.min_size_px <= max(box[2:])
+            and min(box[2:]) <= settings.max_size_px
+        ):
             regions.append(Region(box, float(scores[index]), 'sign'))
-    return regions[: settings.max_regions]
+    return regions[: settings.max_regions or MOST_FOUND]
 
 
 class SignFinder:
@@ -184,14 +187,17 @@ class SignFinder:
         for (index, view), canvas in zip(views, canvases, strict=True):
             fill_canvas(images_rgb[index], view, canvas)
         answers = self.engine.infer(canvases).logits if views else ()
-        least = settings.min_candidate_score or self.package.scores.score or 0.5
+        package = self.package
+        least = min(settings.min_candidate_score or package.scores.score or 0.5, 0.999)
+        least_heat = (math.log(least / (1 - least)) - package.intercept) / package.slope
         boxes: list[list[Floats]] = [[] for _ in images_rgb]
         scores: list[list[Floats]] = [[] for _ in images_rgb]
         for (index, view), logits in zip(views, answers, strict=True):
-            found, heat = decode(logits, min(least, 0.999))
+            found, heat = decode(logits, least_heat)
             corner = np.array([view.x, view.y, 0, 0], np.float32)
             boxes[index].append(found / np.float32(view.scale) + corner)
-            scores[index].append(heat)
+            logit = np.clip(package.slope * heat + package.intercept, -50, 50)
+            scores[index].append(1 / (1 + np.exp(-logit)))
         return [
             regions_from_boxes(
                 np.concatenate(boxes[index]),

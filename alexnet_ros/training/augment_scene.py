@@ -14,8 +14,8 @@ def relit(image: Image, rng: np.random.Generator) -> Image:
     :param image: (H, W, 3) uint8 RGB; may be changed.
     """
     ramp = np.arange(256, dtype=np.float32)[:, None] / 255
-    gamma = float(np.exp(rng.normal(0, 0.25)))
-    gain = np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.06, 3)).astype(np.float32)
+    gamma = float(np.exp(rng.normal(0, 0.3)))
+    gain = np.exp(rng.normal(-0.05, 0.4) + rng.normal(0, 0.06, 3)).astype(np.float32)
     curve = ramp**gamma * gain + np.float32(rng.normal(0, 0.04))
     table = (np.clip(curve, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(1, 256, 3)
     image = np.asarray(cv2.LUT(image, table), np.uint8)

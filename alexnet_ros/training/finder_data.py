@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from alexnet_ros.errors import DatasetError
+from alexnet_ros.geometry import crop
 from alexnet_ros.training.finder_scenes import Cutout, Scene
 from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.sources import (
@@ -84,6 +85,20 @@ def twins_of_dev(annotations: Path) -> set[str]:
         for entry in entries
         if entry.get('twin')
     }
+
+
+def frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cutout]:
+    """Return the annotated objects of frames with a little around, to paste into others."""
+    found = []
+    for scene in scenes:
+        for box in scene.boxes:
+            left, top, right, bottom = box
+            if min(right - left, bottom - top) < smallest_px:
+                continue
+            part, (x, y, _, _) = crop(scene.image, (left, top, right - left, bottom - top), 0.1)
+            inner = (left - x, top - y, right - x, bottom - y)
+            found.append(Cutout(part.copy(), inner, 'square'))
+    return found
 
 
 def video_scenes(path: Path, stop: float, step: int = 3) -> list[Scene]:

@@ -28,7 +28,8 @@ from alexnet_ros.training.finder_train import (
 
 Image = NDArray[np.uint8]
 SAME_IOU = 0.5  # a box found is an object's from this overlap on
-CALIBRATION = 48  # frames, and as many made pictures
+FEWEST = 10  # objects, and other candidates, that a calibration needs
+CALIBRATION = 24  # frames, and as many made pictures
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ def measure_finder(
         (regions,) = finder.find([scene.image], settings)
         counts.append(len(regions))
         boxes = np.array([region.bbox_xywh for region in regions], np.float32).reshape(-1, 4)
-        truth = scene.boxes.astype(np.float32)
-        truth[:, 2:] -= truth[:, :2]
+        truth = _xywh(scene)
         truth = truth[truth[:, 2:].max(axis=1, initial=0) >= smallest_px]
         overlaps += pairwise_iou(truth, boxes).max(axis=1, initial=0).tolist()
     best = np.array(overlaps)
@@ -79,6 +79,43 @@ def measure_finder(
         round(float(found.mean()) if len(found) else 0.0, 4),
         round(float(np.mean(counts)) if counts else 0.0, 2),
     )
+
+
+def calibrated(finder: SignFinder, scenes: Iterable[Scene]) -> tuple[float, float]:
+    """
+    Return slope and intercept of an object's logit by its heat, fitted by Newton's method.
+
+    With fewer than ``FEWEST`` objects or other candidates the heat stands as it is.
+
+    :param finder: with slope 1 and intercept 0.
+    :param scenes: frames that it was not trained with.
+    """
+    settings = FinderSettings(max_regions=64, min_size_px=16)
+    heats: list[float] = []
+    hits: list[bool] = []
+    for scene in scenes:
+        regions = finder.find([scene.image], settings)[0]
+        boxes = np.array([region.bbox_xywh for region in regions], np.float32).reshape(-1, 4)
+        hits += (pairwise_iou(boxes, _xywh(scene)).max(axis=1, initial=0) >= 0.4).tolist()
+        heats += [region.score for region in regions]
+    wanted = np.array(hits, float)
+    if min(wanted.sum(), len(wanted) - wanted.sum()) < FEWEST:
+        return 1.0, 0.0
+    heat = np.clip(np.array(heats), 1e-4, 1 - 1e-4)
+    inputs = np.stack([np.log(heat / (1 - heat)), np.ones(len(heat))], 1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(30):
+        chance = 1 / (1 + np.exp(-inputs @ weights))
+        slopes = inputs.T @ (chance - wanted) + 1e-3 * weights
+        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-3 * np.eye(2)
+        weights = weights - np.clip(np.linalg.solve(curve, slopes), -1, 1)
+    return round(float(np.clip(weights[0], 0.1, 20)), 3), round(float(weights[1]), 3)
+
+
+def _xywh(scene: Scene) -> NDArray[np.float32]:
+    truth = scene.boxes.astype(np.float32)
+    truth[:, 2:] -= truth[:, :2]
+    return truth
 
 
 def canvas_of(image: Image, height: int, width: int) -> Image:
@@ -111,7 +148,7 @@ def export_finder(
     *,
     height: int = 544,
     width: int = 960,
-    min_score: float = 0.3,
+    min_score: float = 0.03,
     command: str = '',
     report: Callable[[str], None] = print,
 ) -> ModelPackage:
@@ -123,6 +160,7 @@ def export_finder(
     :param data: what it was trained with; its pictures calibrate INT8.
     :param height: of the network's input, a multiple of 32.
     :param width: likewise.
+    :param min_score: least probability of an object that is given, 0 to 1.
     :param command: the command line, for the metrics.
     :raises TrainingError: the checkpoint cannot be used.
     :raises ModelPackageError: there is no package, or the network does not fit.
@@ -137,25 +175,26 @@ def export_finder(
     dev = [s for path in data.frames for s in scenes_from(path, dev=True).values()]
     onnx = model.SerializeToString()
     measured: dict[str, Any] = {}
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        SignFinder.open(
-            write_finder(Path(scratch), onnx, height=height, width=width, min_score=min_score),
-            'cpu',
-        ) as finder,
-    ):
-        measured['parity'] = parity(network, finder, [scene.image for scene in dev[:16]])
-        for smallest in (0, 32):
-            name = f'objects_from_{smallest}_px' if smallest else 'all_objects'
-            measured[name] = asdict(measure_finder(finder, dev, smallest_px=smallest))
+    with tempfile.TemporaryDirectory() as scratch:
+
+        def opened() -> SignFinder:
+            return SignFinder.open(write_finder(Path(scratch), onnx, **section), 'cpu')
+
+        section: dict[str, Any] = {'height': height, 'width': width, 'min_score': 0.05}
+        with opened() as finder:
+            measured['parity'] = parity(network, finder, [scene.image for scene in dev[:8]])
+            section['slope'], section['intercept'] = calibrated(finder, dev)
+        section['min_score'] = min_score
+        with opened() as finder:
+            for smallest in (0, 32):
+                name = f'objects_from_{smallest}_px' if smallest else 'all_objects'
+                measured[name] = asdict(measure_finder(finder, dev, smallest_px=smallest))
     for name, row in measured.items():
         report(f'{name}: {row}')
     return add_finder(
         folder,
         onnx,
-        height=height,
-        width=width,
-        min_score=min_score,
+        **section,
         metrics={'command': command, 'frames': len(dev), **measured},
         origin=_origin(data, facts),
     )

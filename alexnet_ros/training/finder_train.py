@@ -18,6 +18,7 @@ from alexnet_ros.training.checkpoint import load_checkpoint, part_of, save_check
 from alexnet_ros.training.finder_data import (
     crop_cutouts,
     drawing_cutouts,
+    frame_cutouts,
     scenes_from,
     twins_of_dev,
     video_scenes,
@@ -112,11 +113,13 @@ def maker_for(settings: FinderTrainSettings, data: FinderData, report: Report) -
         )
     crops = len(classes)
     if data.drawings:
-        groups = drawing_cutouts(data.drawings, settings.drawings_found.split(','))
+        drawn = drawing_cutouts(data.drawings, settings.drawings_found.split(','))
         share = settings.drawings_share if crops else 0.5
         times = max(1, round(share / (1 - share) * max(1, crops) / 4))
-        classes += [g for g in (groups[0],) * (3 * times) + (groups[1],) * times if g]
+        classes += [g for g in (drawn[0],) * (3 * times) + (drawn[1],) * times if g]
     objects = sum(len(scene.boxes) for scene in scenes)
+    groups = [g for g in (frame_cutouts(scenes),) if g]
+    classes += groups * max(1, len(classes) // 5)
     if not objects and not classes:
         raise DatasetError('expected annotated objects, crops or drawings, got none of them')
     report(

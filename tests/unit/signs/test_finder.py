@@ -15,6 +15,7 @@ from alexnet_ros.model_package import FinderPackage
 from alexnet_ros.records import Outputs
 from alexnet_ros.signs.finder import (
     GREY,
+    MOST_FOUND,
     MOST_PEAKS,
     SignFinder,
     View,
@@ -75,8 +76,8 @@ def test_a_frame_is_scaled_into_the_corner_of_the_canvas_and_the_rest_is_grey() 
 def test_a_planted_object_is_decoded_to_its_box() -> None:
     width, height = np.log(10.0), np.log(5.0)  # cells
     logits = logits_with((7, 12, 2.0, (0.1, -0.2, width, height)))
-    boxes, scores = decode(logits, 0.3)
-    assert scores == pytest.approx([1 / (1 + np.exp(-2))])
+    boxes, scores = decode(logits, -1.0)
+    assert scores == pytest.approx([2.0])
     middle_x, middle_y = 4 * (12.5 + 0.1 * 10), 4 * (7.5 - 0.2 * 5)
     assert boxes[0] == pytest.approx([middle_x - 20, middle_y - 10, 40, 20], rel=1e-5)
 
@@ -84,7 +85,7 @@ def test_a_planted_object_is_decoded_to_its_box() -> None:
 def test_only_local_maxima_count_best_first() -> None:
     flat = (0.0, 0.0, 1.0, 1.0)
     logits = logits_with((3, 3, 1.0, flat), (3, 4, 0.5, flat), (9, 30, 3.0, flat))
-    boxes, scores = decode(logits, 0.5)
+    boxes, scores = decode(logits, 0.0)
     assert len(boxes) == 2
     assert scores[0] > scores[1]
     assert boxes[0][0] > boxes[1][0]
@@ -98,7 +99,7 @@ def test_no_answer_gives_more_than_the_bound(kind: str) -> None:
     if kind == 'huge':
         logits *= 1e30
     with np.errstate(over='ignore'):
-        boxes, scores = decode(logits, 0.01)
+        boxes, scores = decode(logits, -5.0)
     assert len(boxes) == len(scores) <= MOST_PEAKS
     assert np.isfinite(boxes).all()
 
@@ -119,16 +120,19 @@ def test_one_object_is_one_region_and_regions_lie_in_the_frame() -> None:
 @pytest.mark.parametrize(
     ('settings', 'count'),
     [
+        (FinderSettings(), MOST_FOUND),
         (FinderSettings(max_regions=3), 3),
-        (FinderSettings(min_size_px=60), 4),
-        (FinderSettings(max_size_px=50), 4),
+        (FinderSettings(max_regions=64), 16),
+        (FinderSettings(max_regions=64, min_size_px=60), 8),
+        (FinderSettings(max_regions=64, max_size_px=50), 8),
     ],
 )
 def test_sizes_and_number_of_regions_are_as_set(settings: FinderSettings, count: int) -> None:
-    sides = np.array([40, 40, 40, 40, 80, 80, 80, 80], np.float32)
-    corners = np.arange(8, dtype=np.float32) * 100
+    sides = np.array([40, 40, 40, 40, 80, 80, 80, 80] * 2, np.float32)
+    corners = np.arange(16, dtype=np.float32) * 100
     boxes = np.stack([corners, corners, sides, sides], 1)
-    found = regions_from_boxes(boxes, np.linspace(0.9, 0.4, 8), (2000, 2000), settings)
+    scores = np.linspace(0.9, 0.4, 16, dtype=np.float32)
+    found = regions_from_boxes(boxes, scores, (2000, 2000), settings)
     assert len(found) == count
 
 
@@ -167,7 +171,7 @@ def test_work_and_memory_do_not_depend_on_what_a_frame_shows(package: FinderPack
             (found,) = finder.find([image], FinderSettings(min_candidate_score=0.01))
             peaks[name] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert len(found) <= FinderSettings().max_regions
+            assert len(found) <= MOST_FOUND
         assert isinstance(finder.engine, NotingEngine)
         assert finder.engine.canvases == [1, 1, 1, 1]
     assert max(peaks.values()) - min(peaks.values()) < 256 << 10  # bytes, of a 2.8 MB frame

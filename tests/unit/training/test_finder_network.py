@@ -71,14 +71,14 @@ def test_run_time_and_training_decode_alike() -> None:
     with torch.no_grad():
         cells = random_network()(torch.from_numpy(canvases(1)))
         corners = boxes_of(cells)[0].reshape(-1, 4).numpy() * 4
-    boxes, scores = decode(logits, 0.001)
+    boxes, scores = decode(logits, -7.0)
     assert len(boxes)
-    heat = cells[0, ..., 0].sigmoid().flatten().numpy()
+    heat = cells[0, ..., 0].flatten().numpy()
     for box, score in zip(boxes, scores, strict=True):
         found = np.array([*box[:2], *(box[:2] + box[2:])])
         index = int(np.abs(corners - found).max(1).argmin())
         np.testing.assert_allclose(found, corners[index], atol=0.01)
-        assert heat[index] == pytest.approx(score, abs=1e-5)
+        assert heat[index] == pytest.approx(score, abs=1e-3)
 
 
 def test_targets_say_where_an_object_is_and_what_is_not_judged() -> None:
@@ -144,6 +144,7 @@ def test_a_package_takes_a_finder_and_gives_it_back_verified(tmp_path: Path) -> 
         ({'height': HEIGHT + 32}, 'expected one input'),
         ({'width': 100}, 'multiple of 32'),
         ({'min_score': 0.0}, 'min_score'),
+        ({'slope': 0.0}, 'slope'),
     ],
 )
 def test_a_finder_that_does_not_fit_leaves_the_package_alone(
