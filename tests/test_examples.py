@@ -73,7 +73,7 @@ def test_command_line_of_the_documentation_parses(example: Example) -> None:
     if words and words[0] in {'--help', '--version', 'COMMAND'}:
         return
     assert words[0] in COMMANDS, f'{example.place}: no command {words[0]}'
-    module = importlib.import_module(f'alexnet_ros.cli.{words[0]}')
+    module = importlib.import_module(f'alexnet_ros.cli.{words[0].replace("-", "_")}')
     parser = argparse.ArgumentParser(exit_on_error=False)
     module.add_arguments(parser)
     try:

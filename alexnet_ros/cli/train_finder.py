@@ -63,7 +63,7 @@ def data_from(args: argparse.Namespace) -> 'FinderData':
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the settings come from their own declaration."""
-    from alexnet_ros.training.finder_train import FinderTrainSettings
+    from alexnet_ros.training.finder_settings import FinderTrainSettings
 
     add_data_arguments(parser)
     parser.epilog = EPILOG
@@ -87,14 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run reached its end."""
     tune_malloc()
-    import torch
     from tqdm import tqdm
 
-    from alexnet_ros.training.finder_train import FinderTrainSettings, train_finder
+    from alexnet_ros.training.finder_settings import FinderTrainSettings
+    from alexnet_ros.training.finder_train import train_finder
     from alexnet_ros.training.settings import read_recipe
 
-    if args.cores:
-        torch.set_num_threads(args.cores)
     values = read_recipe(args.recipe) if args.recipe else {}
     names = flat_fields(FinderTrainSettings)
     values |= {n: getattr(args, n) for n in names if getattr(args, n) is not None}
@@ -103,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         data_from(args),
         args.output,
         resume=not args.restart,
+        cores=args.cores,
         on_step=progress_bar() if sys.stderr.isatty() else None,
         report=lambda text: tqdm.write(text, file=sys.stderr),
     )

@@ -19,12 +19,8 @@ from alexnet_ros.training.finder_data import scenes_from
 from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
 from alexnet_ros.training.finder_network import FinderNetwork
 from alexnet_ros.training.finder_scenes import Scene
-from alexnet_ros.training.finder_train import (
-    FinderData,
-    FinderTrainSettings,
-    finder_from_checkpoint,
-    maker_for,
-)
+from alexnet_ros.training.finder_settings import FinderTrainSettings
+from alexnet_ros.training.finder_train import FinderData, finder_from_checkpoint, maker_for
 
 Image = NDArray[np.uint8]
 SAME_IOU = 0.5  # a box found is an object's from this overlap on

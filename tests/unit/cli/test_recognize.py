@@ -21,9 +21,13 @@ def _model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def scene(x: int = 300, side: int = 80) -> np.ndarray:
-    """A grey road with one blue disc, BGR."""
+    """A grey road with one blue sign, an arrow to the right, BGR."""
     image = np.full((360, 640, 3), 110, np.uint8)
-    cv2.circle(image, (x, 150), side // 2, (255, 0, 0), -1, cv2.LINE_AA)
+    radius = side // 2
+    cv2.circle(image, (x, 150), radius, (255, 0, 0), -1, cv2.LINE_AA)
+    cv2.circle(image, (x, 150), radius - 3, (255, 255, 255), 2, cv2.LINE_AA)
+    ends = (x - radius // 2, 150), (x + radius // 2, 150)
+    cv2.arrowedLine(image, *ends, (255, 255, 255), radius // 6, cv2.LINE_AA, tipLength=0.4)
     return image
 
 

@@ -20,14 +20,14 @@ from alexnet_ros.training.finder_data import scenes_from, twins_of_dev
 from alexnet_ros.training.finder_export import measure_finder
 from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
 from alexnet_ros.training.finder_scenes import Mix, SceneMaker
+from alexnet_ros.training.finder_settings import FinderTrainSettings
 from alexnet_ros.training.finder_train import (
     FinderData,
     FinderTrainer,
-    FinderTrainSettings,
     finder_from_checkpoint,
     maker_for,
 )
-from alexnet_ros.training.split import is_dev
+from alexnet_ros.training.sources import is_dev
 from tests.finders import SMALL, disc_data
 from tests.models import tiny_package
 
