@@ -2,8 +2,9 @@
 The message types that bags hold, without ROS.
 
 ``rosbags`` brings the common interfaces. Those of vision_msgs (4.x) and
-nav2_msgs that the node publishes are registered here by their fields, so that
-their type hashes equal the real packages'.
+nav2_msgs that the node publishes, and Foxglove's annotations of images, are
+registered here by their fields, so that the type hashes of the former equal the
+real packages'.
 """
 
 from functools import cache
@@ -38,6 +39,26 @@ DEFINITIONS = {
     'vision_msgs/msg/VisionClass': 'uint16 class_id\nstring class_name\n',
     'vision_msgs/msg/LabelInfo': (
         'std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n'
+    ),
+    'foxglove_msgs/msg/Point2': 'float64 x\nfloat64 y\n',
+    'foxglove_msgs/msg/Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a\n',
+    'foxglove_msgs/msg/CircleAnnotation': (
+        'builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\nfloat64 diameter\n'
+        'float64 thickness\nfoxglove_msgs/Color fill_color\nfoxglove_msgs/Color outline_color\n'
+    ),
+    'foxglove_msgs/msg/PointsAnnotation': (
+        'builtin_interfaces/Time timestamp\nuint8 type\nfoxglove_msgs/Point2[] points\n'
+        'foxglove_msgs/Color outline_color\nfoxglove_msgs/Color[] outline_colors\n'
+        'foxglove_msgs/Color fill_color\nfloat64 thickness\n'
+    ),
+    'foxglove_msgs/msg/TextAnnotation': (
+        'builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\nstring text\n'
+        'float64 font_size\nfoxglove_msgs/Color text_color\n'
+        'foxglove_msgs/Color background_color\n'
+    ),
+    'foxglove_msgs/msg/ImageAnnotations': (
+        'foxglove_msgs/CircleAnnotation[] circles\nfoxglove_msgs/PointsAnnotation[] points\n'
+        'foxglove_msgs/TextAnnotation[] texts\n'
     ),
     'nav2_msgs/msg/SpeedLimit': ('std_msgs/Header header\nbool percentage\nfloat64 speed_limit\n'),
 }

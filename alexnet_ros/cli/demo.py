@@ -9,6 +9,7 @@ publish is printed as it comes and kept.
 import argparse
 import os
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from alexnet_ros.bags.typestore import COMPRESSED
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
 from alexnet_ros.cli.options import above, add_model_option, add_regions_option
 from alexnet_ros.cli.play import tell
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
 
@@ -82,6 +84,29 @@ def run(args: argparse.Namespace) -> int:
     return conclude(args, source, package, stamps, recorder)
 
 
+class BagClock:
+    """
+    The time of a bag that is being played, between its messages as well.
+
+    :param first_ns: time of its first message, nanoseconds; the time until it is sent.
+    :param rate: 2 plays twice as fast.
+    """
+
+    def __init__(self, first_ns: int, rate: float) -> None:
+        self._rate = rate
+        self._mark = (first_ns, 0)
+
+    def follow(self, at_ns: int) -> None:
+        """Note that the message of this time was just sent."""
+        self._mark = (at_ns, time.monotonic_ns())
+
+    def __call__(self) -> int:
+        """Return the bag's time, nanoseconds."""
+        at_ns, sent_ns = self._mark
+        passed_ns = time.monotonic_ns() - sent_ns if sent_ns else 0
+        return at_ns + round(passed_ns * self._rate)
+
+
 def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int], 'Recorder']:
     """
     Start the nodes, play, stop the nodes.
@@ -133,8 +158,13 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         ]
         session = stack.enter_context(Session('alexnet_ros_demo'))
         printer = Printer(first_ns, dict(enumerate(package.labels.names)))
+        clock = BagClock(first_ns, args.rate)
         recorder = Recorder(
-            session.node, TOPICS, latched=(f'/{CLASSIFIER}/label_info',), on_message=printer.show
+            session.node,
+            TOPICS,
+            latched=(f'/{CLASSIFIER}/label_info',),
+            on_message=printer.show,
+            clock=clock,
         )
         player = Player(session.node, {source.topic: source.kind})
         leader = LifecycleClient(session.node, nodes[0])
@@ -145,8 +175,11 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         if missing:
             raise NodeControlError(f'nobody is on {", ".join(missing)}')
         printer.heading()
+        progress = stack.enter_context(Progress(source.frames, 'playing'))
 
-        def check_nodes(_sent: object) -> None:
+        def check_nodes(sent: Outgoing) -> None:
+            clock.follow(sent.at_ns)
+            progress.update()
             for node in nodes:
                 node.check()
 
@@ -199,4 +232,20 @@ def conclude(
         )
     for line in write_results(args.output, source, package, recorder.received):
         print(line)
+    for line in next_steps(args.output):
+        print(line)
     return 1 if strange else 0
+
+
+def next_steps(output: Path) -> list[str]:
+    """Return what to type after the demo, ready to be copied."""
+    activate = Path(sys.prefix) / 'bin' / 'activate'
+    inside = sys.prefix != sys.base_prefix and 'VIRTUAL_ENV' not in os.environ
+    drive = next(iter(output.glob('drive-*')), Path('BAG'))
+    steps = [
+        *([f'. {activate}'] if inside else []),
+        'alexnet_ros recognize photo.jpg --output seen   # a photograph of your own',
+        f'alexnet_ros replay {drive} --output replayed   # the same drive without ROS',
+        'alexnet_ros doctor                              # what this machine lacks',
+    ]
+    return ['', 'next:', *(f'  {step}' for step in steps)]

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import struct
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
 from alexnet_ros.bags.writer import header
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.errors import BagError
 from alexnet_ros.synthetic import drive
@@ -98,12 +98,14 @@ def rendered_drive(folder: Path) -> DemoInput:
     if not (bag / 'truth.csv').is_file():
         for old in folder.glob('drive-*'):
             shutil.rmtree(old)
-        print('rendering the drive ...', file=sys.stderr, flush=True)
         scratch = folder / f'{bag.name}.part'
-        drive.write_drive_bag(scratch, compressed=True, topic=DRIVE_TOPIC)
+        with Progress(drive.frame_count(), 'rendering the drive') as progress:
+            drive.write_drive_bag(
+                scratch, compressed=True, topic=DRIVE_TOPIC, on_frame=progress.update
+            )
         scratch.rename(bag)
     found = bag_input(bag)
-    found.text, found.truth = f'rendered drive ({found.frames} frames)', bag / 'truth.csv'
+    found.text, found.truth = f'rendered drive ({found.frames} frames)', bag / 'boxes.csv'
     return found
 
 

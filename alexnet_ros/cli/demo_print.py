@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alexnet_ros.bags.pace import is_gap
+from alexnet_ros.cli.progress import Progress
 
 
 class Printer:
@@ -41,7 +42,7 @@ class Printer:
 
     def _line(self, what: str, text: str, score: str = '') -> None:
         seconds = (self._now_ns - self._first_ns) / 1e9
-        print(f'{seconds:7.2f} s  {what:<12} {text:<34} {score:>6}'.rstrip(), flush=True)
+        Progress.say(f'{seconds:7.2f} s  {what:<12} {text:<34} {score:>6}'.rstrip())
 
     def _detections(self, message: Any) -> None:
         now_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec

@@ -1,19 +1,27 @@
 """What remains of a demo: a bag with the results, a report, an annotated picture."""
 
 import shutil
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from alexnet_ros import overlay
+from alexnet_ros.bags.annotations import annotations_message
 from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.demo_input import DemoInput
+from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.report.ground_truth import read_truth
 from alexnet_ros.report.run import Run
 from alexnet_ros.report.write import write_report
+from alexnet_ros.video import VideoWriter
 
+VIDEO_HZ = 10.0  # enough to look at; encoding every frame would double the demo's time
 ENGINE_KEYS = ('backend', 'device', 'reason')
 
 
@@ -23,13 +31,16 @@ def write_results(
     """
     Write the results of a demo.
 
-    :param folder: gets ``results.mcap``, ``report.html``, ``report.json`` and,
-        if anything was seen, ``picture.jpg``.
-    :param received: messages as they came: topic, kind, received_ns, data, message.
+    :param folder: gets ``results.mcap``, ``report.html``, ``report.json``, the annotated
+        video and, if anything was seen, ``picture.jpg``.
+    :param received: messages as they came: topic, kind, received_ns (in the bag's time),
+        data, message.
     :returns: the lines to print.
     """
-    bag = write_bag(folder, received)
-    recorded = Recorded(bag)
+    with _results_bag(folder) as bag:
+        for one in received:
+            _keep(bag, one)
+    recorded = Recorded(folder / 'results.mcap')
     run = Run(
         source.text,
         recorded.names,
@@ -38,20 +49,7 @@ def write_results(
         truth=None if source.truth is None else read_truth(source.truth, recorded.names, 0),
     )
     run.topics = [source.topic]
-    count = run.camera('')
-    for picture in source.pictures():
-        count.read += 1
-        try:
-            image_rgb = source.rgb(picture.data)
-        except ImageFormatError as error:
-            count.rejected[error.reason] += 1
-            continue
-        height, width = image_rgb.shape[:2]
-        found = recorded.recognition('', picture.stamp_ns, (width, height))
-        if found is None:
-            count.dropped += 1
-        else:
-            run.add(found, image_rgb)
+    _take_pictures(folder, source, recorded, run, received)
     run.losses = list(source.losses)
     run.finish()
     report = write_report(folder, run)
@@ -59,21 +57,66 @@ def write_results(
     lines = [f'{len(figures["signs"])} signs were confirmed']
     if (truth := figures['truth']) is not None:
         shown, right, wrong = (truth[f'events_{key}'] for key in ('expected', 'right', 'false'))
-        lines = [f'{right} of {shown} signs were recognised, {wrong} wrong or again']
-    written = [bag, report, *([folder / 'picture.jpg'] if run.picture else [])]
-    return [*lines, 'wrote ' + ', '.join(str(path) for path in written)]
+        false = f'{wrong} false positives or repeats' if wrong else 'no false positives or repeats'
+        lines = [f'{right} of {shown} signs were recognised, {false}']
+    return [
+        *lines,
+        f'report  {report.resolve().as_uri()}  (open it in a browser)',
+        f'bag     {folder / "results.mcap"}  (for Foxglove, with config/foxglove_layout.json)',
+    ]
 
 
-def write_bag(folder: Path, received: Sequence[Any]) -> Path:
-    """Write the messages, as they were on the wire, to ``results.mcap``."""
-    path, scratch = folder / 'results.mcap', folder / '.results'
+def _take_pictures(
+    folder: Path, source: DemoInput, recorded: Recorded, run: Run, received: Sequence[Any]
+) -> None:
+    """Score every frame; keep images, overlay and annotations with what was received."""
+    count, times = run.camera(''), [picture.at_ns for picture in source.pictures()]
+    seconds = (times[-1] - times[0]) / 1e9 if times else 0.0
+    stride = max(round((len(times) - 1) / seconds / VIDEO_HZ), 1) if seconds > 0 else 1
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(len(times), 'writing the report'))
+        video = stack.enter_context(closing(VideoWriter(folder, VIDEO_HZ)))
+        bag = stack.enter_context(_results_bag(folder))
+        waiting = deque(sorted(received, key=lambda one: int(one.received_ns)))
+        for picture in source.pictures():
+            while waiting and waiting[0].received_ns < picture.at_ns:
+                _keep(bag, waiting.popleft())
+            bag.write_raw(source.topic, source.kind, picture.data, picture.at_ns)
+            progress.update()
+            count.read += 1
+            try:
+                image_rgb = source.rgb(picture.data)
+            except ImageFormatError as error:
+                count.rejected[error.reason] += 1
+                continue
+            height, width = image_rgb.shape[:2]
+            found = recorded.recognition('', picture.stamp_ns, (width, height))
+            if found is None:
+                count.dropped += 1
+                continue
+            run.add(found, image_rgb)
+            bag.write('/alexnet/annotations', annotations_message(found), picture.at_ns)
+            jpeg = jpeg_from_rgb(overlay.draw(image_rgb, found))
+            bag.write_jpeg('/alexnet/overlay/compressed', picture.stamp_ns, jpeg)
+            if count.read % stride == 0:
+                video.write(found, image_rgb)
+        for one in waiting:
+            _keep(bag, one)
+
+
+def _keep(bag: BagWriter, one: Any) -> None:
+    bag.write_raw(one.topic, one.kind, one.data, one.received_ns)
+
+
+@contextmanager
+def _results_bag(folder: Path) -> Iterator[BagWriter]:
+    """Write a bag that becomes ``results.mcap`` once it is whole."""
+    scratch = folder / '.results'
     shutil.rmtree(scratch, ignore_errors=True)
     with BagWriter(scratch) as bag:
-        for one in received:
-            bag.write_raw(one.topic, one.kind, one.data, one.received_ns)
-    next(scratch.glob('*.mcap')).replace(path)
+        yield bag
+    next(scratch.glob('*.mcap')).replace(folder / 'results.mcap')
     shutil.rmtree(scratch)
-    return path
 
 
 def identity(package: ModelPackage, received: Sequence[Any]) -> dict[str, Any]:

@@ -39,6 +39,14 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
         print(msg if msg is not None else str(self), file=self.fp, flush=True)
         return True
 
+    @classmethod
+    def say(cls, text: str) -> None:
+        """Print a line on standard output, above the bars of a terminal."""
+        if sys.stderr.isatty():
+            cls.write(text)
+        else:
+            print(text, flush=True)
+
     def close(self) -> None:
         """End the bar, or write the last line."""
         if not self._live and not self.disable:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from alexnet_ros.bags.annotations import annotations_message
 from alexnet_ros.bags.messages import (
     BOOL,
     CLASSIFICATION,
@@ -68,6 +69,7 @@ class ResultsWriter:
             f'{own}/classification', classification_message(recognition, frame_id), log_ns
         )
         self._bag.write(f'{own}/detections', detections_message(recognition, frame_id), log_ns)
+        self._bag.write(f'{own}/annotations', annotations_message(recognition), log_ns)
 
     def write_told(self, told: Iterable[NavigatorOutput]) -> None:
         """Write the navigator's topics, told in the bag's time."""

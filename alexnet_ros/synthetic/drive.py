@@ -8,7 +8,7 @@ says which sign is to be seen when and where, in the form that ``replay
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +120,17 @@ def _light(seconds: float) -> float:
     return 1.0 + 0.07 * math.sin(0.9 * seconds) - 0.11 * dusk
 
 
+def frame_count(
+    signs: tuple[PlacedSign, ...] = DEMO_SIGNS,
+    rate_hz: float = 30.0,
+    duration_s: float | None = None,
+) -> int:
+    """Return how many frames a drive has; see :func:`drive_frames`."""
+    if duration_s is None:
+        duration_s = (max(sign.at_m for sign in signs) + 5) / SPEED_M_S
+    return int(duration_s * rate_hz)
+
+
 def drive_frames(
     *,
     signs: tuple[PlacedSign, ...] = DEMO_SIGNS,
@@ -135,10 +146,8 @@ def drive_frames(
     :param seed: the same seed gives the same pixels.
     """
     last_m = max(sign.at_m for sign in signs)
-    if duration_s is None:
-        duration_s = (last_m + 5) / SPEED_M_S
     scene = Scene(signs, size_wh=size_wh, length_m=last_m, seed=seed)
-    for index in range(int(duration_s * rate_hz)):
+    for index in range(frame_count(signs, rate_hz, duration_s)):
         seconds = index / rate_hz
         stamp_ns = START_NS + round(index * 1e9 / rate_hz)
         pose = _pose(seconds)
@@ -184,6 +193,7 @@ def write_drive_bag(
     compressed: bool = False,
     storage: str = 'mcap',
     topic: str = '/camera/image',
+    on_frame: Callable[[], object] | None = None,
     **drive: object,
 ) -> DriveTruth:
     """
@@ -192,6 +202,7 @@ def write_drive_bag(
     :param folder: the new bag; must not exist.
     :param compressed: JPEG on ``TOPIC/compressed`` instead of raw images.
     :param storage: ``mcap`` or ``sqlite3``.
+    :param on_frame: called after each frame, for a progress bar.
     :param drive: passed on to :func:`drive_frames`.
     :returns: what the drive shows.
     :raises BagError: the folder exists or cannot be written.
@@ -209,6 +220,8 @@ def write_drive_bag(
             else:
                 bag.write_image(topic, frame.stamp_ns, frame.image_rgb, frame_id='camera')
             _merge(truth, frame, open_signs)
+            if on_frame is not None:
+                on_frame()
     truth.write_csv(Path(folder) / 'truth.csv')
     truth.write_boxes_csv(Path(folder) / 'boxes.csv')
     return truth

@@ -37,6 +37,24 @@ def test_demo_of_a_bag_answers_with_the_inputs_stamps(tmp_path: Path, model: Pat
         assert reader.topics['/alexnet/label_info'].messages == 1
         assert reader.topics['/alexnet/classification'].messages >= 1
         assert reader.topics['/stop_lock'].messages >= 1
+        spans = {
+            topic: [message.log_ns for message in reader.messages([topic])]
+            for topic in ('/camera/image/compressed', '/alexnet/annotations', '/stop_lock')
+        }
+        first, last = (
+            min(spans['/camera/image/compressed']),
+            max(spans['/camera/image/compressed']),
+        )
+        assert first == drive.START_NS
+        for topic, times in spans.items():  # one time axis, the bag's own
+            assert first - 10**9 <= min(times), topic
+            assert max(times) <= last + 5 * 10**9, topic
+    layout = (ROOT / 'config/foxglove_layout.json').read_text()
+    for topic in ('/camera/image/compressed', '/alexnet/annotations', '/speed_limit'):
+        assert f'"{topic}' in layout
+    assert 'alexnet_ros recognize photo.jpg' in done.stdout
+    assert (out / 'report.html').as_uri() in done.stdout
+    assert 'src="video.' in (out / 'report.html').read_text()
     report = json.loads((out / 'report.json').read_text())
     assert report['cameras']['']['read'] == 20
     assert report['engine']['backend'] in {'onnxruntime', 'openvino'}

@@ -44,6 +44,8 @@ def test_interface_definitions_equal_those_of_the_bag_types() -> None:
     typestore = pytest.importorskip('alexnet_ros.bags.typestore')
     for name, text in typestore.DEFINITIONS.items():
         package, _, message = name.split('/')
+        if package == 'foxglove_msgs':  # in bags alone, no node speaks it
+            continue
         path = ROOT / 'tools' / 'interfaces' / package / 'msg' / f'{message}.msg'
         mine = [_normal(line, package) for line in path.read_text().split('\n') if line.strip()]
         other = [_normal(line, package) for line in text.split('\n') if line.strip()]

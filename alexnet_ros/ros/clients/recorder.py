@@ -18,7 +18,7 @@ class Received:
     One message that came in.
 
     :param kind: its type, such as ``vision_msgs/msg/Classification``.
-    :param received_ns: wall time of its arrival, nanoseconds since the epoch.
+    :param received_ns: time of its arrival on the recorder's clock, nanoseconds.
     :param data: the message in CDR form, as on the wire.
     """
 
@@ -41,6 +41,7 @@ class Recorder:
     :param topics: topic to type.
     :param latched: the topics that are published transient local.
     :param on_message: called with each message, in the executor's thread.
+    :param clock: what arrivals are timed by, such as a played bag's own time.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Recorder:
         *,
         latched: tuple[str, ...] = (),
         on_message: Callable[[Received], Any] | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.received: list[Received] = []
         self._node = node
-        self._on_message = on_message
+        self._on_message, self._clock = on_message, clock
         self._subscriptions = {
             topic: node.create_subscription(
                 message_class(kind),
@@ -77,7 +79,7 @@ class Recorder:
 
     def _callback(self, topic: str, kind: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            received = Received(topic, kind, time.time_ns(), bytes(data))
+            received = Received(topic, kind, self._clock(), bytes(data))
             self.received.append(received)
             if self._on_message is not None:
                 self._on_message(received)
