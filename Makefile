@@ -2,7 +2,7 @@
 #
 #   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
 #   make test [ARGS="-k codec"]                        all tests that this machine can run
-#   make lint | bench | colcon | test-gpu | model | clean
+#   make lint | bench | colcon | test-gpu | test-arm64 | model | clean
 #   make faults | fuzz | soak | docs | release
 #
 # ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu faults fuzz soak docs release model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu test-arm64 faults fuzz soak docs release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -43,6 +43,10 @@ bench:
 colcon:
 	@$(SET_UP) run colcon
 	@$(RUN)/python tools/colcon_check.py $(ARGS)
+
+test-arm64:
+	@$(SET_UP) run test
+	@$(RUN)/python tools/test_arm64.py $(ARGS)
 
 test-gpu:
 	@$(SET_UP) run test

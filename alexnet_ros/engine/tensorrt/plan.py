@@ -229,7 +229,10 @@ def forms_for(
     if 'int8' in sources and 'fp16' not in sources and can_convert():
         sources['fp16'] = 'int8'
     if precision is not None:
-        return [(precision, sources.get(precision) or package.model_file(precision).precision)]
+        if precision in sources:
+            return [(precision, sources[precision])]
+        precision = package.model_file(precision).precision  # says what the package has
+        return [(precision, precision)]
     half_first = flavour in HALF_FIRST or settings.dla_core >= 0
     order = ('fp16', 'int8', 'fp32') if half_first else ('int8', 'fp16', 'fp32')
     return [(name, sources[name]) for name in order if name in sources]

@@ -1,6 +1,7 @@
 """Real builds with TensorRT for RTX, which needs no GPU for them."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,15 @@ def test_bundled_models_build_for_every_gpu_and_in_every_precision(
         package = ModelPackage.load(find_package(name))
     except ModelPackageError as error:
         pytest.fail(str(error))
-    for capability in known_capabilities(rtx):
+    networks = [one for one in (package, getattr(package, 'finder', None)) if one is not None]
+    for network, capability in itertools.product(networks, known_capabilities(rtx)):
         plan = prepare(
-            package, 'tensorrt_rtx', compute_capability=capability, cache_dir=tmp_path / 'engines'
+            network, 'tensorrt_rtx', compute_capability=capability, cache_dir=tmp_path / 'engines'
         )
         assert plan.key.precision == 'fp16'
-    for precision in package.files:
+    for network, precision in ((one, name) for one in networks for name in one.files):
         plan = prepare(
-            package,
+            network,
             'tensorrt_rtx',
             precision=precision,
             compute_capability='8.6',

@@ -24,9 +24,9 @@ from tests.unit.engine.tensorrt.test_build import SETTINGS, build_engine, bundle
 HEAVY = ('correlation', 'gemm', 'runtime_fusion')  # convolutions and matrix products
 
 
-def kernels(name: str, precision: str, folder: Path) -> list[Kernel]:
+def kernels(package: ModelPackage, precision: str, folder: Path) -> list[Kernel]:
     plan = prepare(
-        ModelPackage.load(name),
+        package,
         'tensorrt_rtx',
         precision=precision,
         compute_capability='8.6',
@@ -42,7 +42,8 @@ def kernels(name: str, precision: str, folder: Path) -> list[Kernel]:
 def test_bundled_model_runs_as_it_should(name: str, precision: str, tmp_path: Path) -> None:
     if not name:
         pytest.skip('no model is bundled in this checkout')
-    found = kernels(name, precision, tmp_path)
+    package = ModelPackage.load(name)
+    found = kernels(package, precision, tmp_path)
     readers = [kernel for kernel in found if 'UInt8' in str(kernel.inputs)]
     assert len(readers) == 1, 'the uint8 image is read more than once'
     kind = {'int8': 'Int8', 'fp16': 'Half'}[precision]
@@ -57,6 +58,27 @@ def test_bundled_model_runs_as_it_should(name: str, precision: str, tmp_path: Pa
         for kernel in convolutions:
             assert any('relu' in node for node in kernel.nodes), kernel.name
             assert {tensor.dtype for tensor in kernel.outputs} == {'Half'}
+
+
+@pytest.mark.usefixtures('rtx')
+@pytest.mark.parametrize('precision', ['int8', 'fp16'])
+@pytest.mark.parametrize('name', bundled() or [pytest.param('', id='none')])
+def test_bundled_finder_runs_as_it_should(name: str, precision: str, tmp_path: Path) -> None:
+    finder = getattr(ModelPackage.load(name), 'finder', None) if name else None
+    if finder is None:
+        pytest.skip('no model with a finder is bundled in this checkout')
+    found = kernels(finder, precision, tmp_path)
+    (reader,) = (kernel for kernel in found if 'UInt8' in str(kernel.inputs))
+    kind = {'int8': 'Int8', 'fp16': 'Half'}[precision]
+    assert {tensor.dtype for tensor in reader.outputs} == {kind}, (
+        'normalised in more than one step'
+    )
+    heavy = [kernel for kernel in found if kernel.kind in HEAVY]
+    of_kind = [k for k in heavy if kind in weight_bytes(k) and k.inputs[0].dtype == kind]
+    assert len(of_kind) >= len(heavy) - 1, 'more than the last layer runs in another type'
+    if precision == 'fp16':
+        alone = [kernel for kernel in found if kernel.nodes and kernel.kind == 'kgen']
+        assert not any(node.endswith('relu') for k in alone[1:] for node in k.nodes)
 
 
 @pytest.mark.usefixtures('rtx')
