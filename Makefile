@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu test-arm64 faults fuzz soak docs release model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu test-arm64 faults fuzz soak drives docs release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -59,6 +59,10 @@ faults:
 fuzz:
 	@$(SET_UP) run test fuzz
 	@$(RUN)/python tools/fuzz.py $(ARGS)
+
+drives:
+	@$(SET_UP) run test
+	@$(RUN)/python -m tests.unit.navigation.drives $(ARGS)
 
 soak:
 	@$(SET_UP) run test

@@ -16,6 +16,7 @@ from alexnet_ros.navigation.cameras import Passage
 from alexnet_ros.navigation.sightings import Sighting
 
 LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
+LEAST_S = 1e-6  # sums of floats may fall short of a whole by less
 KEPT = ('name', 'locks', 'speed_mps', 'percent', 'hold_s', 'hold_m', 'stands')
 KEPT_TEXT = ('title', 'camera', 'track_id')
 _SIGHTS = itertools.count(1)
@@ -196,7 +197,7 @@ class Restrictions:
                 one.see()
             else:
                 one.miss(passage)
-            if one.left_s <= 0 or one.left_m <= 0:
+            if one.left_s <= LEAST_S or one.left_m <= 0:
                 self.end(one.name, Evidence.HELD)
                 over.append(one)
         return over

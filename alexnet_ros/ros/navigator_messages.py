@@ -36,15 +36,13 @@ def fault_of_size(kind: type, data: bytes) -> str:
     and the frame's name as length and bytes, each aligned to four (OMG DDS
     XTypes, plain CDR).
     """
-    if len(data) > MAX_BYTES.get(kind, MAX_BYTES_ELSE):
-        return 'too_large'
-    if kind is not Detection2DArray:
-        return ''
-    order: Literal['big', 'little'] = 'little' if len(data) > 1 and data[1] & 1 else 'big'
-    name_bytes = int.from_bytes(data[STAMP_BYTES : STAMP_BYTES + 4], order)
-    place = STAMP_BYTES + 4 + name_bytes + -name_bytes % 4
-    count = int.from_bytes(data[place : place + 4], order)
-    return 'too_many' if count > MAX_SIGNS else ''
+    if kind is Detection2DArray:
+        order: Literal['big', 'little'] = 'little' if len(data) > 1 and data[1] & 1 else 'big'
+        name_bytes = int.from_bytes(data[STAMP_BYTES : STAMP_BYTES + 4], order)
+        place = STAMP_BYTES + 4 + name_bytes + -name_bytes % 4
+        if int.from_bytes(data[place : place + 4], order) > MAX_SIGNS:
+            return 'too_many'
+    return 'too_large' if len(data) > MAX_BYTES.get(kind, MAX_BYTES_ELSE) else ''
 
 
 def stamp_ns(message: Any) -> int:

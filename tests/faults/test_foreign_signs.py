@@ -103,6 +103,8 @@ class Vehicle:
                 '-r',
                 'label_info:=alexnet/label_info',
                 '-p',
+                'max_speed_mps:=36.2',
+                '-p',
                 'max_age_s:=60.0',
                 '-p',
                 'stale_after_s:=60.0',

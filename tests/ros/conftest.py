@@ -12,13 +12,6 @@ pytest.importorskip('vision_msgs', reason='vision_msgs is not built here')
 from tests.ros.robot import Bench, NodeProcess
 
 
-@pytest.fixture(autouse=True)
-def ros_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for what the nodes of one test keep; no test takes up another's state."""
-    monkeypatch.setenv('ROS_HOME', str(tmp_path / 'ros_home'))
-    return tmp_path / 'ros_home'
-
-
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     """The rest of the robot."""

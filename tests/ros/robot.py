@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -85,6 +86,8 @@ class Bench:
     """A context, one executor, and a node that plays the rest of the robot."""
 
     def __init__(self) -> None:
+        self._home = tempfile.TemporaryDirectory()
+        os.environ['ROS_HOME'] = self._home.name  # no robot takes up what another has kept
         self.context = Context()
         rclpy.init(context=self.context, args=[], domain_id=DOMAIN)
         self.executor = SingleThreadedExecutor(context=self.context)
@@ -207,6 +210,7 @@ class Bench:
         # the node is collected; its reference cycles leave that to chance.
         self._nodes.clear()
         gc.collect()
+        self._home.cleanup()
 
 
 def make_image(
