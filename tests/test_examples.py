@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ import pytest
 
 from alexnet_ros.cli.main import COMMANDS
 from alexnet_ros.config import ClassifierSettings, flat_fields
-from tests.models import tiny_package
+from tests.shared_data import shared
 
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -105,8 +106,8 @@ def test_launch_of_the_documentation_names_a_file_and_its_arguments(example: Exa
 
 @pytest.mark.parametrize('example', _named(list(_blocks('python'))))
 def test_python_of_the_documentation_runs(example: Example, tmp_path: Path) -> None:
-    tiny_package(tmp_path / 'models' / 'signs')
-    cv2.imwrite(str(tmp_path / 'image.jpg'), np.full((48, 64, 3), (0, 0, 255), np.uint8))
+    for name in ('image.jpg', 'photo.jpg'):
+        cv2.imwrite(str(tmp_path / name), np.full((48, 64, 3), (0, 0, 255), np.uint8))
     script = tmp_path / 'example.py'
     script.write_text(example.text)
     done = subprocess.run(
@@ -115,9 +116,53 @@ def test_python_of_the_documentation_runs(example: Example, tmp_path: Path) -> N
         check=False,
         text=True,
         capture_output=True,
-        env={**os.environ, 'ALEXNET_ROS_MODELS': str(tmp_path / 'models')},
     )
     assert done.returncode == 0, f'{example.place}: {done.stderr}'
+
+
+def test_first_lines_of_the_readme_find_the_sign_in_a_photograph(tmp_path: Path) -> None:
+    """Word for word, on a real road photograph and with the bundled model."""
+    shutil.copy(shared('road') / '0000012.jpg', tmp_path / 'photo.jpg')
+    env = {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}'}
+    (command,) = [
+        e for e in _commands('alexnet_ros') if 'photo.jpg' in e.text and e.place[0] == 'R'
+    ]
+    (program,) = [e for e in _blocks('python') if e.place.startswith('README')]
+    seen = subprocess.run(
+        [sys.executable, '-m', 'alexnet_ros', *shlex.split(command.text)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert seen.returncode == 0, seen.stderr
+    assert '%' in seen.stdout
+    assert (tmp_path / 'seen/photo.jpg').is_file()
+    done = subprocess.run(
+        [sys.executable, '-c', program.text],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'class_name=' in done.stdout
+
+
+def test_public_names_are_there_and_come_late() -> None:
+    code = (
+        'import sys, alexnet_ros as a\n'
+        'assert not {"numpy", "cv2", "yaml"} & set(sys.modules)\n'
+        'print([getattr(a, name).__name__ for name in a.__all__])\n'
+        'try: a.nosuch\nexcept AttributeError: pass\nelse: raise SystemExit(1)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Recognizer' in done.stdout
 
 
 def test_files_linked_from_the_documentation_exist() -> None:
