@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from typing import Any
 
 from alexnet_ros.cli.options import add_model_option, whole
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
@@ -13,6 +14,7 @@ from alexnet_ros.engine.tensorrt.explain import Kernel, kernels_of, listing
 from alexnet_ros.engine.tensorrt.plan import Plan
 from alexnet_ros.errors import EngineCacheError
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.signs.finder import MOST_CANVASES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,41 +81,50 @@ def run(args: argparse.Namespace) -> int:
         TensorRtSettings, {name: value for name, value in given.items() if value is not None}
     )
     package = ModelPackage.load(args.model)
-    again = args.explain and args.backend == 'tensorrt_rtx'  # only its builder tells the kernels
     precisions = list(package.files) if args.all else args.precision or [None]
     for precision in precisions:
         for capability in args.compute_capability or [None]:
-            printer = ProgressPrinter()
-            try:
-                plan = prepare(
-                    package,
-                    args.backend,
-                    precision=precision,
-                    max_batch=args.max_batch,
-                    cache_dir=args.cache_dir,
-                    progress=printer,
-                    settings=settings,
-                    compute_capability=capability,
-                    rebuild=args.rebuild or again,
-                )
-            finally:
-                printer.close()
-            if plan.path is None:
-                raise EngineCacheError(
-                    f'the engine {plan.key.name} was built but could not be kept; make room or '
-                    'give another --cache-dir'
-                )
-            kernels = None
-            if args.explain:
-                kernels = kernels_of(load_tensorrt(args.backend), plan.data, plan.layers)
-            _print(plan, kernels, as_json=args.json)
+            chosen = {'settings': settings, 'compute_capability': capability}
+            built = [_built(args, package, args.max_batch, precision=precision, **chosen)]
+            if package.finder is not None:
+                built.append(_built(args, package.finder, MOST_CANVASES, **chosen))
+            _print(built, as_json=args.json)
     return 0
 
 
-def _print(plan: Plan, kernels: list[Kernel] | None, *, as_json: bool) -> None:
-    """Say what is there now."""
-    if as_json:
-        facts = {
+def _built(
+    args: argparse.Namespace, package: ModelPackage, max_batch: int, **options: Any
+) -> tuple[Plan, list[Kernel] | None]:
+    """Build one network; returns its kernels, too, if they are asked for."""
+    again = args.explain and args.backend == 'tensorrt_rtx'  # only its builder tells the kernels
+    printer = ProgressPrinter()
+    try:
+        plan = prepare(
+            package,
+            args.backend,
+            max_batch=max_batch,
+            cache_dir=args.cache_dir,
+            progress=printer,
+            rebuild=args.rebuild or again,
+            **options,
+        )
+    finally:
+        printer.close()
+    if plan.path is None:
+        raise EngineCacheError(
+            f'the engine {plan.key.name} was built but could not be kept; make room or '
+            'give another --cache-dir'
+        )
+    if not args.explain:
+        return plan, None
+    return plan, kernels_of(load_tensorrt(args.backend), plan.data, plan.layers)
+
+
+def _print(built: list[tuple[Plan, list[Kernel] | None]], *, as_json: bool) -> None:
+    """Say what is there now: the classifier's engine and the finder's, if it has one."""
+    rows = []
+    for plan, kernels in built:
+        facts: dict[str, Any] = {
             'engine': str(plan.path),
             'cached': plan.cached,
             'seconds': round(plan.seconds, 3),
@@ -121,9 +132,11 @@ def _print(plan: Plan, kernels: list[Kernel] | None, *, as_json: bool) -> None:
         }
         if kernels is not None:
             facts |= {'precision': plan.key.precision, 'kernels': [k.as_dict() for k in kernels]}
-        print(json.dumps(facts), flush=True)
-        return
-    done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
-    print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)
-    if kernels is not None:
-        print(listing(kernels), flush=True)
+        rows.append(facts)
+        if not as_json:
+            done = 'already there' if plan.cached else f'built in {plan.seconds:.1f} s'
+            print(f'{plan.path}: {done}, {len(plan.data) / 1e6:.1f} MB', flush=True)
+            if kernels is not None:
+                print(listing(kernels), flush=True)
+    if as_json:
+        print(json.dumps(rows[0] | ({'finder': rows[1]} if len(rows) > 1 else {})), flush=True)

@@ -5,7 +5,7 @@ import pytest
 
 from alexnet_ros.cli.main import main
 from alexnet_ros.engine.tensorrt.api import is_installed
-from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.model_package import ModelPackage, find_package
 from tests.models import tiny_package
 
 pytestmark = pytest.mark.skipif(
@@ -79,3 +79,15 @@ def test_wrong_usage_is_two(model: ModelPackage, words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(['build', '--model', str(model.folder), *words])
     assert caught.value.code == 2
+
+
+def test_model_with_a_finder_gets_both_engines(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if ModelPackage.load(find_package('signs')).finder is None:
+        pytest.skip('the bundled model has no finder')
+    words = ['build', '--model', 'signs', *RTX, '--cache-dir', str(tmp_path / 'engines'), '--json']
+    assert main(words) == 0
+    (facts,) = lines(capsys)
+    engines = {Path(str(facts['engine'])).name, Path(facts['finder']['engine']).name}  # type: ignore[index]
+    assert {name.split('-')[0] for name in engines} == {'signs', 'signs_finder'}

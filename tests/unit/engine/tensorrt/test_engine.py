@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 pytest.importorskip('cuda.bindings.runtime', reason='cuda-python is not installed')
@@ -114,6 +115,23 @@ def test_each_batch_size_gets_one_graph_in_the_warm_up(
         assert bench.cuda.calls.count('cudaGraphLaunch') == 4
         assert 'cudaGraphInstantiateWithFlags' not in bench.cuda.calls
         assert 'cudaMalloc' not in bench.cuda.calls
+
+
+def test_network_with_logits_alone_runs(bench: Bench) -> None:
+    """The finder of the bundled model: another input, logits that are maps, no features."""
+    finder = ModelPackage.load('signs').finder
+    if finder is None:
+        pytest.skip('the bundled model has no finder')
+    bench.hidden = CLASSIC
+    height, width = finder.input.height, finder.input.width
+    image = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
+    with bench.open(finder, max_batch=1) as engine:
+        found = engine.infer(image)
+    session = onnxruntime.InferenceSession(finder.read_onnx(), providers=['CPUExecutionProvider'])
+    (wanted,) = session.run(['logits'], {'image': image})
+    assert found.features is None
+    assert found.logits.shape == wanted.shape
+    assert np.array_equal(found.logits, wanted)
 
 
 def test_graphs_can_be_left_out(bench: Bench, package: ModelPackage) -> None:
