@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.lookalikes import LIMITS, OTHER_LIMITS, SIDE, Image, Limit, Lookalikes, printed, trimmed
+from tools.lookalikes import LIMITS, OTHER_LIMITS, SIDE, Limit, Lookalikes
+from tools.sign_text import Image, printed, trimmed
 
 TRIANGLE_LEVEL = 0.2  # of the radius: the middle of a triangle's face is so far below its box's
 ROUND_BASES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16)

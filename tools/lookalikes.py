@@ -8,17 +8,12 @@ limit 40, 110, 5; "20t", "3,5t", "3.8m"; the end of limit 60. The same brush mak
 known signs, so that being made tells nothing.
 """
 
-from functools import lru_cache
-from pathlib import Path
-
 import cv2
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pil
-from PIL import ImageDraw, ImageFont
 
-Image = NDArray[np.uint8]
+from tools.sign_text import Image, font_mask, printed, trimmed
+
 Floats = NDArray[np.float32]
 
 SIDE = 96  # pixels at which faces are worked on
@@ -59,38 +54,6 @@ PLATES = (
         'km/h',
     ),
 )
-FONTS = (
-    *('DejaVuSans-Bold', 'DejaVuSans', 'DejaVuSansMono-Bold', 'DejaVuSans-BoldOblique'),
-    *('DejaVuSansMono', 'STIXGeneralBol', 'cmb10', 'DejaVuSansMono-Oblique', 'DejaVuSerif-Bold'),
-)
-HERSHEY = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX)
-
-
-@lru_cache(maxsize=64)
-def _font(name: str) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / 'fonts/ttf' / f'{name}.ttf'), 96)
-
-
-def trimmed(mask: Image) -> Image:
-    """Return the mask without empty rows and columns."""
-    rows, columns = np.flatnonzero(mask.max(1) > 60), np.flatnonzero(mask.max(0) > 60)
-    if not len(rows) or not len(columns):
-        return mask
-    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def font_mask(text: str, rng: np.random.Generator, fonts: tuple[str, ...] = FONTS) -> Image:
-    """Return text in a random font, (h, w), 0 to 255, without a border."""
-    if rng.random() < 0.25 and fonts is FONTS:
-        page = np.zeros((160, 90 * len(text) + 60), np.uint8)
-        face, weight = int(rng.choice(HERSHEY)), int(rng.integers(6, 15))
-        cv2.putText(page, text, (30, 120), face, 3.2, 255, weight, cv2.LINE_AA)
-        return trimmed(page)
-    font = _font(str(rng.choice(fonts)))
-    left, top, right, bottom = font.getbbox(text)
-    page_pil = Pil.new('L', (int(right - left) + 8, int(bottom - top) + 8), 0)
-    ImageDraw.Draw(page_pil).text((4 - left, 4 - top), text, fill=255, font=font)
-    return trimmed(np.asarray(page_pil, np.uint8))
 
 
 class Limit:
@@ -146,22 +109,6 @@ class Limit:
         return blank, colour if colour.mean() < 0.55 * face.mean() else 0.25 * face
 
 
-def printed(
-    canvas: Image, mask: Image, middle: NDArray[np.float64], size: tuple[float, float], ink: object
-) -> None:
-    """Blend a mask, stretched to a size in pixels, onto the canvas in place."""
-    w, h = (max(2, round(v)) for v in size)
-    x, y = (round(float(m) - s / 2) for m, s in zip(middle, (w, h), strict=True))
-    page = np.zeros(canvas.shape[:2], np.float32)
-    small = cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    x0, y0, x1, y1 = max(0, x), max(0, y), min(page.shape[1], x + w), min(page.shape[0], y + h)
-    if x1 <= x0 or y1 <= y0:
-        return
-    page[y0:y1, x0:x1] = small[y0 - y : y1 - y, x0 - x : x1 - x]
-    weight = cv2.GaussianBlur(page, (0, 0), 0.7)[..., None]
-    canvas[:] = (canvas * (1 - weight) + np.asarray(ink, np.float32) * weight).astype(np.uint8)
-
-
 class Lookalikes:
     """
     Makes them from the training crops of GTSRB.
@@ -192,6 +139,8 @@ class Lookalikes:
     def text_mask(self, text: str) -> Image:
         """Return text of lifted digits where there are some, else in one font."""
         rng = self.rng
+        if len(text) > 1 and text[-1] in 'tmT' and text[-2].isdigit() and rng.random() < 0.75:
+            return self._with_small_unit(text)
         if rng.random() < 0.45 or not set(text) <= set(self.digits):
             return font_mask(text, rng)
         parts = []
@@ -200,6 +149,16 @@ class Lookalikes:
             parts.append(cv2.resize(part, (round(64 * (0.3 if digit == '1' else 0.62)), 64)))
             parts.append(np.zeros((64, int(rng.integers(3, 9))), np.uint8))
         return np.hstack(parts[:-1]).astype(np.uint8)
+
+    def _with_small_unit(self, text: str) -> Image:
+        """Return a number with its unit small at the lower right."""
+        number, unit = self.text_mask(text[:-1]), font_mask(text[-1], self.rng)
+        high = round(64 * float(self.rng.uniform(0.35, 0.7)))
+        wide = max(6, round(high * unit.shape[1] / unit.shape[0]))
+        number = cv2.resize(number, (max(16, round(64 * (len(text) - 1) * 0.62)), 64))
+        page = np.zeros((64, wide + int(self.rng.integers(3, 9))), np.uint8)
+        page[64 - high :, -wide:] = cv2.resize(unit, (wide, high))
+        return np.hstack([number, page]).astype(np.uint8)
 
     def sign(self, classes: tuple[int, ...]) -> Limit:
         """Return a random sign of one of the classes."""
@@ -230,12 +189,13 @@ class Lookalikes:
 
     def _arrows(self, canvas: Image, base: Limit, ink: object, upright: bool) -> None:
         colour = tuple(int(v) for v in np.asarray(ink).tolist())
+        half, far = self.rng.uniform(0.12, 0.45), self.rng.uniform(0.66, 0.78)
         for way in (-1, 1):
             along = np.array([0, way]) if upright else np.array([way, 0])
             over = along[::-1]
-            tip = base.middle + along * 0.42 * base.radius
-            back = base.middle + along * 0.68 * base.radius
-            wing = over * 0.16 * base.radius
+            tip = base.middle + along * 0.4 * base.radius
+            back = base.middle + along * far * base.radius
+            wing = over * half * base.radius
             corners = np.stack([tip, back + wing, back - wing]).round().astype(np.int32)
             cv2.fillPoly(canvas, [corners], colour, cv2.LINE_AA)
 
@@ -262,7 +222,12 @@ class Lookalikes:
         canvas, ink = base.erased()
         face = np.median(canvas[base.place(0.5, 0.5)].reshape(-1, 3), 0)
         face = face * (1 - 0.3 * (rng.random() < 0.5)) + 0.3 * face.mean() * (rng.random() < 0.3)
-        self._pale_rim(canvas, base, np.clip(face, 0, 255))
+        if rng.random() < 0.45:  # a dark ring, dark print and fine bars, as in China
+            self._rim(canvas, base, np.clip(ink * float(rng.uniform(0.8, 1.5)), 0, 255), 0.0)
+            self._bars(canvas, base, ink + (face - ink) * float(rng.uniform(0.05, 0.6)), fine=True)
+            self._number_under(canvas, base, text, ink * float(rng.uniform(0.8, 1.4)))
+            return canvas
+        self._rim(canvas, base, np.clip(face, 0, 255), float(rng.uniform(0.2, 0.9)))
         grey = np.minimum(ink + (face - ink) * float(rng.uniform(0, 0.65)), 0.72 * face)
         self._number_under(canvas, base, text, grey)
         self._bars(canvas, base, ink + (face - ink) * float(rng.uniform(0, 0.35)))
@@ -278,30 +243,33 @@ class Lookalikes:
         printed(layer, self.text_mask(text), base.middle, (wide, high), ink)
         np.minimum(canvas, layer, out=canvas)  # bars stay on top
 
-    def _pale_rim(self, canvas: Image, base: Limit, face: NDArray[np.float64]) -> None:
-        """Turn the red rim into face with a thin dark edge."""
+    def _rim(self, canvas: Image, base: Limit, colour: NDArray[np.float64], edge: float) -> None:
+        """Turn the red rim into a colour, with a thin edge of a share of its brightness."""
         y, x = np.mgrid[0:SIDE, 0:SIDE]
         away = np.hypot(x - base.middle[0], y - base.middle[1]) / base.radius
         light = canvas.max(2).astype(np.float32)
-        rim = (away > 0.7) & (away < 1.03)
+        rim = (away > 0.74) & (away < 1.02)
         red = canvas[..., 0] - canvas[..., 1:].max(2).astype(np.float32)
         rim |= (red > 0.12 * canvas[..., 0]) & (away < 1.1)
         typical = max(float(np.median(light[rim])), 8.0)
         shade = np.clip(light / typical, 0.7, 1.3)[..., None]
         weight = cv2.GaussianBlur(rim.astype(np.float32), (0, 0), 1.0)[..., None]
-        mixed = canvas * (1 - weight) + np.clip(face * shade, 0, 255) * weight
+        mixed = canvas * (1 - weight) + np.clip(colour * shade, 0, 255) * weight
         canvas[:] = mixed.astype(np.uint8)
-        dark = tuple(int(v) for v in (face * float(self.rng.uniform(0.2, 0.9))).tolist())
-        radius = round(base.radius * float(self.rng.uniform(0.88, 1.0)))
-        middle = tuple(int(v) for v in base.middle.round())
-        cv2.circle(canvas, middle, radius, dark, int(self.rng.integers(1, 5)), cv2.LINE_AA)
+        if edge:
+            dark = tuple(int(v) for v in (colour * edge).tolist())
+            radius = round(base.radius * float(self.rng.uniform(0.88, 1.0)))
+            middle = tuple(int(v) for v in base.middle.round())
+            cv2.circle(canvas, middle, radius, dark, int(self.rng.integers(1, 5)), cv2.LINE_AA)
 
-    def _bars(self, canvas: Image, base: Limit, ink: object) -> None:
+    def _bars(self, canvas: Image, base: Limit, ink: object, *, fine: bool = False) -> None:
         """Draw one broad or some thin bars from lower left to upper right, in place."""
         rng, radius = self.rng, base.radius
         count = int(rng.choice([1, 3, 4, 5, 5, 6]))
         apart = float(rng.uniform(0.07, 0.15)) * radius
         thick = max(1, round(float(rng.uniform(0.03, 0.08)) * radius))
+        if fine:
+            count, thick = max(count, 3), 1
         if count == 1:
             thick = max(2, round(float(rng.uniform(0.12, 0.3)) * radius))
         turn = np.radians(rng.normal(45, 6))

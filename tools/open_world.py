@@ -24,10 +24,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.config import RecognizerSettings, settings_from_mapping
-from alexnet_ros.postprocess import classifications_from_logits
-from alexnet_ros.preprocess import batch_from_regions
-from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.sources import (
     ImageBank,
@@ -36,9 +32,11 @@ from alexnet_ros.training.sources import (
     records_from_manifest,
     tar_members,
 )
-from tools import lookalikes
+from tools import lookalikes, sign_text
 from tools.emblems import BLUE, Emblems, emblem_of
-from tools.lookalikes import Image, Limit, Lookalikes
+from tools.find_candidates import found_in
+from tools.lookalikes import Limit, Lookalikes
+from tools.sign_text import Image
 
 BACKGROUND = 43
 ROUND = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 32, 41, 42)
@@ -302,26 +300,6 @@ class World:
                         dx, dy = self.rng.normal(0, 0.06, 2) * (w, h) * (turn > 0)
                         yield cut(self.frames[name], (x + dx, y + dy, w, h)), class_id
 
-    def find(self, model: str, least: float) -> dict[str, list[list[float]]]:
-        """Return what a model's finder gives for each frame: x, y, w, h and how known it looks."""
-        wanted = {'regions': 'signs', 'min_candidate_score': least, 'max_regions': 64}
-        found = {}
-        settings = settings_from_mapping(RecognizerSettings, wanted)
-        with Recognizer.open(model, backend='cpu', settings=settings) as recognizer:
-            labels, scores = recognizer.package.labels, recognizer.package.scores
-            for name, frame in self.frames.items():
-                regions = recognizer.finder.find([frame], recognizer.settings.finder)[0]
-                batch = batch_from_regions([(frame, r) for r in regions], recognizer.package.input)
-                told = []
-                if regions:
-                    logits = recognizer.engine.infer(batch).logits
-                    told = classifications_from_logits(logits, labels, scores)[0]
-                found[name] = [
-                    [*(round(v, 1) for v in region.bbox_xywh), round(one.results[0].score, 3)]
-                    for region, one in zip(regions, told, strict=True)
-                ]
-        return found
-
 
 def main() -> None:
     """Make the crops."""
@@ -337,10 +315,10 @@ def main() -> None:
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
     if args.held_out:
-        lookalikes.FONTS, lookalikes.HERSHEY = HELD_FONTS, (cv2.FONT_HERSHEY_TRIPLEX,)
+        sign_text.FONTS, sign_text.HERSHEY = HELD_FONTS, (cv2.FONT_HERSHEY_TRIPLEX,)
     world = World(args.data, args.held_out, args.seed)
     if args.find:
-        args.output.write_text(json.dumps(world.find(args.find, args.find_least)))
+        args.output.write_text(json.dumps(found_in(world.frames, args.find, args.find_least)))
         return
     args.output.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, int, str]] = []
