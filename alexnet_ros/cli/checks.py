@@ -5,6 +5,7 @@ Native libraries are loaded in processes of their own: one that crashes is a
 finding, not the end of the doctor.
 """
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.cache import EngineCache
 from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.engine.host import has_nvidia_gpu
@@ -31,6 +33,12 @@ TYPES = {  # message package: the types that the nodes use
     'lifecycle_msgs': 'Transition',
     'vision_msgs': 'Classification Detection2DArray LabelInfo',
     'nav2_msgs': 'SpeedLimit',
+}
+
+EXTRAS = {  # what some commands need: its modules
+    'replay': ('rosbags', 'jinja2'),
+    'training': ('torch', 'onnx', 'safetensors', 'PIL', 'matplotlib'),
+    'completion': ('argcomplete',),
 }
 
 
@@ -76,13 +84,20 @@ def check_python() -> list[Check]:
     found = [
         Check('python', sys.version_info >= (3, 10), f'{version} at {sys.executable}', needed=True)
     ]
-    for name, module, package in (
-        ('numpy', 'numpy', 'numpy'),
-        ('opencv', 'cv2', 'opencv-python-headless'),
-        ('yaml', 'yaml', 'PyYAML'),
+    for name, module in (
+        ('numpy', 'numpy'),
+        ('opencv', 'cv2'),
+        ('yaml', 'yaml'),
+        ('tqdm', 'tqdm'),
     ):
         ok, detail = probe(f'import {module}; print({module}.__version__)')
-        found.append(Check(name, ok, detail, '' if ok else f'pip install {package}', needed=True))
+        remedy = '' if ok else install_command(module)
+        found.append(Check(name or module, ok, detail, remedy, needed=True))
+    for name, modules in EXTRAS.items():
+        missing = [module for module in modules if importlib.util.find_spec(module) is None]
+        detail = f'missing: {", ".join(missing)}' if missing else ', '.join(modules)
+        remedy = install_command(*missing) if missing else ''
+        found.append(Check(name, not missing, detail, remedy))
     return found
 
 
@@ -96,7 +111,7 @@ def check_ros() -> list[Check]:
             'ros',
             ok,
             f'{detail}; ROS_DISTRO {distro} ({sourced})',
-            '' if ok else 'source the setup.bash of ROS 2, or run make set-up',
+            '' if ok else install_command('rclpy'),
             needed=True,
         )
     ]
@@ -106,13 +121,12 @@ def check_ros() -> list[Check]:
         code = f'from {package}.msg import {names}' if names else f'import {package}'
         if not probe(code)[0]:
             missing.append(package)
-    apt = ' '.join(f'ros-$ROS_DISTRO-{name.replace("_", "-")}' for name in missing)
     found.append(
         Check(
             'messages',
             not missing,
             f'missing: {", ".join(missing)}' if missing else ', '.join(TYPES),
-            f'apt install {apt}, or make set-up' if missing else '',
+            install_command(*missing) if missing else '',
             needed=True,
         )
     )
@@ -250,7 +264,7 @@ def check_engines() -> list[Check]:
             'onnxruntime',
             ok,
             text,
-            '' if ok else 'pip install onnxruntime',
+            '' if ok else install_command('onnxruntime'),
             needed=not (gpu and versions),
         )
     )

@@ -45,11 +45,25 @@ def test_doctor_fails_only_for_what_is_needed(monkeypatch: Any, capsys: Any) -> 
 
 def test_doctor_of_this_machine_finds_python_and_numpy(capsys: Any) -> None:
     names = {check.name: check.ok for check in checks.check_python()}
-    assert names == {'python': True, 'numpy': True, 'opencv': True, 'yaml': True}
+    for name in ('python', 'numpy', 'opencv', 'yaml', 'tqdm', 'replay'):
+        assert names[name], name
     engines = {check.name: check for check in checks.check_engines()}
     assert engines['onnxruntime'].ok
     assert 'CPUExecutionProvider' in engines['onnxruntime'].detail
     assert capsys.readouterr().out == ''
+
+
+def test_doctor_names_a_missing_package_and_what_brings_it(monkeypatch: Any) -> None:
+    real = checks.importlib.util.find_spec
+    monkeypatch.setattr(
+        checks.importlib.util, 'find_spec', lambda name: None if name == 'torch' else real(name)
+    )
+    (training,) = [check for check in checks.check_python() if check.name == 'training']
+    assert not training.ok
+    assert not training.needed
+    assert training.detail == 'missing: torch'
+    assert 'pip install' in training.remedy
+    assert 'torch==' in training.remedy
 
 
 def test_check_models_tells_an_altered_file(tmp_path: Path) -> None:
