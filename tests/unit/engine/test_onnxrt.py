@@ -156,3 +156,28 @@ def test_half_precision_outputs_become_float32(tmp_path: Path) -> None:
     assert found.logits.dtype == np.float32
     assert found.features is not None
     assert found.features.dtype == np.float32
+
+
+def test_cuda_libraries_of_pip_are_loaded_before_a_session_and_print_nothing(
+    package: ModelPackage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order: list[str] = []
+
+    def preload() -> None:
+        order.append('libraries')
+        print('Failed to load libcudnn.so.9')
+
+    def session(*_: Any, **__: Any) -> Any:
+        order.append('session')
+        return Session(package.read_onnx(), providers=['CPUExecutionProvider'])
+
+    monkeypatch.setattr(onnxruntime, 'preload_dlls', preload)
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', session)
+    names = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: names)
+    with pytest.raises(EngineUnavailableError, match='no working CUDAExecutionProvider'):
+        OnnxRuntimeEngine(package, provider='cuda')
+    assert order == ['libraries', 'session']
+    assert capsys.readouterr().out == ''
+    OnnxRuntimeEngine(package, provider='cpu').close()
+    assert order == ['libraries', 'session', 'session']
