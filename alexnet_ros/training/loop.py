@@ -1,6 +1,7 @@
 """The training loop: steps, averages, checkpoints, resuming."""
 
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -169,6 +170,8 @@ class Trainer:
             loss = float(cross_entropy(logits, self._last[1]))
             if not loss <= LOSS_LIMIT:
                 raise self._diverged(f'the loss became {loss:.4g}')
+            if loss > 1 + 3 * math.log(logits.shape[1]) and self.progress < 1 and not self._stop:
+                return  # worse than guessing by far: the previous one is the better to resume
         worst = max(_largest(tensor) for tensor in tensors.values() if tensor.numel())
         if not worst <= ABSURD:
             raise self._diverged(f'a weight became {worst:.3g}')

@@ -24,6 +24,7 @@ from alexnet_ros.training.loop import StepReport, Trainer
 from alexnet_ros.training.measure import Validation, whole_images
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
+from alexnet_ros.training.probe import start_from_probe
 from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.sources import (
     ImageBank,
@@ -41,6 +42,9 @@ OUT_OF_MEMORY = re.compile(
 )
 BACKGROUND = 'background'
 Report = Callable[[str], None]
+Probe = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64]]]
+PROBE_IMAGES = 3000
+FIRST_PROBE = 1 << 40  # steps of the batch maker that no training reaches
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Data:
     notes: Sequence[str] = ()
 
 
+def frozen(settings: TrainSettings) -> bool:
+    """Whether the run leaves its starting convolutions as they are."""
+    return bool(settings.initial) and settings.features_factor == 0
+
+
 def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
     """Return the network that the settings ask for."""
     return Architecture(
@@ -69,7 +78,8 @@ def architecture_for(settings: TrainSettings, classes: int) -> Architecture:
         classes=classes,
         fc6_rank=settings.fc6_rank,
         fc7_rank=settings.fc7_rank,
-        batch_norm=settings.batch_norm,
+        # on frozen features its batch statistics would be noise, and it would learn nothing
+        batch_norm=settings.batch_norm and not frozen(settings),
         dropout=settings.dropout,
         normalisation=settings.normalisation,
         input_px=settings.input_px,
@@ -83,6 +93,7 @@ def new_network(
     settings: TrainSettings,
     typical: NDArray[np.uint8] | None = None,
     report: Report = print,
+    probe: Probe | None = None,
 ) -> AlexNet:
     """
     Return a network with its starting weights.
@@ -90,6 +101,7 @@ def new_network(
     :param typical: some training images (N, H, W, 3); batch normalisation
         then starts from their statistics, so that it changes nothing at first
         and frozen convolutions stay what they were.
+    :param probe: gives inputs and class ids for a linear probe to begin with.
     """
     torch.manual_seed(settings.seed)
     network = AlexNet(architecture)
@@ -104,6 +116,10 @@ def new_network(
     report(f'{", ".join(loaded)} start from {settings.initial}')
     if typical is not None and architecture.batch_norm:
         settle_norms(network, typical)
+    if probe is not None and 'fc8' not in loaded:
+        hidden = {'fc6', 'fc7'} <= {name[:3] for name in loaded}
+        if start_from_probe(network, *probe(), hidden=hidden):
+            report('the fully connected layers start as a linear probe of these features')
     return network
 
 
@@ -288,7 +304,22 @@ def _train(
     if settings.initial and old is None:
         picks = np.random.default_rng(settings.seed).permutation(len(bank))[:256].tolist()
         typical = whole_images(bank, picks, InputSpec(architecture.size_px, architecture.size_px))
-    network = new_network(architecture, settings, typical, report if old is None else _silent)
+
+    def probe() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        count = min(max(3 * len(learn), 200), PROBE_IMAGES)
+        parts = [
+            batches.make(FIRST_PROBE + number, architecture.size_px)
+            for number in range(-(-count // settings.batch))
+        ]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    network = new_network(
+        architecture,
+        settings,
+        typical,
+        report if old is None else _silent,
+        probe if old is None and settings.probe and frozen(settings) else None,
+    )
     trainer = Trainer(
         network,
         batches,

@@ -44,6 +44,9 @@ class TrainSettings:
     features_factor: float = setting(
         1.0, 'Learning-rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
     )
+    probe: bool = setting(
+        True, 'With frozen convolutions begin as a linear probe of their features.'
+    )
     freeze_first_at: float = setting(
         1.0, 'Share of the run after which conv1 stays fixed, which saves time.', low=0.0, high=1.0
     )
