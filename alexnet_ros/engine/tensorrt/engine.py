@@ -28,7 +28,7 @@ from alexnet_ros.errors import (
     EngineMismatchError,
     EngineUnavailableError,
 )
-from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.model_package import FinderPackage, ModelPackage
 from alexnet_ros.records import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,13 @@ def _started(request: PlanRequest, plan: Plan, cuda: Cuda, device: Device) -> Te
         nonlocal kept
         kept = locked_load(cache, kernels_key) or b''
         return DeviceSession(
-            request.api, cuda, device, plan.data, settings=request.settings, kernels=kept
+            request.api,
+            cuda,
+            device,
+            plan.data,
+            settings=request.settings,
+            kernels=kept,
+            has_features=not isinstance(package, FinderPackage),
         )
 
     def keep(kernels: bytes) -> None:

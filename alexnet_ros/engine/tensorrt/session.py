@@ -39,6 +39,7 @@ class DeviceSession:
     :param plan: the serialised engine, verified before it comes here.
     :param kernels: what an earlier process compiled for this GPU, verified
         likewise; only TensorRT for RTX has that.
+    :param has_features: the network gives fc7 too; a finder does not.
     :raises EngineMismatchError: TensorRT refuses the engine, or it is not for
         this network.
     :raises DeviceOutOfMemoryError: it does not fit into the GPU's memory.
@@ -53,7 +54,9 @@ class DeviceSession:
         *,
         settings: TensorRtSettings,
         kernels: bytes = b'',
+        has_features: bool = True,
     ) -> None:
+        self.has_features = has_features
         self._api = api
         self._cuda = cuda
         self._device = device
@@ -104,9 +107,10 @@ class DeviceSession:
         engine, trt = self._engine, self._api.module
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-        if inputs != [INPUT] or 'logits' not in names:
+        wanted = ['logits', 'features'] if self.has_features else ['logits']
+        if inputs != [INPUT] or set(wanted) - set(names):
             raise EngineMismatchError(
-                f'the engine has the tensors {names}, expected image, logits'
+                f'the engine has the tensors {names}, expected image, {" and ".join(wanted)}'
             )
         for name in names:
             shape = tuple(int(size) for size in engine.get_tensor_shape(name))
@@ -153,11 +157,6 @@ class DeviceSession:
         if check:
             check_finite(values[0])
         return Outputs(values[0], values[1] if features else None)
-
-    @property
-    def has_features(self) -> bool:
-        """Whether the network also gives fc7; a finder does not."""
-        return 'features' in self._buffers
 
     def _bind(self, context: Any, batch: int) -> None:
         """Give a context its shape and the fixed addresses."""

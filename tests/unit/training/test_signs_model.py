@@ -37,19 +37,33 @@ def test_metrics_reach_what_is_promised(signs: ModelPackage) -> None:
     assert abs(shipped['top1'] - reference['top1']) <= 0.002
 
 
-def test_tensorrt_for_rtx_builds_it(signs: ModelPackage) -> None:
+@pytest.mark.parametrize('part', ['classifier', 'finder'])
+def test_tensorrt_for_rtx_builds_it(signs: ModelPackage, part: str) -> None:
     trt = pytest.importorskip('tensorrt_rtx_bindings')
+    network = signs if part == 'classifier' else signs.finder
+    assert network is not None
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     definition = builder.create_network(0)
-    assert trt.OnnxParser(definition, logger).parse(signs.read_onnx())
+    assert trt.OnnxParser(definition, logger).parse(network.read_onnx())
     config = builder.create_builder_config()
     config.num_compute_capabilities = 1
     config.set_compute_capability(trt.ComputeCapability.SM86, 0)
     profile = builder.create_optimization_profile()
-    profile.set_shape('image', (1, 224, 224, 3), (4, 224, 224, 3), (16, 224, 224, 3))
+    sides = (network.input.height, network.input.width, 3)
+    profile.set_shape('image', *((count, *sides) for count in (1, 2, 4)))
     config.add_optimization_profile(profile)
     assert builder.build_serialized_network(definition, config) is not None
+
+
+def test_the_finder_finds_most_signs_of_frames_kept_apart(signs: ModelPackage) -> None:
+    found = signs.metrics['finder']['objects_from_32_px']
+    assert found['objects'] > 40
+    assert found['recall'] >= 0.9
+    assert found['mean_iou'] >= 0.8
+    assert found['candidates'] <= 4
+    folder = sum(path.stat().st_size for path in signs.folder.iterdir())
+    assert folder <= 12_000_000
 
 
 @pytest.mark.slow
