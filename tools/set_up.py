@@ -287,6 +287,25 @@ def install_colcon(place: Place) -> None:
     )
 
 
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')  # as the tests look for them
+
+
+def install_browser(place: Place) -> None:
+    """
+    Bring the browser that opens the report in the tests.
+
+    Only root in CI installs system packages unasked; elsewhere the tests that need it say
+    what to do, and go on.
+    """
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    if os.geteuid() or not os.environ.get('CI') or not shutil.which('apt-get'):
+        return
+    for words in (['update'], ['install', '-y', '--no-install-recommends', 'chromium']):
+        with contextlib.suppress(SetUpError):  # offline: the tests are skipped with the reason
+            run(place, ['apt-get', *words], 'the browser could not be installed')
+
+
 @dataclass(frozen=True)
 class Step:
     """
@@ -339,6 +358,8 @@ def all_steps(place: Place) -> dict[str, Step]:
             ('run',),
         ),
         'train': requirements('train.txt', 'packages to train', 'run'),
+        'ray': requirements('ray.txt', 'Ray', 'run'),
+        'browser': Step('browser', install_browser, (), ('run',)),
         'test': requirements('test.txt', 'packages to test', 'run'),
         'fuzz': requirements('fuzz.txt', 'packages to fuzz', 'run'),
         'docs': requirements('docs.txt', 'packages to build the pages', 'run'),
@@ -356,7 +377,7 @@ def steps_of(groups: list[str], place: Place) -> list[str]:
         wanted |= {'ros', 'messages'}
     wanted |= set(groups)
     if 'test' in groups:
-        wanted.add('train')
+        wanted |= {'train', 'ray', 'browser'}
     return [name for name in all_steps(place) if name in wanted]
 
 

@@ -3,11 +3,7 @@
 import contextlib
 import http.client
 import json
-import os
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +16,9 @@ from alexnet_ros.cli.label import _classes_in, _pictures
 from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.training.layouts import read_data
+from tests.browser import Browser, find_browser
 
 CLASSES = ('blocked', 'free')
-BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 
 
 def pictures(count: int = 6) -> Iterator[tuple[np.ndarray, None]]:
@@ -148,88 +144,9 @@ def test_video_and_bag_are_stepped_through(tmp_path: Path) -> None:
         list(_pictures(tmp_path / 'none', 1))
 
 
-class Browser:
-    """Chromium, driven over the two pipes of its DevTools protocol."""
-
-    def __init__(self, program: str, profile: Path) -> None:
-        to_read, self._write = os.pipe()
-        self._read, to_write = os.pipe()
-
-        def plumb() -> None:
-            os.dup2(to_read, 13)
-            os.dup2(to_write, 14)
-            os.dup2(13, 3)
-            os.dup2(14, 4)
-
-        self._process = subprocess.Popen(
-            [
-                program,
-                '--headless',
-                '--no-sandbox',
-                '--disable-gpu',
-                '--no-first-run',
-                '--disable-background-networking',
-                f'--user-data-dir={profile}',
-                '--remote-debugging-pipe',
-            ],
-            preexec_fn=plumb,  # noqa: PLW1509 - the child runs nothing else before exec
-            close_fds=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_read)
-        os.close(to_write)
-        self._rest, self._number, self.session = b'', 0, ''
-
-    def call(self, method: str, **values: Any) -> dict[str, Any]:
-        self._number += 1
-        message: dict[str, Any] = {'id': self._number, 'method': method, 'params': values}
-        if self.session:
-            message['sessionId'] = self.session
-        os.write(self._write, json.dumps(message).encode() + b'\0')
-        while True:
-            while b'\0' not in self._rest:
-                part = os.read(self._read, 65536)
-                assert part, 'the browser has ended'
-                self._rest += part
-            line, _, self._rest = self._rest.partition(b'\0')
-            answer = json.loads(line)
-            if answer.get('id') == self._number:
-                assert 'error' not in answer, answer
-                return dict(answer['result'])
-
-    def open(self, url: str) -> None:
-        target = self.call('Target.createTarget', url=url)['targetId']
-        found = self.call('Target.attachToTarget', targetId=target, flatten=True)
-        self.session = found['sessionId']
-
-    def value(self, script: str) -> Any:
-        found = self.call('Runtime.evaluate', expression=script, returnByValue=True)
-        return found['result'].get('value')
-
-    def until(self, script: str, wanted: Any) -> None:
-        limit = time.monotonic() + 60
-        while (found := self.value(script)) != wanted:
-            assert time.monotonic() < limit, f'{script}: {found!r}, not {wanted!r}'
-            time.sleep(0.05)
-
-    def press(self, key: str) -> None:
-        for kind in ('keyDown', 'keyUp'):
-            self.call('Input.dispatchKeyEvent', type=kind, key=key, text=key)
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(60)
-        os.close(self._read)
-        os.close(self._write)
-
-
 @pytest.mark.slow
 def test_keys_and_buttons_label_in_a_real_browser(tmp_path: Path) -> None:
-    program = next((name for name in BROWSERS if shutil.which(name)), None)
-    if program is None:
-        pytest.skip(f'no browser here; one of {", ".join(BROWSERS)} would do')
+    program = find_browser()
     labelling = Labelling(tmp_path / 'set', CLASSES, Sequenced(pictures()), val_every=0)
     with served(labelling) as port:
         browser = Browser(program, tmp_path / 'profile')
