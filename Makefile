@@ -3,7 +3,7 @@
 #   make demo [BAG=folder | VIDEO=file] [MODEL=name]   the whole chain on real nodes
 #   make test [ARGS="-k codec"]                        all tests that this machine can run
 #   make lint | bench | colcon | test-gpu | test-arm64 | model | clean
-#   make faults | fuzz | soak | docs | release
+#   make corpus | faults | fuzz | soak | docs | release
 #
 # ROS_DISTRO=kilted chooses that distribution; a sourced ROS 2 is used where there is one.
 
@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu test-arm64 faults fuzz soak drives docs release model set-up set-up-train clean
+.PHONY: demo test lint bench colcon test-gpu test-arm64 corpus faults fuzz soak drives docs release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -51,6 +51,10 @@ test-arm64:
 test-gpu:
 	@$(SET_UP) run test
 	@$(RUN)/python tools/test_gpu.py $(ARGS)
+
+corpus:
+	@$(SET_UP) run test
+	@$(RUN)/python -m tests.corpus $(ARGS)
 
 faults:
 	@$(SET_UP) run test

@@ -1,23 +1,182 @@
-"""Annotated videos, in a form that browsers play, written as frames come."""
+"""Pictures, videos and cameras as streams of RGB frames; annotated video written back."""
 
 import contextlib
+import glob
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros import overlay
-from alexnet_ros.errors import BagError
+from alexnet_ros.codec import rgb_from_file
+from alexnet_ros.errors import BagError, ImageFormatError
 from alexnet_ros.records import Recognition
+
+Image = NDArray[np.uint8]
+
+VIDEOS = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts')
+"""Endings that are opened as video at once; anything else is tried as a picture first."""
+
+PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm')
+"""Endings that are taken out of a folder."""
+
+RATE_HZ = 25.0
+"""Frame rate of a video that does not tell its own."""
 
 FORMATS = (  # ending and code, the best first; OpenCV's wheels hold no H.264 encoder, apt's does
     ('.mp4', 'avc1'),
     ('.webm', 'VP80'),
     ('.mp4', 'mp4v'),  # plays in no browser
 )
+_CAMERA = re.compile(r'\d{1,3}|/dev/.+|[a-z][a-z0-9+.-]*://.+', re.IGNORECASE)
+
+
+def is_camera(name: str) -> bool:
+    """
+    Tell whether a name is a live source: a number, a device, an address.
+
+    >>> [is_camera(name) for name in ('0', '/dev/video0', 'rtsp://camera/live', 'a.mp4')]
+    [True, True, True, False]
+    """
+    return _CAMERA.fullmatch(name) is not None and not Path(name).is_file()
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Order ``frame_10`` behind ``frame_9``."""
+    parts = re.split(r'(\d+)', path.name)
+    return [(int(part), '') if part.isdecimal() else (-1, part) for part in parts]
+
+
+def sources_in(names: Iterable[str]) -> list[str]:
+    """
+    Return the pictures, videos and cameras that are meant.
+
+    :param names: files, cameras, folders (their pictures and videos, by
+        number) and glob patterns. What leads to nothing stays as it is, and
+        is told when it is opened.
+    """
+    found: list[str] = []
+    for name in names:
+        path = Path(name)
+        if is_camera(name) or path.is_file():
+            found.append(name)
+            continue
+        if path.is_dir():
+            places = [p for p in path.iterdir() if p.suffix.lower() in (*PICTURES, *VIDEOS)]
+        elif glob.has_magic(name):
+            places = [Path(p) for p in glob.glob(name)]  # noqa: PTH207 - may be absolute
+        else:
+            places = []
+        found += [str(place) for place in sorted(places, key=natural)] or [name]
+    return found
+
+
+class Media:
+    """
+    The frames of one picture, video or camera, in their order.
+
+    :param name: what it was opened by.
+    :param image_rgb: the picture, or None for a video.
+    :param video: the opened video, or None for a picture.
+    :param live: the frames come from a camera, as they are taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_rgb: Image | None = None,
+        video: cv2.VideoCapture | None = None,
+        *,
+        live: bool = False,
+    ) -> None:
+        self.name, self.path, self.live = name, Path(name), live
+        self._image_rgb = image_rgb
+        self._video = video
+        self.frames = 1
+        self.rate_hz = RATE_HZ
+        if video is not None:
+            self.frames = 0 if live else max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+            rate = video.get(cv2.CAP_PROP_FPS)
+            self.rate_hz = rate if 0.1 < rate < 1000 else RATE_HZ
+
+    def __iter__(self) -> Iterator[tuple[int, Image]]:
+        """
+        Yield stamp in nanoseconds and frame (H, W, 3) uint8.
+
+        The stamp counts from the start of a video; of a camera it is the time.
+
+        :raises ImageFormatError: not a single frame.
+        """
+        if self._image_rgb is not None:
+            yield 0, self._image_rgb
+            return
+        number = 0
+        while self._video is not None:
+            good, image_bgr = self._video.read()
+            if not good:
+                break
+            stamp_ns = time.time_ns() if self.live else round(number / self.rate_hz * 1e9)
+            yield stamp_ns, np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            number += 1
+        if not number:
+            what = 'the camera sends no frame' if self.live else 'no frame can be decoded'
+            raise ImageFormatError('no_frames', what)
+
+    def __enter__(self) -> 'Media':
+        """Return the media."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the video."""
+        if self._video is not None:
+            self._video.release()
+
+
+def open_media(name: str | Path) -> Media:
+    """
+    Open a picture, a video or a camera.
+
+    :param name: a file, a camera's number, ``/dev/video0`` or an address such
+        as ``rtsp://user@host/stream``.
+    :raises ImageFormatError: missing, damaged, or nothing of these.
+    """
+    name = str(name)
+    if is_camera(name):
+        camera = cv2.VideoCapture(int(name)) if name.isdecimal() else cv2.VideoCapture(name)
+        if camera.isOpened():
+            return Media(name, video=camera, live=True)
+        camera.release()
+        raise ImageFormatError(
+            'unreadable',
+            'cannot be opened as a camera: is it there, free, and may you read it (group video)?',
+        )
+    path = Path(name)
+    picture: ImageFormatError | None = None
+    if path.suffix.lower() not in VIDEOS or not path.is_file():
+        try:
+            return Media(name, image_rgb=rgb_from_file(path))
+        except ImageFormatError as error:
+            if error.reason not in {'bad_format', 'too_many_bytes'}:
+                raise
+            picture = error
+    video = cv2.VideoCapture(name)
+    if video.isOpened() and (picture is None or video.get(cv2.CAP_PROP_FRAME_COUNT) > 1):
+        return Media(name, video=video)
+    video.release()
+    if picture is None:
+        raise ImageFormatError('undecodable', 'is no video that OpenCV can read')
+    raise ImageFormatError(picture.reason, f'{picture.detail}, nor a video')
 
 
 @contextlib.contextmanager

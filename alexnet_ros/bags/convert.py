@@ -1,58 +1,66 @@
-"""Bags made from video files."""
+"""Bags made from videos, pictures and cameras."""
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
+from alexnet_ros.bags.pictures import PICTURE_RATE_HZ, START_NS, TOPIC, stamped_frames
 from alexnet_ros.bags.writer import BagWriter
-from alexnet_ros.errors import BagError
+from alexnet_ros.errors import BagError, ImageFormatError
 from alexnet_ros.pictures import jpeg_from_rgb
+from alexnet_ros.video import sources_in
 
-START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"
 
-
-def bag_from_video(
+def bag_from_sources(
     folder: str | Path,
-    video: str | Path,
+    names: Iterable[str],
     *,
-    topic: str = '/camera/image',
+    topic: str = TOPIC,
     compressed: bool = False,
+    rate_hz: float = PICTURE_RATE_HZ,
+    seconds: float = 0.0,
     start_ns: int = START_NS,
     **how: Any,
 ) -> int:
     """
-    Write the frames of a video into a new bag, stamped by its frame rate.
+    Write the frames of videos, pictures and cameras into a new bag.
+
+    Videos are stamped by their own frame rate, a camera by the clock.
 
     :param folder: the new bag; must not exist.
+    :param names: as :func:`alexnet_ros.video.sources_in` takes them.
     :param compressed: JPEG on ``TOPIC/compressed`` in place of raw images.
-    :param start_ns: stamp of the first frame, nanoseconds.
+    :param rate_hz: of pictures.
+    :param seconds: stop after so much, 0 for all; a camera never ends by itself.
+    :param start_ns: stamp of the first frame of a file, nanoseconds.
     :param how: storage, compression and splitting, see
         :class:`~alexnet_ros.bags.writer.BagWriter`.
     :returns: how many frames were written.
-    :raises BagError: the video cannot be read, or the folder exists.
+    :raises BagError: a source cannot be read, or the folder exists.
     """
-    source = cv2.VideoCapture(str(video))
-    rate_hz = source.get(cv2.CAP_PROP_FPS)
-    if not source.isOpened() or rate_hz <= 0:
-        raise BagError(f'{video} cannot be read as a video')
     frames = 0
     try:
+        read = stamped_frames(sources_in(names), rate_hz)
+        first = next(read, None)
+        if first is None:
+            raise BagError('there are no frames')
+        first_ns = first[0]
         with BagWriter(folder, **how) as bag:
-            while True:
-                good, image_bgr = source.read()
-                if not good:
+            for read_ns, image_rgb in itertools.chain([first], read):
+                if seconds and read_ns - first_ns > seconds * 1e9:
                     break
-                image_rgb = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
-                stamp_ns = start_ns + round(frames * 1e9 / rate_hz)
+                stamp_ns = read_ns - START_NS + start_ns if first_ns == START_NS else read_ns
                 if compressed:
                     bag.write_jpeg(f'{topic}/compressed', stamp_ns, jpeg_from_rgb(image_rgb, 90))
                 else:
                     bag.write_image(topic, stamp_ns, image_rgb)
                 frames += 1
-    finally:
-        source.release()
-    if not frames:
-        raise BagError(f'{video} has no frames')
+    except ImageFormatError as error:
+        raise BagError(f'{error.detail} (after {frames} frames)') from error
     return frames
+
+
+def bag_from_video(folder: str | Path, video: str | Path, **how: Any) -> int:
+    """Write the frames of one video, as :func:`bag_from_sources` does."""
+    return bag_from_sources(folder, [str(video)], **how)

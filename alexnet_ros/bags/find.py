@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from alexnet_ros.bags.pictures import is_media
 from alexnet_ros.errors import BagError
+from alexnet_ros.video import natural
 
 SUFFIXES = ('.mcap', '.db3', '.bag', '.mcap.zstd', '.db3.zstd')
 # As recorders number the files of a split bag.
@@ -17,12 +19,6 @@ def is_bag(path: Path) -> bool:
     if path.is_file():
         return path.name.endswith(SUFFIXES)
     return path.is_dir() and any(part.name.endswith(SUFFIXES) for part in path.iterdir())
-
-
-def natural(path: Path) -> list[tuple[int, str]]:
-    """Order ``bag_10`` behind ``bag_9``."""
-    parts = re.split(r'(\d+)', path.name)
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -73,7 +69,8 @@ def bags_in(names: Iterable[str]) -> list[Path]:
     """
     Return the bags that are meant.
 
-    :param names: bags, folders that hold bags at any depth, or glob patterns.
+    :param names: bags, videos, folders that hold bags at any depth, folders
+        of pictures, or glob patterns.
     :returns: each once; of a split bag without metadata its first file, or
         its folder if that holds nothing else.
     :raises BagError: a name leads to no bag.
@@ -91,7 +88,9 @@ def bags_in(names: Iterable[str]) -> list[Path]:
 
 def _below(place: Path) -> Iterator[Path]:
     """Yield the bags in a folder; a bag's own files are no bags of their own."""
-    if place.is_file() and is_bag(place):
+    if place.is_file() and is_media(place):
+        yield place
+    elif place.is_file() and is_bag(place):
         yield parts_of(place)[0]
     elif is_bag(place):
         files = sorted((p for p in place.iterdir() if p.is_file() and is_bag(p)), key=natural)
@@ -102,6 +101,6 @@ def _below(place: Path) -> Iterator[Path]:
         else:
             yield from bags
     elif place.is_dir():
-        for part in sorted(place.iterdir()):
-            if not part.name.startswith('.'):
-                yield from _below(part)
+        inside = [part for part in sorted(place.iterdir()) if not part.name.startswith('.')]
+        bags = [bag for part in inside if part.is_dir() or is_bag(part) for bag in _below(part)]
+        yield from bags or ([place] if is_media(place) else [])

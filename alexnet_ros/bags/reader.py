@@ -20,15 +20,17 @@ from rosbags.serde import SerdeError
 
 from alexnet_ros.bags.account import Account, TopicAccount
 from alexnet_ros.bags.choice import chosen_cameras
-from alexnet_ros.bags.find import SUFFIXES, natural, parts_of
+from alexnet_ros.bags.find import SUFFIXES, is_bag, parts_of
 from alexnet_ros.bags.metadata import read_metadata
 from alexnet_ros.bags.pace import gap_text, is_gap
+from alexnet_ros.bags.pictures import MediaFile, is_media
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
 from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpack_file, unpacked_message
 from alexnet_ros.errors import BagError
 from alexnet_ros.files import one_line
+from alexnet_ros.video import natural
 
 MAX_LOSSES = 1000
 MAX_NAME = 255
@@ -88,7 +90,8 @@ class BagReader:
     A bag, opened for streaming; a context manager.
 
     :param path: a bag folder, with or without ``metadata.yaml``, or one
-        ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file, also with ``.zstd``.
+        ``.mcap``, ``.db3`` or ROS 1 ``.bag`` file, also with ``.zstd``; or a
+        video, or a folder of pictures, which are read as one camera.
     :raises BagError: there is no bag at all.
     """
 
@@ -100,7 +103,11 @@ class BagReader:
         self._promised: Counter[str] = Counter()  # messages by topic, by metadata.yaml
         self._stack = contextlib.ExitStack()
         try:
-            self._files = [self._opened(file) for file in self._storage_files()]
+            self._files: list[Storage] = (
+                [MediaFile(self.path, self.say)]
+                if is_media(self.path) and not is_bag(self.path)
+                else [self._opened(file) for file in self._storage_files()]
+            )
         except BaseException:
             self.close()
             raise
@@ -124,7 +131,7 @@ class BagReader:
             return parts
         if not self.path.is_dir():
             raise BagError(
-                f'{self.path} is no bag: give a bag folder, a .mcap, a .db3 or a .bag file'
+                f'{self.path} is no bag: give a bag folder, a .mcap, .db3 or .bag file, or a video'
             )
         present = sorted(
             (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES) and f.is_file()),

@@ -176,19 +176,8 @@ class BagWriter:
         self, topic: str, stamp_ns: int, image_rgb: NDArray[np.uint8], frame_id: str = 'camera'
     ) -> None:
         """Append a raw ``rgb8`` image; logged at its own stamp."""
-        types = typestore().types
-        height, width = image_rgb.shape[:2]
-        message = types[IMAGE](
-            header=header(stamp_ns, frame_id),
-            height=height,
-            width=width,
-            encoding='rgb8',
-            is_bigendian=0,
-            step=3 * width,
-            data=np.ascontiguousarray(image_rgb).reshape(-1),
-        )
         self.add_topic(topic, IMAGE, qos(reliable=False, depth=5))
-        self.write(topic, message, stamp_ns)
+        self.write(topic, image_message(stamp_ns, image_rgb, frame_id), stamp_ns)
 
     def write_jpeg(self, topic: str, stamp_ns: int, data: bytes, frame_id: str = 'camera') -> None:
         """Append a JPEG as a compressed image; logged at its own stamp."""
@@ -260,6 +249,20 @@ class BagWriter:
         else:
             with contextlib.suppress(AlexnetRosError):
                 self.close()
+
+
+def image_message(stamp_ns: int, image_rgb: NDArray[np.uint8], frame_id: str) -> Any:
+    """Return a ``sensor_msgs/Image``, rgb8."""
+    height, width = image_rgb.shape[:2]
+    return typestore().types[IMAGE](
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        encoding='rgb8',
+        is_bigendian=0,
+        step=3 * width,
+        data=np.ascontiguousarray(image_rgb).reshape(-1),
+    )
 
 
 def header(stamp_ns: int, frame_id: str) -> Any:

@@ -184,6 +184,18 @@ def check_dds_profile() -> list[Check]:
     return [Check('dds profile', not fault, fault or str(named), remedy if fault else '')]
 
 
+def check_environment() -> list[Check]:
+    """Look for variables that keep nodes apart: a discovery server, security, another DDS."""
+    if not probe('import rclpy')[0]:
+        return []
+    from alexnet_ros.ros.clients.dds_check import environment_faults
+
+    faults = environment_faults(os.environ)
+    remedy = f'unset {" ".join(faults)}, or see that all nodes have the same' if faults else ''
+    detail = '; '.join(faults.values()) or 'no variable keeps nodes apart'
+    return [Check('ros environment', not faults, detail, remedy)]
+
+
 def check_graph() -> list[Check]:
     """Look at the running graph: segment in use, image topics, who cannot hear them."""
     if not probe('import rclpy')[0]:
@@ -216,7 +228,10 @@ def check_graph() -> list[Check]:
             'image topics',
             not faults,
             '; '.join(faults or lines or [f'none among {others} other nodes, domain {domain}']),
-            'match the reliability, for the classifier with image_reliability' if faults else '',
+            'start the cameras with the DDS profile; match their type (image_transport) and '
+            'reliability (image_reliability)'
+            if faults
+            else '',
         ),
     ]
 

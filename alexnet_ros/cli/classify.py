@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.options import add_model_options, fraction, open_recognizer, whole
+from alexnet_ros.cli.options import SOURCES, add_model_options, fraction, open_recognizer, whole
 from alexnet_ros.cli.output import print_error, print_json, shown_path
-from alexnet_ros.codec import rgb_from_file
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import ImageFormatError
+from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Classification, Frame
+from alexnet_ros.video import Media, open_media, sources_in
 
 AT_ONCE = 8  # images in one batch; more would only hold more memory
 
@@ -33,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="below this probability an image is unknown, beside the model's own rule",
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object an image')
-    parser.add_argument(
-        'images', nargs='+', type=Path, metavar='IMAGE', help='JPEG, PNG, PPM, PGM or BMP'
-    )
+    parser.add_argument('images', nargs='+', metavar='SOURCE', help=SOURCES)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,28 +44,36 @@ def run(args: argparse.Namespace) -> int:
     )
     failed = False
     with open_recognizer(args, settings) as recognizer:
-        for group in _groups(args.images):
-            frames = []
-            paths = []
-            for path in group:
+        for group in _groups(sources_in(args.images)):
+            frames: list[Frame] = []
+            for name in group:
                 try:
-                    frames.append(Frame(rgb_from_file(path), 0, str(path)))
+                    with open_media(name) as media:
+                        if media.frames == 1:
+                            frames.append(Frame(next(iter(media))[1], 0, name))
+                        else:
+                            _film(media, recognizer, as_json=args.json)
                 except ImageFormatError as error:
-                    print_error('classify', f'{shown_path(path)}: {error}')
+                    print_error('classify', f'{shown_path(name)}: {error}')
                     failed = True
-                else:
-                    paths.append(path)
-            for path, found in zip(paths, recognizer.recognize(frames), strict=True):
-                _print(path, found.detections[0].classification, as_json=args.json)
+            for frame, found in zip(frames, recognizer.recognize(frames), strict=True):
+                _print(frame.camera, found.detections[0].classification, as_json=args.json)
     return int(failed)
 
 
-def _groups(paths: list[Path]) -> Iterator[list[Path]]:
-    for start in range(0, len(paths), AT_ONCE):
-        yield paths[start : start + AT_ONCE]
+def _film(media: Media, recognizer: Recognizer, *, as_json: bool) -> None:
+    """Classify the frames of a video or a camera one after the other."""
+    for number, (stamp_ns, image_rgb) in enumerate(media):
+        (found,) = recognizer.recognize([Frame(image_rgb, stamp_ns, media.name)])
+        _print(media.name, found.detections[0].classification, as_json=as_json, frame=number)
 
 
-def json_of(path: Path, found: Classification) -> dict[str, Any]:
+def _groups(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), AT_ONCE):
+        yield names[start : start + AT_ONCE]
+
+
+def json_of(path: Path | str, found: Classification) -> dict[str, Any]:
     """
     Return what ``--json`` prints for one image.
 
@@ -87,13 +94,18 @@ def json_of(path: Path, found: Classification) -> dict[str, Any]:
     }
 
 
-def _print(path: Path, found: Classification, *, as_json: bool) -> None:
-    """Print one image: the answer, then the hypotheses below it."""
+def _print(path: str, found: Classification, *, as_json: bool, frame: int | None = None) -> None:
+    """
+    Print one image: the answer, then the hypotheses below it.
+
+    :param frame: number of the frame in a video.
+    """
     if as_json:
-        print_json(json_of(path, found))
+        print_json({**json_of(path, found), **({} if frame is None else {'frame': frame})})
         return
     best = found.best
     answer = f'{best.class_name} ({best.score:.1%})' if best else 'unknown'
-    print(f'{shown_path(path)}: {answer}')
+    place = '' if frame is None else f' frame {frame}'
+    print(f'{shown_path(path)}{place}: {answer}')
     for one in found.results:
         print(f'  {one.score:6.1%}  {one.class_name} [{one.class_id}]')

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_ros.bags.typestore import COMPRESSED
-from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive, video_input
+from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive
 from alexnet_ros.cli.options import above, add_model_option, add_regions_option
 from alexnet_ros.cli.play import tell
 from alexnet_ros.cli.progress import Progress
@@ -66,7 +66,7 @@ def choose_input(args: argparse.Namespace) -> DemoInput:
     if args.bag is not None:
         return bag_input(args.bag, args.topic)
     if args.video is not None:
-        return video_input(args.video)
+        return bag_input(args.video)
     return rendered_drive(args.output)
 
 
@@ -77,8 +77,15 @@ def run(args: argparse.Namespace) -> int:
     source = choose_input(args)
     print(f'input:  {source.text}')
     print(f'model:  {package.name} {package.version}, {package.default_precision}')
-    from alexnet_ros.ros.clients.dds_check import own_domain, profile_environment
+    from alexnet_ros.ros.clients.dds_check import (
+        environment_faults,
+        own_domain,
+        profile_environment,
+    )
 
+    for name, fault in environment_faults(os.environ).items():
+        tell(f'left aside for the demo: {fault}')
+        del os.environ[name]
     os.environ.update(profile_environment(own_domain()))
     stamps, recorder = play_through(args, source)
     return conclude(args, source, package, stamps, recorder)

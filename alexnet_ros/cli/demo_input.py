@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
+from alexnet_ros.bags.find import is_bag
 from alexnet_ros.bags.reader import BagReader
-from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
-from alexnet_ros.bags.writer import header
+from alexnet_ros.bags.typestore import COMPRESSED, typestore
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.errors import BagError
@@ -21,9 +18,6 @@ from alexnet_ros.synthetic import drive
 
 RENDERERS = ('drive', 'scene', 'sign_art', 'glyphs')
 DRIVE_TOPIC = '/camera/image'
-VIDEO_TOPIC = '/camera/image'
-VIDEO_START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"
-SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov', '.webm', '.m4v')
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +59,9 @@ class DemoInput:
     frames: int
     truth: Path | None = None
     losses: list[str] = field(default_factory=list)
-    _video: bool = field(default=False, repr=False)
 
     def pictures(self) -> Iterator[Picture]:
         """Yield the images in their order, streamed."""
-        if self._video:
-            yield from _video_pictures(self.path)
-            return
         with BagReader(self.path) as reader:
             for stored, _ in reader.readable([self.topic]):
                 if stored.kind == self.kind:
@@ -119,55 +109,9 @@ def bag_input(path: Path, topic: str = '') -> DemoInput:
     with BagReader(path) as reader:
         topics = [topic] if topic else reader.image_topics()
         if not topics or not getattr(reader.topics.get(topics[0]), 'messages', 0):
-            known = ', '.join(reader.image_topics()) or 'none'
+            known = '; '.join([', '.join(reader.image_topics()) or 'none', *reader.losses])
             raise BagError(f'{path} has no images on {topic or "any topic"}; it has: {known}')
         info = reader.topics[topics[0]]
-        text = f'bag {path}, {topics[0]} ({info.messages} frames)'
+        what = 'bag' if is_bag(path) else 'video'
+        text = f'{what} {path}, {topics[0]} ({info.messages} frames)'
         return DemoInput(text, path, topics[0], info.kind, info.messages)
-
-
-def video_input(path: Path) -> DemoInput:
-    """
-    Take the frames of a video file.
-
-    :raises BagError: OpenCV cannot read it.
-    """
-    video = cv2.VideoCapture(str(path))
-    frames, rate = int(video.get(cv2.CAP_PROP_FRAME_COUNT)), video.get(cv2.CAP_PROP_FPS)
-    readable = video.isOpened() and rate > 0 and video.read()[0]
-    video.release()
-    if not readable:
-        what = 'cannot be read as a video' if path.is_file() else 'does not exist'
-        raise BagError(f'{path} {what}; OpenCV reads {", ".join(SUFFIXES)}')
-    text = f'video {path} ({frames} frames at {rate:g} Hz)'
-    return DemoInput(text, path, VIDEO_TOPIC, IMAGE, frames, _video=True)
-
-
-def _video_pictures(path: Path) -> Iterator[Picture]:
-    """Yield the frames of a video as ``sensor_msgs/Image``, rgb8."""
-    store = typestore()
-    kind = store.types[IMAGE]
-    video = cv2.VideoCapture(str(path))
-    rate = video.get(cv2.CAP_PROP_FPS)
-    index = 0
-    try:
-        while True:
-            ok, image_bgr = video.read()
-            if not ok:
-                return
-            image_rgb = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
-            height, width = image_rgb.shape[:2]
-            stamp_ns = VIDEO_START_NS + round(index * 1e9 / rate)
-            message = kind(
-                header=header(stamp_ns, 'camera'),
-                height=height,
-                width=width,
-                encoding='rgb8',
-                is_bigendian=0,
-                step=3 * width,
-                data=image_rgb.reshape(-1),
-            )
-            yield Picture(stamp_ns, bytes(store.serialize_cdr(message, IMAGE)))
-            index += 1
-    finally:
-        video.release()

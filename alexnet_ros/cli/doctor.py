@@ -30,6 +30,7 @@ def gather(models: list[str]) -> list[Check]:
     jobs = [
         checks.check_python,
         checks.check_ros,
+        checks.check_environment,
         checks.check_dds_profile,
         checks.check_shared_memory,
         checks.check_graph,

@@ -29,6 +29,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name, with _
     'build': 'compile an engine ahead of time',
     'replay': 'run a bag through the recognizer and write a report',
     'compare': 'compare two reports, with a gate',
+    'bag': 'make a bag from videos, pictures or a camera',
     'play': 'play a bag into running nodes',
     'collect': 'turn a bag into a folder of images to label',
     'label': 'label pictures in the browser, live or recorded',

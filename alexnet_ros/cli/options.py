@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from alexnet_ros.training.layouts import DataSet
 
 MODEL = 'signs'
+SOURCES = (
+    'picture, video, folder or pattern of them, or a camera: its number, /dev/video0, rtsp://...'
+)
 DATA_HELP = """\
 Data may be
   a folder with one sub-folder a class (its name is the class name), or with

@@ -31,6 +31,6 @@ def knows(package: ModelPackage) -> str:
     return f'knows {len(labels)} {region}{things}'
 
 
-def shown_path(path: Path) -> str:
+def shown_path(path: Path | str) -> str:
     """Return a path as text that any terminal and any JSON reader takes."""
     return os.fsencode(path).decode('utf-8', 'replace')

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros import overlay
-from alexnet_ros.cli.media import Media, MediaWriter, open_media
+from alexnet_ros.cli.media import MediaWriter
 from alexnet_ros.cli.options import (
+    SOURCES,
     add_model_options,
     add_regions_option,
     fraction,
@@ -21,12 +22,13 @@ from alexnet_ros.config import FinderSettings, RecognizerSettings, settings_from
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Detection, Frame, Recognition
+from alexnet_ros.video import Media, open_media, sources_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_model_options(parser)
-    parser.add_argument('files', nargs='+', type=Path, metavar='IMAGE|VIDEO')
+    parser.add_argument('files', nargs='+', metavar='SOURCE', help=SOURCES)
     add_regions_option(parser)
     parser.add_argument(
         '--output', type=Path, metavar='DIR', help='write annotated pictures and videos there'
@@ -68,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
     failed = False
     with open_recognizer(args, settings) as recognizer:
         writer = MediaWriter(args.output) if args.output else None
-        for path in args.files:
+        for name in sources_in(args.files):
             try:
-                with open_media(path) as media:
+                with open_media(name) as media:
                     _recognize_file(media, recognizer, args, writer)
             except ImageFormatError as error:
-                print_error('recognize', f'{shown_path(path)}: {error}')
+                print_error('recognize', f'{shown_path(name)}: {error}')
                 failed = True
     return int(failed)
 
@@ -89,7 +91,7 @@ def _recognize_file(
     try:
         for number, frame, recognition in recognized(media, recognizer, args.every):
             if args.json:
-                print_json(json_from_recognition(media.path, number, recognition))
+                print_json(json_from_recognition(media.name, number, recognition))
             else:
                 told += _print_text(media, number, recognition)
             if out:
@@ -103,7 +105,7 @@ def _recognize_file(
     if not told and not args.json:
         package = recognizer.package
         what = 'no sign found' if media.frames == 1 else 'no sign confirmed'
-        print(f'{shown_path(media.path)}: {what}; the model {package.name} {knows(package)}')
+        print(f'{shown_path(media.name)}: {what}; the model {package.name} {knows(package)}')
 
 
 def recognized(
@@ -135,7 +137,9 @@ def json_from_detection(detection: Detection) -> dict[str, Any]:
     }
 
 
-def json_from_recognition(path: Path, number: int, recognition: Recognition) -> dict[str, Any]:
+def json_from_recognition(
+    path: Path | str, number: int, recognition: Recognition
+) -> dict[str, Any]:
     """Return the contract's object for one frame."""
     return {
         'file': shown_path(path),
@@ -158,6 +162,6 @@ def _print_text(media: Media, number: int, recognition: Recognition) -> int:
         x, y, width, height = (round(value) for value in found.bbox_xywh)
         where = f'{width}x{height} at {x},{y}'
         when = '' if media.frames == 1 else f' {recognition.stamp_ns / 1e9:.2f} s frame {number}'
-        print(f'{shown_path(media.path)}{when}: {overlay.caption(found)} ({where})', flush=True)
+        print(f'{shown_path(media.name)}{when}: {overlay.caption(found)} ({where})', flush=True)
         told += 1
     return told

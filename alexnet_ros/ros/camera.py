@@ -20,6 +20,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 from alexnet_ros import overlay
+from alexnet_ros.bags.typestore import COMPRESSED, IMAGE
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Recognition
@@ -28,6 +29,7 @@ from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Arrival, Mailbox
 from alexnet_ros.ros.matching import StampMatcher
 from alexnet_ros.ros.stats import CameraStats
+from alexnet_ros.ros.waiting import what_is_missing, wrong_type
 
 
 class CameraPort:
@@ -93,6 +95,7 @@ class CameraPort:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
         self.topic = images.topic_name
+        self.kind = COMPRESSED if compressed else IMAGE
         self._reliable = settings.image_reliability == 'reliable'
         self._subscriptions.append(images)
         if settings.recognizer.regions == 'detections':
@@ -192,6 +195,15 @@ class CameraPort:
             message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
             message.data = array('B', jpeg.tobytes())  # Humble checks each byte of others
             self._outputs['overlay/compressed'].publish(message)
+
+    def missing(self) -> str:
+        """Say why no image comes, with the remedy."""
+        return what_is_missing(self._node, self.topic, self.kind)
+
+    def sends_other_type(self) -> bool:
+        """Return whether there are publishers, and none of them sends what is subscribed."""
+        found = self._node.get_publishers_info_by_topic(self.topic)
+        return bool(wrong_type(found, self.kind))
 
     def publishers(self) -> tuple[int, int]:
         """

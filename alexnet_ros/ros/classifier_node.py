@@ -30,6 +30,7 @@ from alexnet_ros.ros.mailbox import Mailbox
 from alexnet_ros.ros.parameters import Parameters
 from alexnet_ros.ros.pipeline import Pipeline
 from alexnet_ros.ros.process import run_node
+from alexnet_ros.ros.waiting import WaitingLog
 from alexnet_ros.ros.watchdog import Watchdog
 from alexnet_ros.ros.worker import STOP_S, Worker
 
@@ -72,6 +73,7 @@ class ClassifierNode(ManagedNode):
         self._settings.on_change = self._on_change
         self._bond = ManagerBond(self)
         self._watchdog = Watchdog()
+        self._waiting = WaitingLog(self.get_logger().warning)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(SPIN_MARK_S, self._watchdog.mark_spin, clock=steady)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -278,6 +280,7 @@ class ClassifierNode(ManagedNode):
             self.request_exit(EXIT_FATAL, hang)
         if hang or now_s >= self._next_report_s:
             self._next_report_s = now_s + self.settings.diagnostics_period_s - TICK_S / 2
+            self._waiting.tell(self._ports.values(), wanted=self._open_gate())
             self._diagnostics.publish(
                 array_from_findings(
                     self.get_clock().now().to_msg(),
@@ -313,6 +316,7 @@ class ClassifierNode(ManagedNode):
                 progress=self._progress if info is None else '',
             ),
             *inputs,
+            diagnostics.dds_finding(),
             diagnostics.backend_finding(
                 info, 0 if pipeline is None else pipeline.inference_errors, error
             ),

@@ -15,7 +15,9 @@ from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo
 from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.clients.dds_check import active_profile, loss_remedy, profile_warning
 from alexnet_ros.ros.clients.findings import ERROR, OK, STALE, WARN, Finding
+from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS
 from alexnet_ros.ros.stats import PERCENTILES, Samples
 
 
@@ -29,12 +31,15 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
     silent_s = stats.silent_s()
     publishers, unfit = port.publishers()
     new_rejections = stats.new_rejections()
+    rates, lost = stats.stamps.measure(stats.now_s()), stats.stamps.loss(stats.now_s())
     values: dict[str, Any] = {
         'topic': port.topic,
         'publishers': publishers,
         'publishers with too little RELIABILITY': unfit,
         'input rate (Hz)': stats.input_rate.hz(stats.now_s()),
         'result rate (Hz)': stats.result_rate.hz(stats.now_s()),
+        'rate sent, by stamps (Hz)': 'unknown' if rates is None else rates[1],
+        'lost before this node (%)': 'unknown' if rates is None else 100 * lost,
         'time since last image (ms)': silent_s * 1e3 if stats.last_image_s else 'none yet',
         'frames received': stats.received,
         'frames processed': stats.processed,
@@ -54,7 +59,11 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
     if unfit and unfit == publishers:
         text = 'incompatible RELIABILITY: the publisher offers best effort, reliable is asked for'
         return Finding(task, ERROR, text, values)
+    if port.sends_other_type():
+        return Finding(task, ERROR, port.missing(), values)
     silence = f'no image for {silent_s:.1f} s on {port.topic}'
+    if silent_s >= min(settings.stale_after_s, settings.error_after_s):
+        silence += f': {port.missing()}'
     if silent_s >= settings.error_after_s:
         return Finding(task, ERROR, silence, values)
     if silent_s >= settings.stale_after_s:
@@ -66,9 +75,24 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
         return Finding(task, WARN, f'{new_rejections} images rejected, most: {last}', values)
     if publishers > 1:
         return Finding(task, WARN, f'{publishers} publishers on one camera topic', values)
+    if rates is not None and lost > NOTABLE_LOSS:
+        text = (
+            f'{rates[0]:.1f} of {rates[1]:.1f} images a second arrive: {loss_remedy(os.environ)}'
+        )
+        return Finding(task, WARN, text, values)
     if stats.last_image_s is None:
-        return Finding(task, OK, 'waiting for the first image', values)
+        return Finding(task, OK, f'waiting for images on {port.topic}: {port.missing()}', values)
     return Finding(task, OK, 'images arrive', values)
+
+
+def dds_finding() -> Finding:
+    """Say whether images can get through the middleware of this process."""
+    warning = profile_warning(os.environ)
+    values = {
+        'profile': active_profile(os.environ) or 'none',
+        'RMW_IMPLEMENTATION': os.environ.get('RMW_IMPLEMENTATION') or 'default',
+    }
+    return Finding('dds', WARN if warning else OK, warning or 'profile for images', values)
 
 
 def latency_finding(samples: Samples, foreign_stamps: int, *, stale: bool) -> Finding:

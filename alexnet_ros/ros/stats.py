@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from alexnet_ros.ros.clients.stamp_rate import StampRate
+
 SAMPLES = 256  # newest values kept for each percentile
 RATE_SPAN_S = 5.0
 PERCENTILES = (50, 95, 99)
@@ -75,6 +77,7 @@ class CameraStats:
         self.incompatible_qos = 0  # times that a publisher turned out not to fit
         self.input_rate = Rate()
         self.result_rate = Rate()
+        self.stamps = StampRate()
         self.since_s = clock()
         self.last_image_s: float | None = None
         self._last_stamp_ns: int | None = None
@@ -86,6 +89,7 @@ class CameraStats:
         self.received += 1
         self.last_image_s = now_s
         self.input_rate.add(now_s)
+        self.stamps.add(now_s, stamp_ns)
         if self._last_stamp_ns is not None and stamp_ns < self._last_stamp_ns:
             self.stamp_jumps += 1
         self._last_stamp_ns = stamp_ns
@@ -99,6 +103,7 @@ class CameraStats:
         """Begin to wait for images now; counters stay."""
         self.since_s = self._clock()
         self.last_image_s = None
+        self.stamps.clear()
         self.input_rate = Rate()
         self.result_rate = Rate()
 

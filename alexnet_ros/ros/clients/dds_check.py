@@ -14,6 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+FOREIGN = (  # they join nodes to a server, or demand security files
+    'ROS_DISCOVERY_SERVER',
+    'ROS_SUPER_CLIENT',
+    'ROS_SECURITY_ENABLE',
+    'ROS_SECURITY_KEYSTORE',
+    'ROS_SECURITY_STRATEGY',
+    'ROS_STATIC_PEERS',
+)
 LEAST_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
 
@@ -89,6 +97,53 @@ def profile_fault(path: Path) -> str:
     if 'false' not in [text.lower() for text in texts.get('useBuiltinTransports', [])]:
         return f'{path} leaves the built-in transports on (useBuiltinTransports)'
     return ''
+
+
+def profile_export() -> str:
+    """Return the shell command that names the shipped profile."""
+    path = profile_path()
+    return 'export ' + ' '.join(f'{name}={path}' for name in VARIABLES)
+
+
+def profile_warning(env: Mapping[str, str]) -> str:
+    """
+    Say why images may not get through to this process, or return an empty string.
+
+    :param env: its variables; the profile is read once, when it joins DDS.
+    """
+    middleware = env.get('RMW_IMPLEMENTATION', '')
+    if middleware and 'fastrtps' not in middleware:
+        return ''  # another one has its own settings
+    named = active_profile(env)
+    if named is None:
+        return f'no Fast DDS profile: large images will hardly get through; {profile_export()}'
+    return profile_fault(named)
+
+
+def loss_remedy(env: Mapping[str, str]) -> str:
+    """Say what to do where images are lost between the camera and this process."""
+    warning = profile_warning(env)
+    if warning:
+        return warning
+    return f'start the camera with the Fast DDS profile too ({profile_export()}) or send less'
+
+
+def environment_faults(env: Mapping[str, str]) -> dict[str, str]:
+    """
+    Name variables that keep nodes of this package from finding each other.
+
+    :param env: such as ``os.environ``.
+    :returns: variable to what is wrong with it.
+    """
+    faults = {name: f'{name}={env[name]} is set' for name in FOREIGN if env.get(name)}
+    middleware = env.get('RMW_IMPLEMENTATION', '')
+    if middleware and 'fastrtps' not in middleware:
+        text = f'RMW_IMPLEMENTATION={middleware}: the shipped profile is for Fast DDS'
+        faults['RMW_IMPLEMENTATION'] = text
+    log = env.get('ROS_LOG_DIR', '')
+    if log and not os.access(log if Path(log).is_dir() else Path(log).parent, os.W_OK):
+        faults['ROS_LOG_DIR'] = f'ROS_LOG_DIR={log} cannot be written'
+    return faults
 
 
 def segments_in_use() -> int:

@@ -110,7 +110,9 @@ def test_unreadable_image_is_one_line_and_the_others_go_on(
     cut.write_bytes(whole.read_bytes()[:-30])
     gone = str(tmp_path / 'gone.png')
     good = picture(tmp_path, 0)
-    assert classify(model, '--json', gone, str(text), good, str(cut), str(tmp_path)) == 1
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    assert classify(model, '--json', gone, str(text), good, str(cut), str(empty)) == 1
     output = capsys.readouterr()
     assert [json.loads(line)['class_name'] for line in output.out.splitlines()] == ['red']
     errors = [line for line in output.err.splitlines() if line.startswith('alexnet_ros classify')]

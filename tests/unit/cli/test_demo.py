@@ -28,7 +28,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_video_gives_every_frame_at_its_time(video: Path) -> None:
-    source = demo_input.video_input(video)
+    source = demo_input.bag_input(video)
     pictures = list(source.pictures())
     assert source.frames == len(pictures) == 5
     assert [p.stamp_ns - pictures[0].stamp_ns for p in pictures] == [
@@ -41,11 +41,11 @@ def test_video_gives_every_frame_at_its_time(video: Path) -> None:
 
 
 def test_video_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BagError, match='does not exist'):
-        demo_input.video_input(tmp_path / 'none.mp4')
+    with pytest.raises(BagError, match=r'none.mp4 is no bag.* or a video'):
+        demo_input.bag_input(tmp_path / 'none.mp4')
     (tmp_path / 'text.mp4').write_text('no video')
-    with pytest.raises(BagError, match='cannot be read as a video'):
-        demo_input.video_input(tmp_path / 'text.mp4')
+    with pytest.raises(BagError, match='no video that OpenCV can read'):
+        demo_input.bag_input(tmp_path / 'text.mp4')
 
 
 @pytest.mark.parametrize('compressed', [False, True])

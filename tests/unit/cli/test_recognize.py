@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from alexnet_ros.cli.main import main
-from alexnet_ros.cli.media import open_media
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.model_package import ScoreSpec
+from alexnet_ros.video import open_media
 from tests.models import tiny_package
 
 Captured = pytest.CaptureFixture[str]
@@ -128,7 +128,9 @@ def test_unreadable_files_are_named_and_the_others_done(
     torn.write_bytes(good.read_bytes()[:200])
     empty = tmp_path / 'empty.mp4'
     empty.write_bytes(b'')
-    bad = (text, torn, empty, tmp_path, tmp_path / 'gone.jpg')
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    bad = (text, torn, empty, folder, tmp_path / 'gone.jpg')
     assert recognize(model, '--json', *bad, good) == 1
     out, err = capsys.readouterr()
     assert [json.loads(line)['file'] for line in out.splitlines()] == [str(good)]

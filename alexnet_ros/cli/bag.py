@@ -1,0 +1,62 @@
+"""``alexnet_ros bag``: videos, pictures and cameras become a bag."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from alexnet_ros.bags.convert import bag_from_sources
+from alexnet_ros.bags.pictures import PICTURE_RATE_HZ, TOPIC
+from alexnet_ros.bags.writer import COMPRESSIONS, STORAGES
+from alexnet_ros.cli.options import SOURCES, above
+from alexnet_ros.cli.output import print_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('sources', nargs='+', metavar='SOURCE', help=SOURCES)
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder of the new bag')
+    parser.add_argument('--topic', default=TOPIC, help='of the images (default: %(default)s)')
+    parser.add_argument(
+        '--compressed', action='store_true', help='JPEG on TOPIC/compressed, not raw images'
+    )
+    parser.add_argument(
+        '--rate',
+        type=above(0, 1000),
+        default=PICTURE_RATE_HZ,
+        metavar='HZ',
+        help='of pictures; a video has its own (default: %(default)g)',
+    )
+    parser.add_argument(
+        '--seconds',
+        type=above(0, 1e6),
+        default=0.0,
+        metavar='S',
+        help='stop after so much, such as of a camera (default: at the end, or Ctrl-C)',
+    )
+    parser.add_argument('--storage', choices=tuple(STORAGES), default='mcap')
+    parser.add_argument(
+        '--compression',
+        choices=tuple(name for name in COMPRESSIONS if name),
+        default='',
+        help='of the whole bag, with zstd (default: none)',
+    )
+    parser.add_argument('--json', action='store_true', help='print one JSON object')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the bag."""
+    frames = bag_from_sources(
+        args.out,
+        args.sources,
+        topic=args.topic,
+        compressed=args.compressed,
+        rate_hz=args.rate,
+        seconds=args.seconds,
+        storage=args.storage,
+        compression=args.compression,
+    )
+    if args.json:
+        print_json({'bag': str(args.out), 'frames': frames})
+    else:
+        print(f'{args.out}: {frames} frames', file=sys.stderr)
+    return 0
