@@ -302,7 +302,8 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     # Holds count by the arrival of images, so a delay may cut one by an image's time
     early_s = 1 / made.hz if made.delayed or made.steps else 0.0
     if made.settings['velocity_source'] != 'none':
-        early_s += REACTION_S + TICK_S  # a stop's time counts from standstill
+        # A stop's time counts from standstill, by images
+        early_s += REACTION_S + TICK_S + 1 / made.hz
     ahead = math.ceil(early_s / TICK_S) + 1
     found = []
     down = [(a, b + lag_s(made)) for a, b in made.kills]
