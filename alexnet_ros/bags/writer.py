@@ -1,6 +1,7 @@
 """Writing bags: MCAP or sqlite3, split or whole, raw or compressed images."""
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ COMPRESSIONS = {
     'file': CompressionMode.FILE,
     'storage': CompressionMode.STORAGE,  # chunks, MCAP only
 }
+_OPTIONS = re.compile(r'[#?%]')
 _FOREVER = QosTime(9223372036, 854775807)
 
 
@@ -95,12 +97,16 @@ class BagWriter:
 
     def _begin(self) -> Writer:
         """Open the bag, or its next file."""
-        if self._split:
+        # rosbags would read the rest of such a path as options of sqlite.
+        odd = self._storage == 'sqlite3' and _OPTIONS.search(str(self.folder.absolute()))
+        if self._split or odd:
             if self._scratch is None:
                 make_folder(self.folder.parent)
                 with self._told(self.folder):
-                    self._scratch = Path(tempfile.mkdtemp(prefix='.bag-', dir=self.folder.parent))
-            path = self._scratch / f'{self.folder.name}_{len(self._parts)}'
+                    place = None if odd else self.folder.parent
+                    self._scratch = Path(tempfile.mkdtemp(prefix='.bag-', dir=place))
+            name = _OPTIONS.sub('_', self.folder.name) if odd else self.folder.name
+            path = self._scratch / f'{name}_{len(self._parts)}'
         else:
             path = self.folder
         writer = Writer(path, version=9, storage_plugin=STORAGES[self._storage])

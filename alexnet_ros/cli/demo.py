@@ -8,19 +8,22 @@ publish is printed as it comes and kept.
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.typestore import COMPRESSED
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive
-from alexnet_ros.cli.options import above, add_model_option, add_regions_option
+from alexnet_ros.cli.options import SOURCES, above, add_model_option, add_regions_option
 from alexnet_ros.cli.play import tell
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.video import is_camera
 
 if TYPE_CHECKING:
     from alexnet_ros.ros.clients.recorder import Recorder
@@ -45,7 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument('--bag', type=Path, help='play this bag instead of the rendered drive')
-    source.add_argument('--video', type=Path, help='play this video instead')
+    source.add_argument(
+        '--video', metavar='SOURCE', help=f'play this instead, at its own rate: {SOURCES}'
+    )
+    parser.add_argument(
+        '--seconds',
+        type=above(0, 3600),
+        default=20.0,
+        metavar='S',
+        help='record so much of a camera, then play it (default: %(default)g)',
+    )
     parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
     add_model_option(parser)
     add_regions_option(parser)
@@ -66,8 +78,20 @@ def choose_input(args: argparse.Namespace) -> DemoInput:
     if args.bag is not None:
         return bag_input(args.bag, args.topic)
     if args.video is not None:
-        return bag_input(args.video)
+        if Path(args.video).exists() and not is_camera(args.video):
+            return bag_input(Path(args.video))
+        return recorded_input(args)
     return rendered_drive(args.output)
+
+
+def recorded_input(args: argparse.Namespace) -> DemoInput:
+    """Record a camera, or gather the pictures of a pattern, and return the bag of it."""
+    bag = args.output / 'input'
+    shutil.rmtree(bag, ignore_errors=True)
+    if is_camera(args.video):
+        tell(f'recording {args.seconds:g} s of camera {args.video} ...')
+    bag_from_sources(bag, [args.video], compressed=True, seconds=args.seconds)
+    return bag_input(bag)
 
 
 def run(args: argparse.Namespace) -> int:

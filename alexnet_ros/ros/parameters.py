@@ -19,6 +19,7 @@ from alexnet_ros.config import flat_fields, settings_from_mapping
 from alexnet_ros.errors import ConfigError
 
 T = TypeVar('T')
+OF_ROS = ('use_sim_time', 'qos_overrides.', 'start_type_description_service', 'bond_')
 SIMILAR = 0.8  # likeness of two names, 0 to 1, that makes one a slip of the other
 
 
@@ -107,17 +108,15 @@ class Parameters(Generic[T]):
         return list(value) if isinstance(default, list) else value
 
     def _warn_of_slips(self, node: Node) -> None:
-        """
-        Name overrides that look like a misspelt parameter of ours.
-
-        Others may be meant for another node that shares the file.
-        """
+        """Name overrides that nothing takes: misspelt ones, or those of another node."""
+        unknown = []
         for name in getattr(node, '_parameter_overrides', {}):
+            if name in self._fields or node.has_parameter(name) or name.startswith(OF_ROS):
+                continue
             meant = difflib.get_close_matches(name, self._fields, 1, SIMILAR)
-            if meant and name not in self._fields:
-                node.get_logger().warning(
-                    f'parameter {name} is not known and not used; did you mean {meant[0]}?'
-                )
+            unknown.append(f'{name} (did you mean {meant[0]}?)' if meant else name)
+        if unknown:
+            node.get_logger().warning(f'not known and not used: parameter {", ".join(unknown)}')
 
     def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         """Accept or refuse a change; the accepted one is in force at once."""
