@@ -78,7 +78,7 @@ class CameraPort:
             kinds['features'] = (Float32MultiArray, qos.RESULTS)
         for topic, (kind, profile) in kinds.items():
             self._outputs[topic] = self._node.create_lifecycle_publisher(
-                kind, own + topic, profile
+                kind, own + topic, qos.own(profile), qos_overriding_options=qos.OVERRIDES
             )
         # Labels belong to the loaded model, so they stand from configure on.
         self._label_info = self._node.create_publisher(LabelInfo, own + 'label_info', qos.LATCHED)
@@ -87,16 +87,18 @@ class CameraPort:
         # A remapping of `image` moves the compressed topic with it.
         topic = self._node.resolve_topic_name(f'{self._prefix}image')
         compressed = settings.image_transport == 'compressed'
+        profile = qos.image_qos(settings.image_reliability)
         images = self._node.create_subscription(
             CompressedImage if compressed else Image,
             f'{topic}/compressed' if compressed else topic,
             self._on_image,
-            qos.image_qos(settings.image_reliability),
+            profile,
+            qos_overriding_options=qos.OVERRIDES,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
         self.topic = images.topic_name
         self.kind = COMPRESSED if compressed else IMAGE
-        self._reliable = settings.image_reliability == 'reliable'
+        self._reliable = profile.reliability == ReliabilityPolicy.RELIABLE
         self._subscriptions.append(images)
         if settings.recognizer.regions == 'detections':
             self.matcher = StampMatcher()

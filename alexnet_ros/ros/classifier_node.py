@@ -284,7 +284,7 @@ class ClassifierNode(ManagedNode):
             self._diagnostics.publish(
                 array_from_findings(
                     self.get_clock().now().to_msg(),
-                    self.get_name(),
+                    self.get_fully_qualified_name().lstrip('/'),
                     self.settings.hardware_id,
                     self.findings(),
                 )

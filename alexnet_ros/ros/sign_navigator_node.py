@@ -284,7 +284,12 @@ class SignNavigator(PlainNode[NavigatorSettings]):
         )
         self._told_refused = refused
         self._diagnostic_out.publish(
-            array_from_findings(self.get_clock().now().to_msg(), self.get_name(), '', [finding])
+            array_from_findings(
+                self.get_clock().now().to_msg(),
+                self.get_fully_qualified_name().lstrip('/'),
+                '',
+                [finding],
+            )
         )
 
     # Process

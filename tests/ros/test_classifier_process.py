@@ -149,6 +149,7 @@ def test_the_contract_of_a_running_node(bench: Bench, start_node: START, model: 
 def test_remaps_and_namespaces_move_the_topics(
     bench: Bench, start_node: START, model: Path
 ) -> None:
+    reports = bench.listen(DiagnosticArray, '/diagnostics')
     start_node(
         '-r',
         '__ns:=/robot',
@@ -166,6 +167,40 @@ def test_remaps_and_namespaces_move_the_topics(
         'the topics are where they were moved',
         lambda: wanted <= {name for name, _ in bench.node.get_topic_names_and_types()},
     )
+    bench.until(
+        'the diagnostics carry the namespace',
+        lambda: any(
+            one.name == 'robot/eyes: node' for report in reports.messages for one in report.status
+        ),
+    )
+
+
+def test_quality_of_service_is_overridden_by_parameters_in_every_configuration(
+    bench: Bench, start_node: START, model: Path
+) -> None:
+    start_node(
+        '-p',
+        'qos_overrides./image.subscription.reliability:=reliable',
+        '-p',
+        'qos_overrides./alexnet/detections.publisher.depth:=3',
+        model=model,
+        autostart=True,
+    )
+    bench.until('it is active', lambda: active(bench))
+
+    def image_reliability() -> str:
+        found = bench.node.get_subscriptions_info_by_topic('/image')
+        return found[0].qos_profile.reliability.name if found else ''
+
+    bench.until('images are asked for reliably', lambda: image_reliability() == 'RELIABLE')
+    for transition in (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    ):
+        assert change(bench, transition), transition
+    bench.until('and again', lambda: image_reliability() == 'RELIABLE')
 
 
 def test_diagnostics_go_on_without_a_clock(bench: Bench, start_node: START, model: Path) -> None:
