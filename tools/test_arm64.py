@@ -34,7 +34,15 @@ WHEELS = (
     *('onnxruntime==1.23.2', 'flatbuffers', 'protobuf', 'sympy', 'mpmath', 'packaging'),
     *('coloredlogs', 'humanfriendly', 'onnx==1.23.2', 'ml_dtypes', 'typing_extensions'),
     *('openvino==2026.4.1', 'openvino-telemetry', 'rosbags==0.11.9', 'lz4', 'zstandard'),
-    *('ruamel.yaml', 'pytest==9.2.0', 'pluggy', 'iniconfig', 'pygments', 'hypothesis'),
+    *(
+        'ruamel.yaml',
+        'backports.zstd',
+        'pytest==9.2.0',
+        'pluggy',
+        'iniconfig',
+        'pygments',
+        'hypothesis',
+    ),
     *('sortedcontainers', 'jinja2', 'markupsafe', 'tqdm', 'typing_inspection'),
 )
 TESTS = (
@@ -58,19 +66,26 @@ def answers(backend: str, frames: int = 12) -> dict[str, Any]:
     import numpy as np
 
     from alexnet_ros.config import RecognizerSettings
+    from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+    from alexnet_ros.engine.openvino import OpenVinoEngine
+    from alexnet_ros.model_package import ModelPackage
     from alexnet_ros.preprocess import resize_region
     from alexnet_ros.recognizer import Recognizer
     from alexnet_ros.records import Frame
+    from alexnet_ros.signs.finder import SignFinder
     from alexnet_ros.synthetic.drive import drive_frames
 
     found: dict[str, Any] = {'machine': platform.machine(), 'crops': [], 'frames': []}
+    package = ModelPackage.load('signs')
+    engine = {'cpu': OnnxRuntimeEngine, 'openvino': OpenVinoEngine}[backend]
+    finder = SignFinder(package.finder, engine(package.finder, threads=1))  # type: ignore[arg-type]
     settings = RecognizerSettings(regions='signs')
-    with Recognizer.open('signs', backend=backend, settings=settings, threads=1) as recognizer:
+    with Recognizer(package, engine(package, threads=1), settings, finder) as recognizer:
         for index, frame in enumerate(drive_frames(rate_hz=2.0)):
             if index >= frames * 2:
                 break
             for truth in frame.boxes[:2]:
-                spec = recognizer.package.input
+                spec = package.input
                 batch = np.empty((1, spec.height, spec.width, 3), np.uint8)
                 resize_region(frame.image_rgb, truth.bbox_xywh, spec, batch[0])
                 logits = recognizer.engine.infer(batch).logits[0]
@@ -131,15 +146,23 @@ def fetch() -> None:
     done.write_text('')
 
 
-def emulated(*words: str) -> list[str]:
-    """Return the command line of ARM's Python under qemu."""
+def emulated() -> Path:
+    """Write and return a command that is ARM's Python under qemu."""
     qemu = shutil.which('qemu-aarch64-static') or shutil.which('qemu-aarch64')
     if qemu is None:
         raise SystemExit('qemu-aarch64-static is missing: sudo apt install qemu-user-static')
-    root = PLACE / 'root'
+    root, site = PLACE / 'root', PLACE / 'site'
+    site.mkdir(parents=True, exist_ok=True)
     libraries = f'{root}/usr/lib/aarch64-linux-gnu:{root}/lib/aarch64-linux-gnu'
-    python = str(root / 'usr/bin/python3.11')
-    return [qemu, '-L', str(root), '-E', f'LD_LIBRARY_PATH={libraries}', python, '-P', *words]
+    command = PLACE / 'python'
+    command.write_text(
+        f'#!/bin/sh\nexec {qemu} -L {root} -E LD_LIBRARY_PATH={libraries} '
+        f'{root}/usr/bin/python3.11 "$@"\n'
+    )
+    command.chmod(0o755)
+    # Nothing tells the kernel of qemu, so children of ARM's Python go by the command, too.
+    (site / 'sitecustomize.py').write_text(f'import sys\nsys.executable = {str(command)!r}\n')
+    return command
 
 
 def run_emulated(*words: str) -> int:
@@ -147,13 +170,13 @@ def run_emulated(*words: str) -> int:
     environment = {
         **os.environ,
         'QEMU_CPU': 'cortex-a72',
-        'PYTHONPATH': f'{ROOT}:{PLACE / "wheels"}',
+        'PYTHONPATH': f'{PLACE / "site"}:{ROOT}:{PLACE / "wheels"}',
         'PYTHONHOME': str(PLACE / 'root' / 'usr'),
         'PYTHONDONTWRITEBYTECODE': '1',
     }
     for name in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE'):
         environment.pop(name, None)
-    return subprocess.call(emulated(*words), cwd=ROOT, env=environment)
+    return subprocess.call([str(emulated()), '-P', *words], cwd=ROOT, env=environment)
 
 
 def compare(ours: Path, theirs: Path) -> int:
@@ -203,6 +226,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest='command')
     writes = commands.add_parser('answers', help='write what this machine answers')
     writes.add_argument('--backend', default='cpu', help='default: cpu')
+    writes.add_argument(
+        '--frames', type=int, default=12, help='of the rendered drive (default: 12)'
+    )
     writes.add_argument('file', type=Path)
     holds = commands.add_parser('compare', help="hold two machines' answers to each other")
     holds.add_argument('files', nargs=2, type=Path)
@@ -213,7 +239,7 @@ def main() -> int:
         return 0
     if args.command == 'answers':
         sys.path.insert(0, str(ROOT))
-        args.file.write_text(json.dumps(answers(args.backend)), encoding='utf-8')
+        args.file.write_text(json.dumps(answers(args.backend, args.frames)), encoding='utf-8')
         return 0
     if args.command == 'compare':
         return compare(*args.files)
