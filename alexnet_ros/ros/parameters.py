@@ -46,8 +46,8 @@ def descriptor_from_field(field: 'dataclasses.Field[Any]') -> ParameterDescripto
         name=field.name, description=facts['text'], additional_constraints='; '.join(notes)
     )
     low, high = facts['low'], facts['high']
-    if facts['kind'] is float:
-        descriptor.dynamic_typing = True  # 2 is a float too, and so is a value not set
+    if default_of(field) is None:
+        descriptor.dynamic_typing = True  # the only way to declare a value that is not set
     if low is not None and high is not None:
         if facts['kind'] is float:
             descriptor.floating_point_range = [
@@ -102,8 +102,10 @@ class Parameters(Generic[T]):
         except (ParameterException, TypeError, ValueError) as error:
             facts = field.metadata
             span = '' if facts['low'] is None else f' in [{facts["low"]}, {facts["high"]}]'
+            remedy = ' (a whole number too is written with a point: 2.0)'
             raise ConfigError(
-                f'parameter {field.name} must be {type(default).__name__}{span}: {error}'
+                f'parameter {field.name} must be {facts["kind"].__name__}{span}'
+                f'{remedy if facts["kind"] is float else ""}: {error}'
             ) from error
         return list(value) if isinstance(default, list) else value
 

@@ -62,19 +62,55 @@ def test_the_whole_parameter_file_starts_a_node(bench: Bench, start_node: Any) -
     bench.until('it speaks', lambda: ears.locked is False)
 
 
-def test_examples_send_every_limit_through_the_navigator_and_time_the_lock() -> None:
+def resolved(topic: str, node_namespace: str, distribution: str) -> str:
+    """
+    Return where a topic of a costmap layer is, as Nav2 resolves it.
+
+    Humble and Jazzy take the name as it is in the costmap's node, whose
+    namespace is its own name below the robot's; Kilted (``Layer::joinWithParentNamespace``)
+    puts it beside that node.
+    """
+    if topic.startswith('/'):
+        return topic
+    if distribution == 'kilted':
+        node_namespace = node_namespace.rsplit('/', 1)[0]
+    return f'{node_namespace}/{topic}'
+
+
+@pytest.mark.parametrize('distribution', ['humble', 'jazzy', 'kilted'])
+def test_nav2_example_sends_every_limit_through_the_navigator(distribution: str) -> None:
     nav2 = content('nav2_example.yaml')
     controller = nav2['controller_server']['ros__parameters']
     ours = settings_from_mapping(NavigatorSettings, nav2['sign_navigator']['ros__parameters'])
     costmap = nav2['local_costmap']['local_costmap']['ros__parameters']
-    assert controller['speed_limit_topic'] == 'speed_limit'
-    assert costmap['speed_filter']['speed_limit_topic'] == '/speed_limit_in'
+    layer = costmap[costmap['filters'][0]]
+    assert layer['plugin'] == 'nav2_costmap_2d::SpeedFilter'
+    # Parameters of SpeedFilter and CostmapFilter in all three distributions
+    assert set(layer) <= {'plugin', 'enabled', 'filter_info_topic', 'speed_limit_topic'}
+    place = '/local_costmap'
+    assert resolved(layer['speed_limit_topic'], place, distribution) == '/speed_limit_in'
+    assert resolved(layer['filter_info_topic'], place, distribution) == '/speed_filter_info'
+    # A plain node of the root namespace, unlike a costmap
+    assert f'/{controller["speed_limit_topic"]}' == '/speed_limit'
+    assert ours.max_speed_mps is not None
     assert ours.max_speed_mps <= controller['FollowPath']['vx_max']
+
+
+def test_a_relative_name_would_go_astray_in_humble_and_jazzy() -> None:
+    place = '/robot1/local_costmap'
+    assert resolved('speed_limit_in', place, 'jazzy') == '/robot1/local_costmap/speed_limit_in'
+    assert resolved('speed_limit_in', place, 'kilted') == '/robot1/speed_limit_in'
+
+
+def test_twist_mux_example_stands_behind_nav2_and_times_the_lock() -> None:
     mux = content('twist_mux_example.yaml')['twist_mux']['ros__parameters']
     lock = mux['locks']['signs']
     assert lock['topic'] == 'stop_lock'
     assert 0.2 <= lock['timeout'] <= 1.0
     assert mux['topics']['navigation']['priority'] < lock['priority']
+    # In nav2_bringup these come before velocity_smoother or collision_monitor
+    assert mux['topics']['navigation']['topic'] not in {'cmd_vel_nav', 'cmd_vel_smoothed'}
+    assert type(mux['use_stamped']) is bool
 
 
 def launched(name: str, *words: str) -> 'subprocess.Popen[str]':

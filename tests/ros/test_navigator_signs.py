@@ -146,6 +146,13 @@ def test_bad_change_of_a_parameter_is_refused_with_its_reason(
     assert node.get_parameter(name).value == before
 
 
+def test_a_whole_number_is_a_cap(bench: Bench) -> None:
+    node = bench.add(SignNavigator, max_speed_mps=2)
+    assert isinstance(node, SignNavigator)
+    assert node.settings.max_speed_mps == 2.0
+    assert node.set_parameters([Parameter('max_speed_mps', value=3)])[0].successful
+
+
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
@@ -154,7 +161,7 @@ def test_bad_change_of_a_parameter_is_refused_with_its_reason(
         ('on_stale', 'drive'),
         ('actions', 'none_such.yaml'),
         ('limit_distance_m', 5.0),
-        ('stop_hold_s', '1'),
+        ('stop_hold_s', 1),
     ],
 )
 def test_bad_start_is_refused_in_one_line(bench: Bench, name: str, value: Any) -> None:
