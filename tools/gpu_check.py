@@ -33,8 +33,9 @@ sys.path.insert(0, str(ROOT))
 
 from alexnet_ros.engine.select import open_engine  # noqa: E402
 from alexnet_ros.engine.tensorrt import engine as trt_engine  # noqa: E402
-from alexnet_ros.engine.tensorrt.api import is_installed  # noqa: E402
+from alexnet_ros.engine.tensorrt.api import is_installed, load_tensorrt  # noqa: E402
 from alexnet_ros.engine.tensorrt.cuda import DeviceOutOfMemoryError  # noqa: E402
+from alexnet_ros.engine.tensorrt.engine import prepare  # noqa: E402
 from alexnet_ros.engine.tensorrt.runtime import TensorRtEngine  # noqa: E402
 from alexnet_ros.errors import AlexnetRosError, EngineFatalError  # noqa: E402
 from alexnet_ros.model_package import ModelPackage  # noqa: E402
@@ -166,8 +167,21 @@ def step_refusal(gpu: Gpu) -> dict[str, Any]:
                     found[flavour] = f'runs {engine.info.precision}'
             except AlexnetRosError as error:
                 found[flavour] = str(error)[:600]
+        if is_installed('tensorrt_rtx'):
+            found['validity'] = _validity(package, cache)
         with open_engine(package, 'auto', cache_dir=cache) as engine:
             found['auto'] = {'backend': engine.info.backend, 'reason': engine.info.reason[:900]}
+    return found
+
+
+def _validity(package: ModelPackage, cache: str) -> dict[str, str]:
+    """Ask TensorRT for RTX what it thinks of plans for other GPUs than this one."""
+    api = load_tensorrt('tensorrt_rtx')
+    found = {}
+    for capability in ('8.0', '8.6'):
+        plan = prepare(package, 'tensorrt_rtx', compute_capability=capability, cache_dir=cache)
+        runtime = api.module.Runtime(api.logger)
+        found[capability] = ' '.join(map(str, runtime.get_engine_validity(plan.data)))
     return found
 
 
