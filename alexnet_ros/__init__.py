@@ -9,23 +9,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from alexnet_ros.codec import rgb_from_compressed as rgb_from_compressed
-    from alexnet_ros.codec import rgb_from_file as rgb_from_file
-    from alexnet_ros.codec import rgb_from_image as rgb_from_image
-    from alexnet_ros.config import RecognizerSettings as RecognizerSettings
-    from alexnet_ros.engine.select import open_engine as open_engine
-    from alexnet_ros.errors import AlexnetRosError as AlexnetRosError
-    from alexnet_ros.labels import Labels as Labels
-    from alexnet_ros.model_package import ModelPackage as ModelPackage
-    from alexnet_ros.overlay import draw as draw
-    from alexnet_ros.recognizer import Recognizer as Recognizer
-    from alexnet_ros.records import Classification as Classification
-    from alexnet_ros.records import Detection as Detection
-    from alexnet_ros.records import Frame as Frame
-    from alexnet_ros.records import Recognition as Recognition
+    from alexnet_ros.codec import rgb_from_compressed, rgb_from_file, rgb_from_image
+    from alexnet_ros.config import RecognizerSettings
+    from alexnet_ros.engine.select import open_engine
+    from alexnet_ros.errors import AlexnetRosError
+    from alexnet_ros.labels import Labels
+    from alexnet_ros.model_package import ModelPackage
+    from alexnet_ros.overlay import draw
+    from alexnet_ros.recognizer import Recognizer
+    from alexnet_ros.records import Classification, Detection, Frame, Recognition
 
 __version__ = '0.1.0'
 
+__all__ = [
+    'AlexnetRosError',
+    'Classification',
+    'Detection',
+    'Frame',
+    'Labels',
+    'ModelPackage',
+    'Recognition',
+    'Recognizer',
+    'RecognizerSettings',
+    'draw',
+    'open_engine',
+    'rgb_from_compressed',
+    'rgb_from_file',
+    'rgb_from_image',
+]
 _HOME = {  # public name: the module that owns it
     'AlexnetRosError': 'errors',
     'Classification': 'records',
@@ -42,7 +53,6 @@ _HOME = {  # public name: the module that owns it
     'rgb_from_file': 'codec',
     'rgb_from_image': 'codec',
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

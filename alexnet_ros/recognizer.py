@@ -98,7 +98,7 @@ class Recognizer:
     @property
     def finder(self) -> SignFinder:
         """
-        What finds signs; opened when it is first asked for.
+        Return what finds signs; opened when it is first asked for.
 
         A model that has no finder of its own borrows the bundled one.
 
@@ -115,7 +115,7 @@ class Recognizer:
 
     @property
     def settings(self) -> RecognizerSettings:
-        """The settings in force; set them to change them between two frames."""
+        """Return the settings in force; set them to change them between two frames."""
         return self._settings
 
     @settings.setter

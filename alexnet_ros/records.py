@@ -72,7 +72,7 @@ class Classification:
 
     @property
     def best(self) -> ClassScore | None:
-        """The best accepted class, or None when unknown."""
+        """Return the best accepted class, or None when unknown."""
         return None if self.unknown or not self.results else self.results[0]
 
 
@@ -113,7 +113,7 @@ class Recognition:
 
     @property
     def foremost(self) -> Detection | None:
-        """The largest detection with a known class, or None."""
+        """Return the largest detection with a known class, or None."""
         known = [d for d in self.detections if not d.classification.unknown]
         return max(known, key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None)
 

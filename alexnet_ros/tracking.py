@@ -131,7 +131,7 @@ class Tracker:
 
     @property
     def count(self) -> int:
-        """The number of signs followed, confirmed or not."""
+        """Return the number of signs followed, confirmed or not."""
         return len(self._tracks)
 
     def update(

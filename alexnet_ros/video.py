@@ -256,7 +256,7 @@ class VideoWriter:
 
     @property
     def paths(self) -> list[Path]:
-        """The videos begun so far."""
+        """Return the videos begun so far."""
         return [file.path for file in self._files.values()]
 
     def write(self, recognition: Recognition, image_rgb: NDArray[np.uint8]) -> None:

@@ -81,7 +81,7 @@ class BagImage:
 
     @property
     def time_ns(self) -> int:
-        """The stamp, or the bag's time where there is none: for order and display only."""
+        """Return the stamp, or the bag's time where there is none: for order and display only."""
         return self.stamp_ns or self.log_ns
 
 
@@ -199,7 +199,7 @@ class BagReader:
 
     @cached_property
     def _choice(self) -> tuple[list[str], dict[str, str]]:
-        """The cameras, and why other image topics are none."""
+        """Return the cameras, and why other image topics are none."""
         counts = {t: (i.kind, i.messages) for t, i in self.topics.items()}
         return chosen_cameras(counts, self._first_images)
 

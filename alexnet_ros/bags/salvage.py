@@ -107,7 +107,7 @@ class McapScan:
 
     @property
     def counts(self) -> Counter[tuple[str, str]]:
-        """The number of messages of each topic and type."""
+        """Return the number of messages of each topic and type."""
         found: Counter[tuple[str, str]] = Counter()
         for number, count in Counter(entry.channel for entry in self._entries).items():
             found[self._channels[number].topic, self._kind(number)] += count
@@ -115,7 +115,7 @@ class McapScan:
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
-        """The times of the first and the last message, None without any."""
+        """Return the times of the first and the last message, None without any."""
         return (self._entries[0].log_ns, self._entries[-1].log_ns) if self._entries else None
 
     def messages(self) -> Iterator[StoredMessage]:

@@ -34,7 +34,7 @@ class Picture:
 
     @property
     def stamp_ns(self) -> int:
-        """The stamp of its header, nanoseconds."""
+        """Return the stamp of its header, nanoseconds."""
         order = '<' if self.data[1] & 1 else '>'  # CDR: encapsulation, then the header
         seconds, nanoseconds = struct.unpack_from(f'{order}iI', self.data, 4)
         return int(seconds) * 10**9 + int(nanoseconds)

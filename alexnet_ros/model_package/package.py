@@ -111,12 +111,12 @@ class ModelPackage:
 
     @property
     def default_precision(self) -> str:
-        """The smallest form that the package has."""
+        """Return the smallest form that the package has."""
         return next(precision for precision in PRECISIONS if precision in self.files)
 
     @property
     def known_labels(self) -> list[Label]:
-        """The classes that it names; not the one that stands for none of them."""
+        """Return the classes that it names; not the one that stands for none of them."""
         return [one for one in self.labels if one.class_id != self.scores.unknown_class_id]
 
     def model_file(self, precision: str | None = None) -> ModelFile:

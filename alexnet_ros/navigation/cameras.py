@@ -66,7 +66,7 @@ class Camera:
 
     @property
     def period_s(self) -> float:
-        """The frame period; 0.0 while it is not known."""
+        """Return the frame period; 0.0 while it is not known."""
         if len(self._intervals) < INTERVALS // 4:
             return 0.0
         return sorted(self._intervals)[(len(self._intervals) - 1) // 4] / 1e9

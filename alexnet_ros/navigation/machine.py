@@ -218,12 +218,12 @@ class Navigator:
 
     @property
     def limit(self) -> Limit | None:
-        """The lowest limit in force that may be said."""
+        """Return the lowest limit in force that may be said."""
         return self.restrictions.lowest(self.settings.max_speed_mps)
 
     @property
     def locked_by(self) -> list[str]:
-        """What makes the robot stand: ``stop sign``, ``frame``, ``stale`` and so on."""
+        """Return what makes the robot stand: ``stop sign``, ``frame``, ``stale`` and so on."""
         reasons = [one.title for one in self.restrictions if one.locks]
         if OTHER_SOURCE in self.unsaid:
             reasons.append(f'{OTHER_SOURCE} without max_speed_mps')
@@ -233,7 +233,7 @@ class Navigator:
 
     @property
     def unsaid(self) -> list[str]:
-        """What is in force and is not said, because no cap is set."""
+        """Return what is in force and is not said, because no cap is set."""
         if self.settings.max_speed_mps is not None:
             return []
         return [one.name for one in self.restrictions if one.speed_mps is not None]

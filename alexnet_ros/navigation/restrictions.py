@@ -123,7 +123,7 @@ class Limit:
 
     @property
     def height(self) -> tuple[bool, float]:
-        """An order of limits of one kind."""
+        """Return an order of limits of one kind."""
         return self.percent is None, self.mps or self.percent or 0.0
 
 

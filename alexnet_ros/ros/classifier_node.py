@@ -95,7 +95,7 @@ class ClassifierNode(ManagedNode):
 
     @property
     def settings(self) -> ClassifierSettings:
-        """The settings in force."""
+        """Return the settings in force."""
         return self._settings.current
 
     @property

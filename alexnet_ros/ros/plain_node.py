@@ -42,7 +42,7 @@ class PlainNode(Node, Generic[T]):
 
     @property
     def settings(self) -> T:
-        """The values of the parameters."""
+        """Return the values of the parameters."""
         return self.parameters.current
 
     def request_exit(self, code: int, reason: str) -> None:

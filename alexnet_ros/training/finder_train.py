@@ -152,7 +152,7 @@ class FinderTrainer:
 
     @property
     def checkpoint(self) -> Path:
-        """The file to resume from."""
+        """Return the file to resume from."""
         return self.folder / 'checkpoint.safetensors'
 
     @property

@@ -116,7 +116,7 @@ class Head:
 
     @property
     def activation(self) -> str:
-        """What turns the package's logits into probabilities."""
+        """Return what turns the package's logits into probabilities."""
         return 'sigmoid' if self.kind == 'sigmoid' else 'softmax'
 
     def difference(self, got: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:

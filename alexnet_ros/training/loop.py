@@ -95,12 +95,12 @@ class Trainer:
 
     @property
     def smooth(self) -> AlexNet:
-        """The averaged network, which is what gets measured and kept."""
+        """Return the averaged network, which is what gets measured and kept."""
         return cast('AlexNet', self.average.module)
 
     @property
     def checkpoint(self) -> Path:
-        """The file to resume from."""
+        """Return the file to resume from."""
         return self.folder / 'checkpoint.safetensors'
 
     @property

@@ -84,7 +84,7 @@ class Architecture:
 
     @property
     def shape(self) -> Variant:
-        """The variant's layer shapes."""
+        """Return the variant's layer shapes."""
         return VARIANTS[self.variant]
 
     @property

@@ -134,12 +134,12 @@ class TrainSettings:
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
-        """The progressive input sides, empty for the network's own alone."""
+        """Return the progressive input sides, empty for the network's own alone."""
         return tuple(int(word) for word in self.sizes.split(',') if word)
 
     @property
     def val_steps(self) -> int:
-        """Steps between validations."""
+        """Return steps between validations."""
         return self.val_interval or max(1, min(1000, round(self.steps / 20)))
 
 

@@ -61,7 +61,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        """A name for messages and reports."""
+        """Return a name for messages and reports."""
         return f'{self.path}:{self.member}' if self.member else str(self.path)
 
 

@@ -84,7 +84,7 @@ class PlanRequest:
 
     @property
     def shapes(self) -> Shapes:
-        """The input's shapes that the engine will serve."""
+        """Return the input's shapes that the engine will serve."""
         spec = self.package.input
         return shapes_for(spec.height, spec.width, self.max_batch, self.settings)
 

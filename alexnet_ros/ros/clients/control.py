@@ -74,7 +74,7 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self._process.pid
 
     def check(self) -> None:

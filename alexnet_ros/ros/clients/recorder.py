@@ -29,7 +29,7 @@ class Received:
 
     @property
     def message(self) -> Any:
-        """The message as an object, made anew at each call."""
+        """Return the message as an object, made anew at each call."""
         return deserialize_message(self.data, message_class(self.kind))
 
 
