@@ -63,6 +63,7 @@ faults:
 fuzz:
 	@$(SET_UP) run test fuzz
 	@$(RUN)/python tools/fuzz.py $(ARGS)
+	@$(RUN)/python tools/worst.py $(ARGS)
 
 drives:
 	@$(SET_UP) run test
@@ -77,6 +78,10 @@ docs:
 	@$(RUN)/sphinx-apidoc -q -f -e -M -o docs/api alexnet_ros
 	@$(RUN)/sphinx-build -q -b html docs build/docs
 	@echo open build/docs/index.html
+
+mutants:
+	@$(SET_UP) run test
+	@$(RUN)/python tools/mutants.py $(ARGS)
 
 release:
 	@$(SET_UP) run

@@ -1,8 +1,9 @@
 """
-Run the whole fault suite and write its table into ``docs/reliability.md``.
+Run the whole fault suite; with ``--write`` renew ``docs/fault_cases.md``.
 
 Beside ``tests/faults`` that is every test of ``tests/faults/elsewhere.py``.
-Further arguments go to pytest; with ``-k`` or ``-m`` no table is written.
+Further arguments go to pytest. A page is written of a whole run in which
+nothing failed, and of nothing else.
 """
 
 import os
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = 'docs/fault_cases.md'
 
 
 def main() -> None:
@@ -18,19 +20,10 @@ def main() -> None:
     sys.path.insert(0, str(ROOT))
     from tests.faults.elsewhere import FILES
 
-    words = [
-        sys.executable,
-        '-m',
-        'pytest',
-        '-p',
-        'tests.faults.table',
-        '-q',
-        '--faults-table',
-        'docs/reliability.md',
-        'tests/faults',
-        *FILES,
-        *sys.argv[1:],
-    ]
+    more = [word for word in sys.argv[1:] if word != '--write']
+    page = ['--faults-table', PAGE] if '--write' in sys.argv[1:] else []
+    words = [sys.executable, '-m', 'pytest', '-p', 'tests.faults.table', '-q', *page]
+    words += ['tests/faults', *FILES, *more]
     os.execv(sys.executable, words)  # noqa: S606 - this Python, these words
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Make an SROS2 keystore with the two enclaves of config/security/policy.xml.
+# Make an SROS2 keystore with the enclaves of config/security/policy.xml, or of a policy that
+# tools/make_policy.py wrote for your own parameters and remaps.
 # Needs the ros2 command with sros2 (apt package ros-$ROS_DISTRO-sros2).
 set -euo pipefail
 
-if [ $# -ne 1 ] || [ "${1#-}" != "$1" ]; then
-  echo "usage: tools/make_keystore.sh KEYSTORE_FOLDER" >&2
+if [ $# -lt 1 ] || [ $# -gt 2 ] || [ "${1#-}" != "$1" ]; then
+  echo "usage: tools/make_keystore.sh KEYSTORE_FOLDER [POLICY_FILE]" >&2
   exit 2
 fi
 keystore=$1
-policy=$(cd "$(dirname "$0")/../config/security" && pwd)/policy.xml
+policy=${2:-$(cd "$(dirname "$0")/../config/security" && pwd)/policy.xml}
 if ! ros2 security --help >/dev/null 2>&1; then
   echo "make_keystore: 'ros2 security' is missing; source ROS 2 and install its sros2 package" >&2
   exit 1
@@ -16,7 +17,7 @@ fi
 
 umask 077  # private keys are for their owner alone
 [ -d "$keystore/enclaves" ] || ros2 security create_keystore "$keystore"
-for enclave in /alexnet_ros/classifier /alexnet_ros/navigator; do
+for enclave in $(sed -n 's/.*<enclave path="\([^"]*\)".*/\1/p' "$policy"); do
   [ -d "$keystore/enclaves$enclave" ] || ros2 security create_enclave "$keystore" "$enclave"
   ros2 security create_permission "$keystore" "$enclave" "$policy"
 done

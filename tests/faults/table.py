@@ -1,9 +1,9 @@
 """
 A pytest plugin that runs the whole fault suite and writes its table.
 
-``make faults`` loads it: it adds the tests of :mod:`tests.faults.elsewhere`,
-counts what was sent and writes ``docs/reliability.md``. A run of some cases
-only renews the rows of those whose tests all ran.
+``make faults`` loads it: it adds the tests of :mod:`tests.faults.elsewhere` and
+counts what was sent. With ``--faults-table`` it writes the page of cases, but
+only of a whole run in which nothing failed.
 """
 
 import datetime as dt
@@ -105,27 +105,25 @@ class Table:
         whole = not config.option.keyword and set(self.cases) <= set(self.outcomes)
         if missing and whole and self.path is not None:
             terminalreporter.line('without a test: ' + ', '.join(missing))
-        if self.path is not None and results:
-            self.write(results, text if whole and not missing else '')
+        if self.path is not None and whole and not missing and not counts['failed']:
+            self.write(results, text)
             terminalreporter.line(f'table written to {self.path}')
+        elif self.path is not None:
+            terminalreporter.line(f'{self.path} stays as it is: not a whole run without a failure')
 
     def write(self, results: dict[Case, str], text: str) -> None:
-        """Put the table into the document; without a text only renew rows."""
+        """Put the table into the document."""
         assert self.path is not None
         day = dt.datetime.now(dt.timezone.utc).date()
         document = self.path.read_text()
-        old = document.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
-        head = old[:1]
-        rows = {} if text else {_key(line): line for line in old[4:]}
-        if text:
-            machine = f'Python {platform.python_version()}, {platform.machine()}'
-            head = [f'Last whole run: {day}, {machine}. {text}.']
+        machine = f'Python {platform.python_version()}, {platform.machine()}'
+        head = [f'Last whole run: {day}, {machine}. {text}.']
+        rows = []
         for case, outcome in results.items():
             last = f'{WORDS[outcome]}, {day}'
             cells = (case.group, case.name, case.stimulus, case.required, last)
-            row = '| ' + ' | '.join(one.replace('|', '/') for one in cells) + ' |'
-            rows[_key(row)] = row
-        order = sorted(rows.values(), key=lambda row: GROUPS.index(row.split(' | ')[0][2:]))
+            rows.append('| ' + ' | '.join(one.replace('|', '/') for one in cells) + ' |')
+        order = sorted(rows, key=lambda row: GROUPS.index(row.split(' | ')[0][2:]))
         lines = [
             *head,
             '',
@@ -134,11 +132,6 @@ class Table:
             *order,
         ]
         self.path.write_text(between(document, BEGIN, END, '\n'.join(lines)))
-
-
-def _key(row: str) -> str:
-    """Return what tells a row from the others: group, case and stimulus."""
-    return ' | '.join(row.split(' | ')[:3])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

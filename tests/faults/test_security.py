@@ -10,7 +10,9 @@ import pytest
 from tests.faults.faults import fault
 from tests.faults.wire import change_state, state_of
 from tests.ros.robot import ROOT, Bench, NodeProcess
+from tools import make_policy
 
+SHIPPED = ROOT / 'config' / 'security' / 'policy.xml'
 START = Callable[..., NodeProcess]
 NODES = {
     'classifier': ('alexnet', 'alexnet_ros.ros.classifier_node'),
@@ -88,8 +90,8 @@ def test_enclave_that_permits_nothing_is_refused(
 
 
 def policy() -> dict[str, set[tuple[str, str]]]:
-    """Return (verb, name) of each enclave in the policy."""
-    root = ET.parse(ROOT / 'config' / 'security' / 'policy.xml').getroot()  # noqa: S314 - ours
+    """Return (verb, name) of each enclave in the policy that is shipped."""
+    root = ET.parse(SHIPPED).getroot()  # noqa: S314 - ours
     found = {}
     for enclave in root.iter('enclave'):
         rights = set()
@@ -141,12 +143,6 @@ CONFIGURATIONS: list[Configuration] = [
 ]
 
 
-@pytest.fixture(scope='module')
-def seen() -> dict[int, set[tuple[str, str]]]:
-    """Hold what each configuration had, by its place in the list."""
-    return {}
-
-
 def graph_of(
     bench: Bench, start_node: START, model: Path, configuration: Configuration
 ) -> set[tuple[str, str]]:
@@ -180,47 +176,47 @@ def graph_of(
 
 
 @pytest.mark.parametrize(
-    'count',
-    range(len(CONFIGURATIONS)),
+    'configuration',
+    CONFIGURATIONS,
     ids=[f'{name} {count}' for count, (name, *_) in enumerate(CONFIGURATIONS)],
 )
 @fault(
     'security',
     'policy against the graph',
     'every configuration of both nodes, running',
-    'all topics and services of the nodes stand in the policy',
+    'the policy made for it names all topics and services of the node, and no others',
 )
-def test_policy_permits_what_the_nodes_have(
-    bench: Bench, start_node: START, model: Path, count: int, seen: dict[int, set[tuple[str, str]]]
+def test_policy_is_what_the_nodes_have(
+    bench: Bench, start_node: START, model: Path, configuration: Configuration
 ) -> None:
-    name = CONFIGURATIONS[count][0]
-    seen[count] = graph_of(bench, start_node, model, CONFIGURATIONS[count])
-    allowed = {(verb, resolved(one, NODES[name][0])) for verb, one in policy()[name]}
-    assert seen[count] <= allowed, f'not in the policy: {sorted(seen[count] - allowed)}'
+    name, words, parameters = configuration
+    have = graph_of(bench, start_node, model, configuration)
+    remaps = dict(word.split(':=') for word in words if ':=' in word)
+    allowed = {
+        (verb, resolved(one, NODES[name][0]))
+        for verb, names in make_policy.rights_of(name, parameters).items()
+        for one in make_policy.renamed(names, remaps)
+    }
+    sometimes = {(v, resolved(one, NODES[name][0])) for own, v, one in SOMETIMES if own == name}
+    assert have - sometimes <= allowed, f'not in the policy: {sorted(have - allowed)}'
+    assert allowed - sometimes <= have, f'never used: {sorted(allowed - have)}'
 
 
 @fault(
     'security',
     'policy permits no more',
-    'the graphs of all configurations together',
-    'nothing in the policy that no configuration needs',
+    'config/security/policy.xml',
+    'it is what tools/make_policy.py writes for signs.launch.py',
 )
-def test_policy_permits_no_more_than_is_needed(
-    bench: Bench, start_node: START, model: Path, seen: dict[int, set[tuple[str, str]]]
-) -> None:
-    for count, configuration in enumerate(CONFIGURATIONS):
-        if count not in seen:
-            seen[count] = graph_of(bench, start_node, model, configuration)
-    for name, rights in policy().items():
-        needed = set().union(
-            *(seen[count] for count, (owner, *_) in enumerate(CONFIGURATIONS) if owner == name)
-        )
-        spare = {
-            (verb, one)
-            for verb, one in rights
-            if (verb, resolved(one, NODES[name][0])) not in needed
-        } - {(verb, one) for owner, verb, one in SOMETIMES if owner == name}
-        assert not spare, f'{name} may do what it never does: {sorted(spare)}'
+def test_shipped_policy_is_that_of_the_launch_file() -> None:
+    config = ROOT / 'config'
+    parameters = {
+        'classifier': make_policy.parameters_in(config / 'signs.param.yaml'),
+        'navigator': {},
+        'gate': {},
+    }
+    remaps = {'navigator': {name: f'/alexnet/{name}' for name in ('detections', 'label_info')}}
+    assert make_policy.policy_of(parameters, remaps) == SHIPPED.read_text()
 
 
 @fault(
@@ -231,7 +227,7 @@ def test_policy_permits_no_more_than_is_needed(
 )
 def test_only_the_navigator_may_speak_to_navigation() -> None:
     rights = policy()
-    assert set(rights) == set(NODES)
+    assert set(rights) == {*NODES, 'gate'}
     for topic in ('speed_limit', 'stop_lock'):
         speakers = [name for name, own in rights.items() if ('publish', topic) in own]
         assert speakers == ['navigator']

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_ros.errors import DatasetError
@@ -124,7 +124,6 @@ def test_label_names_need_all_ids(tmp_path: Path) -> None:
         names_from_csv(tmp_path / 'l.csv')
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, max_size=300),
     st.integers(2, 12),
