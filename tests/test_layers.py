@@ -64,3 +64,18 @@ def test_every_module_has_a_row_and_every_row_a_module() -> None:
         if path.name[0] != '_' and path.suffix in {'', '.py'}
     }
     assert modules | {'__main__'} == set(RANK)
+
+
+def test_each_trip_of_the_documentation_names_at_most_eight_real_files() -> None:
+    text = ARCHITECTURE.read_text(encoding='utf-8')
+    trips = text.partition('## Three trips')[2].partition('\n## ')[0].split('\n**')[1:]
+    assert len(trips) == 3
+    for trip in trips:
+        files = [
+            name
+            for row in re.findall(r'^\| (`.+?) \|', trip, re.MULTILINE)
+            for name in re.findall(r'`([\w/]+\.py)`', row)
+        ]
+        assert 3 <= len(files) <= 8
+        for name in files:
+            assert (ROOT / name).is_file(), name
