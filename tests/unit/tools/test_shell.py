@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = ('docs/jetson.md', 'docs/tensorrt.md')
 PLAYED = (
     *('sudo', 'apt-get', 'curl', 'rosdep', 'pip3', 'colcon', 'docker', 'ros2', 'alexnet_ros'),
-    *('python3', 'getent', 'groupadd', 'useradd', 'install', 'pip'),
+    *('python3', 'getent', 'groupadd', 'useradd', 'install', 'pip', 'sha256sum'),
 )
 IGNORED = 'SC1090,SC1091,SC2016,SC2164'  # files that are not here; $ in quotes; cd as typed
 
@@ -97,12 +97,13 @@ def test_block_of_a_page_is_sound(block: str, played: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize('image', IMAGES, ids=lambda path: path.name)
 def test_run_lines_of_an_image_are_sound(image: Path, played: Path, tmp_path: Path) -> None:
-    arguments = 'export ROS_DISTRO=jazzy L4T=r39.2 CUDA_PYTHON="13.2.*"\n'
+    arguments = 'export ROS_DISTRO=jazzy L4T=r39.2 CUDA_PYTHON="13.2.*" ROS_KEY_SHA256=4a91\n'
     lint(arguments + run_lines(image))
     for folder in ('sources.list.d', 'preferences.d'):
         (tmp_path / folder).mkdir()
     notes = bash(arguments + run_lines(image), played, tmp_path)
     assert 'colcon <build>' in notes
+    assert ('sha256sum <-c>' in notes) == (image.suffix == '.jetson')
     source = tmp_path / 'sources.list.d' / 'jetson.list'
     if image.suffix == '.jetson':
         key = '/usr/share/keyrings/jetson-ota-public.asc'
