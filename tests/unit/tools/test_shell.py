@@ -143,3 +143,16 @@ def lint(script: str) -> None:
         words = ['shellcheck', '-s', 'bash', '-e', IGNORED, '-']
         done = subprocess.run(words, input=script, text=True, check=False, capture_output=True)
         assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    'page', ['README.md', *sorted(p.name for p in (ROOT / 'docs').glob('*.md'))]
+)
+def test_shell_of_every_page_is_read_by_bash(page: str) -> None:
+    path = ROOT / page if page == 'README.md' else ROOT / 'docs' / page
+    text = path.read_text(encoding='utf-8')
+    for block in re.findall(r'^```bash\n(.*?)^```', text, re.MULTILINE | re.DOTALL):
+        done = subprocess.run(
+            ['bash', '-n'], input=block, text=True, check=False, capture_output=True
+        )
+        assert done.returncode == 0, f'{block}\n{done.stderr}'
