@@ -23,6 +23,7 @@ def generate_launch_description() -> LaunchDescription:
     defaults = {
         'classifier_params': str(CONFIG / 'classifier.param.yaml'),
         'navigator_params': str(CONFIG / 'navigation.param.yaml'),
+        'actions': 'blocked_actions.yaml',
     }
     source = PythonLaunchDescriptionSource(str(HERE / 'signs.launch.py'))
     return LaunchDescription(

@@ -73,7 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
 
 
-def choose_input(args: argparse.Namespace) -> DemoInput:
+def steers(package: ModelPackage) -> bool:
+    """Whether a model says where the way goes on rather than what signs there are."""
+    return bool(package.labels.with_role('heading'))
+
+
+def choose_input(args: argparse.Namespace, package: ModelPackage) -> DemoInput:
     """Return what the arguments ask to play."""
     if args.bag is not None:
         return bag_input(args.bag, args.topic)
@@ -81,7 +86,7 @@ def choose_input(args: argparse.Namespace) -> DemoInput:
         if Path(args.video).exists() and not is_camera(args.video):
             return bag_input(Path(args.video))
         return recorded_input(args)
-    return rendered_drive(args.output)
+    return rendered_drive(args.output, weaving=steers(package))
 
 
 def recorded_input(args: argparse.Namespace) -> DemoInput:
@@ -98,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     """Play the input through the nodes; 1 with one line if the chain failed."""
     package = ModelPackage.load(args.model)
     args.output.mkdir(parents=True, exist_ok=True)
-    source = choose_input(args)
+    source = choose_input(args, package)
     print(f'input:  {source.text}')
     print(f'model:  {package.name} {package.version}, {package.default_precision}')
     from alexnet_ros.ros.clients.dds_check import (
@@ -156,10 +161,16 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
     compressed = source.kind == COMPRESSED  # by type: not every name ends in /compressed
     classifier = {
         'model': str(package.folder),
-        'regions': args.regions,
+        'regions': 'frame' if steers(package) else args.regions,
         'use_sim_time': True,
         'image_transport': 'compressed' if compressed else 'raw',
     }
+    topics = dict(TOPICS)
+    # No robot listens: every sign may show what it does, and nothing is kept
+    navigator = {'use_sim_time': True, 'max_speed_mps': 36.2, 'state_file': 'none'}
+    if steers(package):
+        navigator['actions'] = 'heading_actions.yaml'
+        topics[f'/{NAVIGATOR}/heading'] = 'std_msgs/msg/Float32'
     with ExitStack() as stack:
         nodes = [
             stack.enter_context(
@@ -181,9 +192,11 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
                 (
                     'sign_navigator_node',
                     NAVIGATOR,
-                    # No robot listens: every sign may show what it does, and nothing is kept
-                    {'use_sim_time': True, 'max_speed_mps': 36.2, 'state_file': 'none'},
-                    {name: f'/{CLASSIFIER}/{name}' for name in ('detections', 'label_info')},
+                    navigator,
+                    {
+                        name: f'/{CLASSIFIER}/{name}'
+                        for name in ('detections', 'classification', 'label_info')
+                    },
                 ),
             )
         ]
@@ -192,7 +205,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         clock = BagClock(first_ns, args.rate)
         recorder = Recorder(
             session.node,
-            TOPICS,
+            topics,
             latched=(f'/{CLASSIFIER}/label_info',),
             on_message=printer.show,
             clock=clock,
@@ -201,7 +214,7 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         leader = LifecycleClient(session.node, nodes[0])
         leader.change('configure', CONFIGURE_S)
         leader.change('activate', APPEAR_S)
-        missing = recorder.wait_for_publishers(list(TOPICS), APPEAR_S)
+        missing = recorder.wait_for_publishers(list(topics), APPEAR_S)
         missing += player.wait_for_subscribers(APPEAR_S)
         if missing:
             raise NodeControlError(f'nobody is on {", ".join(missing)}')

@@ -74,28 +74,35 @@ class DemoInput:
         return rgb_from_compressed(message) if self.kind == COMPRESSED else rgb_from_image(message)
 
 
-def rendered_drive(folder: Path) -> DemoInput:
+def rendered_drive(folder: Path, *, weaving: bool = False) -> DemoInput:
     """
     Render the drive past known signs, or take the one rendered before.
 
+    :param weaving: a robot that weaves over the road instead, for a model of headings.
     :param folder: where the bag is kept, under a name made of the code that
         renders it; older ones are removed.
     """
     digest = hashlib.sha256()
     for name in RENDERERS:
         digest.update(Path(drive.__file__).with_name(f'{name}.py').read_bytes())
-    bag = folder / f'drive-{digest.hexdigest()[:12]}'
+    kind = 'weave' if weaving else 'drive'
+    bag = folder / f'{kind}-{digest.hexdigest()[:12]}'
     if not (bag / 'truth.csv').is_file():
-        for old in folder.glob('drive-*'):
+        for old in folder.glob(f'{kind}-*'):
             shutil.rmtree(old)
         scratch = folder / f'{bag.name}.part'
         with Progress(drive.frame_count(), 'rendering the drive') as progress:
             drive.write_drive_bag(
-                scratch, compressed=True, topic=DRIVE_TOPIC, on_frame=progress.update
+                scratch,
+                compressed=True,
+                frames=drive.weave_frames() if weaving else None,
+                topic=DRIVE_TOPIC,
+                on_frame=progress.update,
             )
         scratch.rename(bag)
     found = bag_input(bag)
-    found.text, found.truth = f'rendered drive ({found.frames} frames)', bag / 'boxes.csv'
+    found.text = f'rendered {kind} ({found.frames} frames)'
+    found.truth = None if weaving else bag / 'boxes.csv'
     return found
 
 

@@ -21,6 +21,7 @@ class Printer:
         self._tracks: set[str] = set()
         self._limit: tuple[bool, float] | None = None
         self._lock: bool | None = None
+        self._side = ''
 
     def heading(self) -> None:
         """Print the names of the columns."""
@@ -39,16 +40,31 @@ class Printer:
             self._speed_limit(received.message)
         elif kind == 'Bool':
             self._stop_lock(received.message)
+        elif kind == 'Classification':
+            self._tick(received.message)
+        elif kind == 'Float32':
+            self._steer(received.message.data)
 
     def _line(self, what: str, text: str, score: str = '') -> None:
         seconds = (self._now_ns - self._first_ns) / 1e9
         Progress.say(f'{seconds:7.2f} s  {what:<12} {text:<34} {score:>6}'.rstrip())
 
-    def _detections(self, message: Any) -> None:
+    def _steer(self, value: float) -> None:
+        """Print a heading when it changes side."""
+        side = 'left' if value < -0.33 else 'right' if value > 0.33 else 'straight'
+        if side != self._side:
+            self._side = side
+            self._line('heading', f'{value:+.2f} ({side})')
+
+    def _tick(self, message: Any) -> None:
+        """Follow the stamps of the results."""
         now_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         if is_gap(now_ns - self._now_ns):  # it was skipped, or the clock was set
             self._first_ns += now_ns - self._now_ns
         self._now_ns = now_ns
+
+    def _detections(self, message: Any) -> None:
+        self._tick(message)
         for detection in message.detections:
             if detection.id and detection.id not in self._tracks and detection.results:
                 self._tracks.add(detection.id)

@@ -169,6 +169,23 @@ def drive_frames(
         yield DriveFrame(stamp_ns, image, tuple(boxes))
 
 
+def weave_frames(
+    *, rate_hz: float = 15.0, duration_s: float = 12.0, seed: int = 51
+) -> Iterator[DriveFrame]:
+    """
+    Render a robot that weaves: its view swings from one side of the road to the other.
+
+    The view is a square cut out of a wide frame, as ``tools/make_heading_set.py``
+    cuts it; at the left edge of the wide frame the way goes on to the right.
+    """
+    drive = drive_frames(size_wh=(640, 360), rate_hz=rate_hz, duration_s=duration_s, seed=seed)
+    for index, frame in enumerate(drive):
+        swing = max(-1.0, min(1.0, 1.5 * math.sin(2 * math.pi * index / rate_hz / 6)))
+        left = round((1 + swing) * 160)
+        view = np.ascontiguousarray(frame.image_rgb[-320:, left : left + 320])
+        yield DriveFrame(frame.stamp_ns, view, ())
+
+
 def _merge(truth: DriveTruth, frame: DriveFrame, open_signs: dict[int, int]) -> None:
     """Add a frame to the truth; a class seen without a break is one sign."""
     for box in frame.boxes:
@@ -191,6 +208,7 @@ def write_drive_bag(
     folder: str | Path,
     *,
     compressed: bool = False,
+    frames: Iterator[DriveFrame] | None = None,
     storage: str = 'mcap',
     topic: str = '/camera/image',
     on_frame: Callable[[], object] | None = None,
@@ -201,6 +219,7 @@ def write_drive_bag(
 
     :param folder: the new bag; must not exist.
     :param compressed: JPEG on ``TOPIC/compressed`` instead of raw images.
+    :param frames: these frames rather than the drive's.
     :param storage: ``mcap`` or ``sqlite3``.
     :param on_frame: called after each frame, for a progress bar.
     :param drive: passed on to :func:`drive_frames`.
@@ -209,7 +228,7 @@ def write_drive_bag(
     """
     truth, open_signs = DriveTruth(), dict[int, int]()
     with BagWriter(folder, storage=storage) as bag:
-        for frame in drive_frames(**drive):  # type: ignore[arg-type]
+        for frame in frames or drive_frames(**drive):  # type: ignore[arg-type]
             if compressed:
                 bag.write_jpeg(
                     f'{topic}/compressed',

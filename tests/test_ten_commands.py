@@ -1,0 +1,53 @@
+"""The ten commands of docs/transfer_learning.md do what they say, shortened in steps alone."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alexnet_ros.cli.main import main
+from alexnet_ros.model_package import ModelPackage
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs/transfer_learning.md'
+
+
+def commands() -> list[str]:
+    block = re.search(r'```bash\n(git clone.*?)```', PAGE.read_text(), re.DOTALL)
+    assert block is not None
+    return block.group(1).strip().splitlines()
+
+
+def test_there_are_ten() -> None:
+    assert len(commands()) == 10
+
+
+@pytest.mark.slow
+def test_the_commands_lead_to_a_model_that_steers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip('torch')
+    monkeypatch.setattr('alexnet_ros.cli.train.tune_malloc', lambda: None)
+    monkeypatch.chdir(tmp_path)
+    done = []
+    for line in commands():
+        words = shlex.split(line)
+        if words[0] == 'python':
+            subprocess.run([sys.executable, str(ROOT / words[1]), *words[2:]], check=True)
+        elif words[0] == 'alexnet_ros':
+            if words[1] == 'train':
+                words[words.index('--steps') + 1] = '60'
+                words += ['--threads', '0', '--cores', '1']
+            assert main(words[1:]) == 0, line
+        else:
+            continue
+        done.append(words[0])
+    assert done.count('alexnet_ros') == 5
+    package = ModelPackage.load('build/models/heading')
+    assert package.labels.names == ('left', 'straight', 'right')
+    assert {label.role for label in package.labels} == {'heading'}
+    assert package.metrics['int8']['top1'] > 0.5
+    assert 'confusion' in capsys.readouterr().out
