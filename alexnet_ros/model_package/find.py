@@ -7,6 +7,7 @@ from pathlib import Path
 from alexnet_ros.errors import ModelPackageError
 
 MODELS_VARIABLE = 'ALEXNET_ROS_MODELS'
+RAW = ('.onnx', '.pth', '.pt', '.tar', '.safetensors')  # what ``export`` takes
 
 
 def find_package(name_or_path: str | Path) -> Path:
@@ -36,6 +37,11 @@ def find_package(name_or_path: str | Path) -> Path:
     for place in [*places, path]:
         if _is_there(place / 'model.yaml'):
             return (place / 'model.yaml').resolve().parent
+    if path.suffix in RAW and _is_there(path):
+        raise ModelPackageError(
+            f'{text} is no model package; make one: alexnet_ros export '
+            f'{"--onnx " if path.suffix == ".onnx" else ""}{text} --output models/NAME'
+        )
     if bare:
         known = sorted({f.parent.name for p in model_places() for f in p.glob('*/model.yaml')})
         looked = ', '.join(str(place.parent) for place in [*places, path.absolute()])

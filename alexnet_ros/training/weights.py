@@ -123,7 +123,8 @@ def _from_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, 'pt') as file:
             if (file.metadata() or {}).get('format') == FORMAT:
                 return _folded(network_from_checkpoint(path)[0])
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            return {_plain(name): file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise TrainingError(f'cannot read the weights {path}: {error}') from error
 
@@ -159,17 +160,22 @@ def _unpickled(path: Path) -> Any:
         ) from error
 
 
+def _plain(name: str) -> str:
+    """Return a name without what DataParallel adds, at any depth."""
+    return '.'.join(word for word in name.split('.') if word != 'module')
+
+
 def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
     """Return the state dict, alone or inside a training checkpoint."""
     for _ in range(4):
         if not isinstance(content, Mapping):
             break
         tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
-        if tensors:
-            return tensors
         inner = next((content[name] for name in CONTAINERS if name in content), None)
-        if inner is None:
+        if inner is None or isinstance(inner, Tensor):
             inner = next((v for v in content.values() if isinstance(v, Mapping)), None)
+        if tensors and (inner is None or any(_plain(name).endswith(MARK) for name in tensors)):
+            return {_plain(name): tensor for name, tensor in tensors.items()}
         content = inner
     raise TrainingError(f'{path} must hold a state dict, name to tensor, alone or in a checkpoint')
 

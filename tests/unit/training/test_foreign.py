@@ -383,3 +383,11 @@ def test_with_images_it_is_measured_and_quantised(tmp_path: Path) -> None:
     assert package.scores.temperature != 1.0
     kinds = {node.op_type for node in onnx.load(package.onnx_path('int8')).graph.node}
     assert 'QuantizeLinear' in kinds
+
+
+def test_a_raw_file_as_model_says_how_to_make_a_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = head('Softmax')(tmp_path / 'm.onnx')
+    assert main(['classify', '--model', str(path), 'x.png']) == 1
+    assert f'alexnet_ros export --onnx {path}' in capsys.readouterr().err

@@ -39,9 +39,13 @@ def forms(state: dict[str, torch.Tensor]) -> dict[str, Any]:
             'epoch': 7,
             'arch': 'alexnet',
             'accuracy': np.float64(0.97),
+            'best_acc1': torch.tensor(97.0),
             'classes': ['blocked', 'free'],
             'state_dict': {f'module.{name}': t for name, t in state.items()},
             'optimizer': {'state': {}, 'param_groups': [{'lr': 0.1}]},
+        },
+        'half_parallel.pth': {
+            name.replace('features.', 'features.module.'): t for name, t in state.items()
         },
         'lightning.ckpt': {
             'hyper_parameters': argparse.Namespace(lr=0.1),
@@ -50,7 +54,9 @@ def forms(state: dict[str, torch.Tensor]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize('name', ['plain.pth', 'parallel.pth', 'jetson.pth.tar', 'lightning.ckpt'])
+@pytest.mark.parametrize(
+    'name', ['plain.pth', 'parallel.pth', 'half_parallel.pth', 'jetson.pth.tar', 'lightning.ckpt']
+)
 def test_weights_are_found_in_any_wrapper(name: str, thin: AlexNet, tmp_path: Path) -> None:
     state = dict(thin.state_dict())
     torch.save(forms(state)[name], tmp_path / name)
