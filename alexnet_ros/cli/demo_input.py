@@ -91,7 +91,8 @@ def rendered_drive(folder: Path, *, weaving: bool = False) -> DemoInput:
         for old in folder.glob(f'{kind}-*'):
             shutil.rmtree(old)
         scratch = folder / f'{bag.name}.part'
-        with Progress(drive.frame_count(), 'rendering the drive') as progress:
+        count = drive.WEAVE_FRAMES if weaving else drive.frame_count()
+        with Progress(count, f'rendering the {kind}') as progress:
             drive.write_drive_bag(
                 scratch,
                 compressed=True,

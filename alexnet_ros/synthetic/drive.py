@@ -25,6 +25,7 @@ from alexnet_ros.tables import csv_text
 
 START_NS = 1_750_000_000 * 10**9
 SPEED_M_S = 10.0
+WEAVE_FRAMES = 180
 SEEN_FROM_PX = 24.0  # a sign narrower than this is not asked for
 
 DEMO_SIGNS = (
@@ -170,7 +171,7 @@ def drive_frames(
 
 
 def weave_frames(
-    *, rate_hz: float = 15.0, duration_s: float = 12.0, seed: int = 51
+    *, rate_hz: float = 15.0, frames: int = WEAVE_FRAMES, seed: int = 51
 ) -> Iterator[DriveFrame]:
     """
     Render a robot that weaves: its view swings from one side of the road to the other.
@@ -178,7 +179,9 @@ def weave_frames(
     The view is a square cut out of a wide frame, as ``tools/make_heading_set.py``
     cuts it; at the left edge of the wide frame the way goes on to the right.
     """
-    drive = drive_frames(size_wh=(640, 360), rate_hz=rate_hz, duration_s=duration_s, seed=seed)
+    drive = drive_frames(
+        size_wh=(640, 360), rate_hz=rate_hz, duration_s=(frames + 0.5) / rate_hz, seed=seed
+    )
     for index, frame in enumerate(drive):
         swing = max(-1.0, min(1.0, 1.5 * math.sin(2 * math.pi * index / rate_hz / 6)))
         left = round((1 + swing) * 160)

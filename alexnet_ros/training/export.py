@@ -158,7 +158,10 @@ def calibrated_scores(
         if len(logits.none) and scores.unknown_class_id is not None:
             every = np.concatenate([logits.known, logits.none])
             truth = np.append(class_ids, np.full(len(logits.none), scores.unknown_class_id))
-        scores = replace(scores, temperature=fit_temperature(every, truth))
+        fitted = fit_temperature(every, truth)
+        if bool((every.argmax(1) == truth).all()):
+            fitted = max(fitted, 1.0)  # without a mistake there is no end to the confidence
+        scores = replace(scores, temperature=fitted)
     if not len(logits.none):
         return scores
     best = []
