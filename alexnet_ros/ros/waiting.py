@@ -1,5 +1,6 @@
 """What a camera topic that gives no images lacks, and what to do about it."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -7,6 +8,7 @@ from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, IMAGE_TYPES
+from alexnet_ros.ros.clients.dds_check import loss_remedy
 
 WAIT_S = 5.0  # without an image, until the log says what is wrong
 SHORT = {IMAGE: 'Image', COMPRESSED: 'CompressedImage'}
@@ -50,7 +52,7 @@ def what_is_missing(node: Node, topic: str, wanted: str) -> str:
         return remedy_for_type(topic, wanted, sent)
     if publishers:
         names = ', '.join(sorted({one.node_name for one in publishers}))
-        return f'{names} offers it but sends nothing that arrives'
+        return f'{names} offers it, but nothing arrives: if it sends, {loss_remedy(os.environ)}'
     beside = topic.removesuffix('/compressed') if wanted == COMPRESSED else f'{topic}/compressed'
     if node.get_publishers_info_by_topic(beside):
         transport = 'raw' if wanted == COMPRESSED else 'compressed'

@@ -63,8 +63,7 @@ def test_every_setting_is_a_parameter_with_text_and_range(bench: Bench, holder: 
         ('top_k', 0, 'range'),
         ('score_threshold', 1.5, 'range'),
         ('score_threshold', float('nan'), 'range'),
-        ('score_threshold', 1, 'type'),
-        ('max_rate_hz', 'fast', 'type'),
+        ('max_rate_hz', 'fast', 'must be float'),
         ('regions', 'everything', 'frame'),
         ('confirm_hits', 50, 'confirm_window'),
         ('cameras', ['a', 'a'], 'different'),
@@ -138,6 +137,6 @@ def test_array_parameters_keep_their_type(holder: Holder) -> None:
 def test_a_misspelt_override_is_named(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     bench.add(Holder, topk=3, something_of_another_node=1, top_k=2)
     log = capfd.readouterr().err
-    assert 'topk is not known' in log
-    assert 'top_k?' in log
-    assert 'another_node' not in log
+    assert 'not known and not used: parameter topk (did you mean top_k?)' in log
+    assert ', something_of_another_node' in log
+    assert 'use_sim_time' not in log
