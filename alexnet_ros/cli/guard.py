@@ -11,6 +11,7 @@ from types import FrameType
 
 from alexnet_ros.dependencies import missing_package
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import printable
 
 
 def guarded(program: str, job: Callable[[], int]) -> int:
@@ -38,7 +39,7 @@ def guarded(program: str, job: Callable[[], int]) -> int:
         return 1
     except OSError as error:  # a full disk, a read-only folder
         line = f'{error.strerror or error}' + (f': {error.filename}' if error.filename else '')
-    print(f'{program}: {" ".join(line.split())}', file=sys.stderr, flush=True)
+    print(f'{program}: {printable(" ".join(line.split()))}', file=sys.stderr, flush=True)
     return 1
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from alexnet_ros.files import printable
 from alexnet_ros.model_package import ModelPackage
 
 REGIONS = {'GTSRB': 'German'}  # data set: whose signs it shows
@@ -19,7 +20,8 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 def print_error(command: str, text: str) -> None:
     """Print one line about something that failed, to standard error."""
-    print(f'alexnet_ros {command}: {" ".join(text.split())}', file=sys.stderr, flush=True)
+    line = printable(' '.join(text.split()))
+    print(f'alexnet_ros {command}: {line}', file=sys.stderr, flush=True)
 
 
 def knows(package: ModelPackage) -> str:
