@@ -31,10 +31,8 @@ class Navigator:
     """
     From confirmed signs or whole-frame classes to limits, a lock, a heading.
 
-    What is in force becomes less by the events of
-    :class:`~alexnet_ros.navigation.restrictions.Evidence` alone.
-
-    Not thread-safe.
+    What is in force becomes less by
+    :class:`~alexnet_ros.navigation.restrictions.Evidence` alone. Not thread-safe.
 
     :param settings: may be replaced at any time by assignment.
     :param table: what each class does.
@@ -204,10 +202,8 @@ class Navigator:
             source = found.source
             self._events.append(event_of_sign('limit', f'{source.title}: {unit}', source.cause))
         elif changed:
-            why = self.restrictions.loosened
-            self._events.append(
-                Event('release', f'no limit is in force any more: {why.value if why else ""}')
-            )
+            why = '' if self.restrictions.loosened is None else self.restrictions.loosened.value
+            self._events.append(Event('release', f'no limit is in force any more: {why}'))
         heading, self._heading = self._heading, None
         events = self._events[:MAX_EVENTS]
         if len(self._events) > MAX_EVENTS:
@@ -246,12 +242,9 @@ class Navigator:
         self.restrictions.end(name, Evidence.FREER)
         if action.kind == 'lock' or action.percent is not None:
             locks = action.kind == 'lock'
-            class_id = str(action.class_id)
-            self.restrictions.tighten(
-                Restriction(
-                    name, locks=locks, percent=action.percent, camera=camera, track_id=class_id
-                )
-            )
+            new = Restriction(name, locks=locks, percent=action.percent, camera=camera)
+            new.track_id = str(action.class_id)
+            self.restrictions.tighten(new)
 
     def _advance(self, now: Moment) -> None:
         """Let the clocks run on; tell of jumps and staleness."""
@@ -351,8 +344,7 @@ class Navigator:
             self._noted.clear()
         self._noted.add(key)
         self.refused[f'sign_{fault}'] += 1
-        known = self.table.get(class_id)
-        class_name = '' if known is None else known.class_name
+        name = self.table[class_id].class_name if class_id in self.table else ''
         score = 0.0 if best is None else best.score
-        about = (frame.stamp_ns, frame.camera, sign.track_id, class_id, class_name, score)
+        about = (frame.stamp_ns, frame.camera, sign.track_id, class_id, name, score)
         self._events.append(Event('ignored', fault, *about))
