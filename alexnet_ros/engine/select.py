@@ -119,7 +119,7 @@ def open_engine(
     try_model(
         package,
         backend,
-        precision=precision,
+        precision=precision if precision in package.files else None,  # FP16 is made from INT8
         max_batch=max_batch,
         cache_dir=cache_dir,
         cancelled=cancelled,

@@ -10,12 +10,13 @@ import onnxruntime
 import pytest
 
 from alexnet_ros.config import TensorRtSettings
+from alexnet_ros.engine.select import open_engine
 from alexnet_ros.engine.tensorrt import plan as trt_plan
 from alexnet_ros.engine.tensorrt.build import build_engine
 from alexnet_ros.engine.tensorrt.engine import prepare
 from alexnet_ros.engine.tensorrt.half import half_from_int8
 from alexnet_ros.engine.tensorrt.plan import forms_for
-from alexnet_ros.errors import EngineBuildError
+from alexnet_ros.errors import EngineBuildError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage, write_package
 from tests.models import colour_model, tiny_package
 from tests.unit.engine.conftest import AlexNetOnnx
@@ -142,3 +143,15 @@ def test_form_that_was_asked_for_is_not_replaced(
             compute_capability='8.6',
             cache_dir=tmp_path / 'c',
         )
+
+
+def test_fp16_of_a_package_with_int8_alone_reaches_tensorrt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(_package: ModelPackage, _flavour: str, *, precision: str, **_: Any) -> Any:
+        raise EngineUnavailableError(f'asked for {precision}')
+
+    monkeypatch.setattr('alexnet_ros.engine.tensorrt.engine.open_tensorrt', opened)
+    one = tiny_package(tmp_path / 'model')
+    with pytest.raises(EngineUnavailableError, match='asked for fp16'):
+        open_engine(one, 'tensorrt', precision='fp16', cache_dir=tmp_path / 'cache')
