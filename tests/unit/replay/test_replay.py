@@ -12,7 +12,7 @@ from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import BagError, EngineRunError, FileWriteError
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
+from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag, score_recording
 from alexnet_ros.report.write import read_report
 from alexnet_ros.synthetic.drive import write_drive_bag
 from alexnet_ros.synthetic.scene import PlacedSign
@@ -129,7 +129,12 @@ def test_cut_off_bag_is_used_as_far_as_it_goes(tmp_path: Path, recognizer: Recog
     assert 0 < run.processed < len(CLASSES)
     report = figures(tmp_path / 'out')
     assert any('of 18 messages are lost' in loss for loss in report['bag']['losses'])
-    assert 'What of the bag could not be read' in (tmp_path / 'out/report.html').read_text()
+    html = (tmp_path / 'out/report.html').read_text()
+    assert 'What of the bag could not be read' in html
+    account = report['bag']['account']
+    assert account['claimed'] == account['read'] + account['lost'] == len(CLASSES)
+    numbers = ''.join(f'<td>{count}</td>' for count in (18, run.processed, 0, 0, account['lost']))
+    assert f'<tr><td>/camera/image</td>{numbers}' in html
 
 
 def test_several_cameras_are_told_apart(tmp_path: Path, recognizer: Recognizer) -> None:
@@ -281,3 +286,41 @@ def test_report_says_what_changed(tmp_path: Path, recognizer: Recognizer) -> Non
             recognizer,
             replace(ReplayOptions(), compare=tmp_path / 'none.json'),
         )
+
+
+def test_bag_without_one_usable_frame_is_an_error(tmp_path: Path, recognizer: Recognizer) -> None:
+    with BagWriter(tmp_path / 'bag') as bag:
+        for index in range(4):
+            bag.write_jpeg('/camera/image/compressed', START_NS + index, b'\xff\xd8\xff no JPEG')
+    run = replay_bag(tmp_path / 'bag', tmp_path / 'out', recognizer)
+    assert (run.processed, run.account['read']) == (0, 0)
+    assert 'not one frame of' in no_frames(run)
+    assert 'of 4 messages 4 were rejected and 0 are lost' in no_frames(run)
+
+
+@pytest.mark.parametrize(
+    ('stamp_of', 'reason'),
+    [
+        (lambda _index: 0, 'no_stamp'),
+        (lambda index: 10**9 + index * PERIOD_NS, 'too_old'),
+        (lambda index: 2 * START_NS + index * PERIOD_NS, 'future'),
+    ],
+)
+def test_stamps_are_judged_as_on_the_robot(
+    tmp_path: Path, recognizer: Recognizer, stamp_of: Any, reason: str
+) -> None:
+    with (
+        BagReader(write_frames(tmp_path / 'good', CLASSES)) as good,
+        BagWriter(tmp_path / 'bag') as bag,
+    ):
+        for index, image in enumerate(good.images()):
+            seconds, rest = divmod(stamp_of(index), 10**9)
+            stamp = typestore().types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=rest)
+            header = replace(image.message.header, stamp=stamp)
+            bag.write('/camera/image', replace(image.message, header=header), image.log_ns)
+    options = ReplayOptions(actions='heading_actions.yaml')
+    run = replay_bag(tmp_path / 'bag', tmp_path / 'out', recognizer, options)
+    assert run.processed == len(CLASSES)
+    assert f'as it does on the robot: {len(CLASSES)} {reason}' in ' '.join(run.losses)
+    report = figures(tmp_path / 'out')
+    assert all(0 <= sign['confirmed_s'] < 10 for sign in report['signs'])
