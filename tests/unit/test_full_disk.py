@@ -90,10 +90,10 @@ def test_a_collection_keeps_what_it_reported_at_every_size_of_the_disk(tmp_path:
         folder = tmp_path / str(most)
         kept = 0
         with limited_files(most), contextlib.suppress(FileWriteError):
-            made = Collection(folder, {1: '=1+1|calc'})
+            made = Collection(folder, {0: 'a', 1: '=1+1|calc'})
             for index in range(40):
                 kept += made.add(item(index), picture(index))
-        again = Collection(folder, {1: '=1+1|calc'})
+        again = Collection(folder, {0: 'a', 1: '=1+1|calc'})
         for index in range(40):
             again.add(item(index), picture(index))
         assert again.write_manifest()['labelled'] == 40
@@ -117,7 +117,7 @@ def killed(handle):
         os.kill(os.getpid(), 9)
     real(handle)
 os.fsync = killed
-made = Collection(Path(sys.argv[1]), {1: 'a'})
+made = Collection(Path(sys.argv[1]), {0: 'b', 1: 'a'})
 for index in range(9):
     picture = np.random.default_rng(index).integers(0, 255, (32, 32, 3), np.uint8)
     made.add(Item(f'{index}.jpg', 1, 0.5, '', 'b', '', 7, 't', (0.0, 0.0, 8.0, 8.0)), picture)
@@ -131,17 +131,17 @@ def test_a_killed_collection_has_what_it_said_and_no_drafts(tmp_path: Path, nth:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == -9
     said = len(done.stdout.split())
-    again = Collection(tmp_path / 'c', {1: 'a'})
+    again = Collection(tmp_path / 'c', {0: 'b', 1: 'a'})
     assert again.write_manifest()['labelled'] >= said
     assert not list((tmp_path / 'c').glob('.*'))
 
 
 def test_half_a_row_and_half_a_draft_are_mended(tmp_path: Path) -> None:
-    made = Collection(tmp_path, {1: 'a'})
+    made = Collection(tmp_path, {0: 'b', 1: 'a'})
     made.add(item(0), picture(0))
     with (tmp_path / 'items.csv').open('a') as file:
         file.write('1.jpg,00ff')
-    again = Collection(tmp_path, {1: 'a'})
+    again = Collection(tmp_path, {0: 'b', 1: 'a'})
     assert again.add(item(1), picture(1))
     rows = (tmp_path / 'items.csv').read_text().splitlines()
     assert [row.split(',')[0] for row in rows] == ['name', '0.jpg', '1.jpg']
