@@ -51,7 +51,6 @@ FAULTS = (  # file, what stands there, what takes its place
     ('state.py', "'restrictions': navigator.restrictions.record(),", "'restrictions': [],"),
     ('frame_state.py', '(engage if stricter else release)', '1'),
     ('frame_state.py', 'action if stricter else max(self._streak, key=strictness)', 'action'),
-    ('actions.py', 'if key.value in seen:', 'if False:'),
 )
 
 
