@@ -19,7 +19,7 @@ ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test lint bench colcon test-gpu test-arm64 corpus faults fuzz soak drives docs release model set-up set-up-train clean
+.PHONY: demo test test-jammy lint bench colcon test-gpu test-arm64 corpus faults fuzz soak drives docs release model set-up set-up-train clean
 
 demo:
 	@$(SET_UP) run
@@ -35,6 +35,9 @@ lint:
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 	@$(RUN)/mypy
+
+test-jammy:
+	@$(PYTHON) tools/test_jammy.py $(ARGS)
 
 bench:
 	@$(SET_UP) run test
