@@ -108,7 +108,7 @@ class Labels(Sequence[Label]):
                     f'got {",".join(row)[:80]!r}'
                 )
             name, role = (text_of_cell(cell.strip()) for cell in row[1:])
-            labels.append(Label(int(row[0]), name, role))
+            labels.append(Label(int(row[0].strip()), name, role))
         try:
             return cls(labels)
         except LabelFileError as error:

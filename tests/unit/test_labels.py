@@ -69,3 +69,8 @@ def test_real_class_names_fit() -> None:
     lines = (shared('gtsrb') / 'labels.csv').read_text().splitlines()[1:]
     text = 'class_id,name,role\n' + ''.join(f'{line},sign\n' for line in lines)
     assert len(Labels.from_bytes(text.encode())) == 43
+
+
+def test_an_id_behind_a_separator_that_only_text_functions_strip_is_read() -> None:
+    labels = Labels.from_bytes(b'class_id,name,role\n\x1c0,a,\n')
+    assert [label.class_id for label in labels] == [0]
