@@ -29,7 +29,7 @@ alexnet_ros train-finder --recipe config/recipes/finder.yaml "${frames[@]}" \
 
 # 3. What the finder gives on road frames, the hardest first by the base classifier.
 base=$work/base/package/signs
-alexnet_ros export "$work/base/checkpoint.safetensors" "${gtsrb[@]}" --output "$base"
+alexnet_ros export "$work/base/checkpoint.safetensors" "${gtsrb[@]}" --licence Apache-2.0 --output "$base"
 alexnet_ros export-finder "$work/finder/checkpoint.safetensors" "${frames[@]}" --package "$base"
 for side in "" --held-out; do
   world=$work/world$side
@@ -43,7 +43,7 @@ alexnet_ros train --recipe config/recipes/signs_open_world.yaml "${gtsrb[@]}" \
   --background-video "$data/drive/solidWhiteRight.mp4" --output "$work/open"
 
 # 5. The package, measured.
-alexnet_ros export "$work/open/checkpoint.safetensors" "${gtsrb[@]}" --version 2.0.0 \
+alexnet_ros export "$work/open/checkpoint.safetensors" "${gtsrb[@]}" --licence Apache-2.0 --version 2.0.0 \
   --negatives "$work/world--held-out/crops.csv" --output "$package"
 alexnet_ros export-finder "$work/finder/checkpoint.safetensors" "${frames[@]}" \
   --package "$package"

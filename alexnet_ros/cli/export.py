@@ -139,7 +139,14 @@ def run(args: argparse.Namespace) -> int:
         for note in data.notes:
             _report(note)
         measured = measured_from(data, facts, negatives_from=args.negatives)
-    default = 'int8' if measured else 'fp16' if args.onnx is None and facts is None else 'fp32'
+    again = bool(draft.architecture.get('quantised'))  # in INT8 as it came
+    default = (
+        'int8'
+        if measured and not again
+        else 'fp16'
+        if args.onnx is None and facts is None
+        else 'fp32'
+    )
     package = write_measured(
         args.output,
         draft,

@@ -104,6 +104,7 @@ class Collection:
         remove_drafts(self.folder)
         self._list, self._state_path = self.folder / 'items.csv', self.folder / 'state.json'
         self._read()
+        self._names = dict(names)  # of the proposals; labels.csv may be of another model
         self._labels: list[Label] = []
         if (self.folder / 'labels.csv').is_file():
             self._labels = labels_from(self.folder / 'labels.csv')
@@ -162,9 +163,8 @@ class Collection:
         known = self._hashes.setdefault(proposed, [])
         if any((value ^ other).bit_count() <= SAME_BITS for other in known):
             return False
-        named = item.proposed is not None and item.proposed < len(self._labels)
-        name = folder_of(self._labels[int(proposed)].name) if named else UNLABELLED
-        place = self.folder / name
+        name = None if item.proposed is None else self._names.get(item.proposed)
+        place = self.folder / (UNLABELLED if name is None else folder_of(name))
         make_folder(place)
         write_file(place / item.name, jpeg_from_rgb(image_rgb, 95))
         box = [f'{v:.1f}' for v in item.bbox_xywh]

@@ -26,6 +26,7 @@ from alexnet_ros.training.network import AlexNet
 Report = Callable[[str], None]
 PRECISIONS = ('int8', 'fp16', 'fp32')
 CALIBRATION_IMAGES = 256
+MOST_LOST = 0.01  # of top-1, before somebody is told
 
 
 @dataclass(frozen=True)
@@ -231,10 +232,22 @@ def write_measured(
                 )
                 metrics[precision] = _figures(draft.labels, scores, logits, measured.class_ids)
                 report(f'{precision}: {metrics[precision]}')
+    lost = _lost(metrics, precisions[0])
+    if lost > MOST_LOST:
+        report(
+            f'{precisions[0]} has lost {100 * lost:.1f} points of top-1; consider --precision fp32'
+        )
     if note:
         metrics = {'note': note, **metrics}
     kept = {precision: files[precision] for precision in precisions}
     return write_package(folder, files=kept, scores=scores, metrics=metrics, **common)
+
+
+def _lost(metrics: Mapping[str, Any], precision: str) -> float:
+    """Return by how much a file answers worse than FP32, where both were measured."""
+    if 'fp32' not in metrics or precision not in metrics:
+        return 0.0
+    return float(metrics['fp32']['top1'] - metrics[precision]['top1'])
 
 
 def _figures(

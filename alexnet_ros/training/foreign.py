@@ -215,7 +215,12 @@ def draft_from_onnx(
         'input': spec,
         'labels': known,
         'scores': scores,
-        'architecture': {'variant': 'foreign', 'classes': len(known), 'head': wrapper.head.kind},
+        'architecture': {
+            'variant': 'foreign',
+            'classes': len(known),
+            'head': wrapper.head.kind,
+            'quantised': wrapper.head.quantised,
+        },
         'origin': {'data': path.name, 'licence': licence},
     }
     with tempfile.TemporaryDirectory() as scratch:

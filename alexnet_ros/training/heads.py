@@ -103,6 +103,7 @@ class Head:
     :param source: the tensor of the graph from which ``nodes`` make ``logits``.
     :param activation: for the package's scores.
     :param raw: the original's output is the logits themselves.
+    :param quantised: the network is in INT8 already.
     """
 
     kind: str
@@ -113,6 +114,7 @@ class Head:
     constants: list[onnx.TensorProto] = field(default_factory=list)
     tolerance: float = 2e-3
     raw: bool = False
+    quantised: bool = False
 
     @property
     def activation(self) -> str:
@@ -276,7 +278,7 @@ def _finished(found: Graph, kind: str, output: str, source: str, path: Path, *, 
         )
     node('Identity', [x], 'logits')
     tolerance = 3e-2 if quantised else 1e-2 if half else 2e-3
-    return Head(kind, output, source, classes, nodes, constants, tolerance, raw)
+    return Head(kind, output, source, classes, nodes, constants, tolerance, raw, quantised)
 
 
 def features_of(found: Graph, logits: str) -> tuple[list[onnx.NodeProto], int]:

@@ -6,6 +6,7 @@ them), ``.safetensors`` and ``.npz``; a state dict alone or inside a training
 checkpoint, its names with any prefix (``module.``, ``model.``).
 """
 
+import re
 import warnings
 from argparse import Namespace
 from collections.abc import Mapping
@@ -153,7 +154,7 @@ def _unpickled(path: Path) -> Any:
             with torch.serialization.safe_globals(plain):
                 return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # zip, pickle and torch have errors of their own
-        line = ' '.join(str(error).split())[:160]
+        line = ' '.join(re.sub(r'\x1b\[[0-9;]*m', '', str(error)).split())[:160]  # no colours
         whole = 'a whole pickled model? ' if isinstance(error, UnpicklingError) else ''
         raise TrainingError(
             f'{path} is no file of weights alone ({whole}save model.state_dict() instead): {line}'
