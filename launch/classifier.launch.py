@@ -31,6 +31,7 @@ ARGUMENTS = {
     'image_topic': ('image', 'Topic of the camera, or of its compressed images (.../compressed).'),
     'compressed_topic': ('', 'Topic of compressed images whose name does not end in /compressed.'),
     'image_transport': ('', 'raw or compressed; empty takes that of params_file.'),
+    'cameras': ('', 'Cameras, separated by commas: front,left; empty: as params_file.'),
     'autostart': ('', 'Configure and activate by itself; empty: as your params_file, or true.'),
     'use_sim_time': ('', 'Take the time from /clock; empty: as params_file, or false.'),
     'use_respawn': ('false', 'Start the node anew whenever it ends.'),
@@ -86,10 +87,13 @@ def asked(given: dict) -> tuple[dict, list]:
     in_file = parameters_in('params_file', given['params_file'], given['name'])
     overrides: dict = {key: given[key] for key in ('model', 'image_transport') if given[key]}
     topic, packed = given['image_topic'], given['compressed_topic']
-    several = [name for name in in_file.get('cameras') or [] if name]
+    named = [name.strip() for name in given['cameras'].split(',') if name.strip()]
+    if named:
+        overrides['cameras'] = named
+    several = named or [name for name in in_file.get('cameras') or [] if name]
     if several and (topic != 'image' or packed):
         raise ConfigError(
-            f'image_topic has no effect with the cameras {", ".join(several)} of params_file: '
+            f'image_topic has no effect with the cameras {", ".join(several)}: '
             'remap CAMERA/image for each, or leave cameras out'
         )
     if packed or topic.endswith('/compressed'):

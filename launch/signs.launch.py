@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / 'config'
 COMMON = {
     'namespace': ('', 'Namespace of both nodes and of their topics.'),
-    'cameras': ('', 'Cameras, separated by commas: front,left; then NAME/image comes in.'),
+    'cameras': ('', 'Cameras, separated by commas: front,left; empty: as classifier_params.'),
     'use_sim_time': ('', 'Take the time from /clock; empty: as the parameter files, or false.'),
     'use_respawn': ('true', 'Start a node anew if it ends.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
@@ -74,7 +74,7 @@ def start(context: LaunchContext) -> list[Action]:
         **{name: given[name] for name in (*COMMON, *NAVIGATOR)},
         'name': 'sign_navigator',
         'classifier': given['name'],
-        'cameras': ','.join(cameras),
+        'cameras': given['cameras'] or ','.join(cameras),
         'params_file': files['navigator'],
     }
     classifier = {
