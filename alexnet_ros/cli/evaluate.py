@@ -90,7 +90,6 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.engine.select import open_engine
     from alexnet_ros.errors import DatasetError
     from alexnet_ros.model_package import ModelPackage
-    from alexnet_ros.training.backgrounds import acceptance
     from alexnet_ros.training.evaluate import evaluate, figures_mapping
     from alexnet_ros.training.pictures import write_report
     from alexnet_ros.training.sources import ImageBank, held_out
@@ -121,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
         )
         found: dict[str, Any] = figures_mapping(figures)
         if args.background is not None:
+            from alexnet_ros.training.backgrounds import acceptance
+
             found |= acceptance(
                 package, engine, args.background, args.background_from, args.background_crops
             )

@@ -75,6 +75,24 @@ def test_command_without_a_package_ends_in_one_line_that_brings_it(
             assert DEPENDENCIES[module].pip in text, (words, text)
 
 
+def test_evaluate_needs_no_pillow(tmp_path: Path) -> None:
+    (tmp_path / 'crops/Stop').mkdir(parents=True)
+    (tmp_path / 'crops/Stop/a.png').write_bytes(b'no picture')
+    words = ['evaluate', '--images', str(tmp_path / 'crops')]
+    done = subprocess.run(
+        [sys.executable, '-c', RUN_WITHOUT, 'PIL', json.dumps([words])],
+        cwd=tmp_path,
+        env={'PYTHONPATH': str(ROOT), 'PATH': '', 'HOME': str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Pillow' not in done.stdout
+    assert 'unreadable' in done.stdout
+
+
 @pytest.mark.parametrize('name', ['classifier', 'sign_navigator'])
 def test_node_without_ros_says_what_brings_it(name: str, tmp_path: Path) -> None:
     code = f'import sys\nsys.modules["rclpy"] = None\nfrom alexnet_ros.cli.guard import {name}\n'
