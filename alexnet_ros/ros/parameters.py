@@ -107,7 +107,11 @@ class Parameters(Generic[T]):
                 f'parameter {field.name} must be {facts["kind"].__name__}{span}'
                 f'{remedy if facts["kind"] is float else ""}: {error}'
             ) from error
-        return list(value) if isinstance(default, list) else value
+        if not isinstance(default, list):
+            return value
+        if value is None:  # what an empty list in a parameter file becomes
+            raise ConfigError(f'parameter {field.name} is an empty list; leave it out for none')
+        return list(value)
 
     def _warn_of_slips(self, node: Node) -> None:
         """Name overrides that nothing takes: misspelt ones, or those of another node."""

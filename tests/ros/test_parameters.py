@@ -63,7 +63,8 @@ def test_every_setting_is_a_parameter_with_text_and_range(bench: Bench, holder: 
         ('top_k', 0, 'range'),
         ('score_threshold', 1.5, 'range'),
         ('score_threshold', float('nan'), 'range'),
-        ('max_rate_hz', 'fast', 'must be float'),
+        ('score_threshold', 1, 'type'),
+        ('max_rate_hz', 'fast', 'type'),
         ('regions', 'everything', 'frame'),
         ('confirm_hits', 50, 'confirm_window'),
         ('cameras', ['a', 'a'], 'different'),
@@ -140,3 +141,10 @@ def test_a_misspelt_override_is_named(bench: Bench, capfd: pytest.CaptureFixture
     assert 'not known and not used: parameter topk (did you mean top_k?)' in log
     assert ', something_of_another_node' in log
     assert 'use_sim_time' not in log
+
+
+def test_an_empty_list_is_refused_in_one_line(start_node: Any) -> None:
+    node = start_node('-p', 'cameras:=[]')
+    node.wait_for('parameter cameras is an empty list')
+    assert node.wait() == 1
+    assert 'Traceback' not in node.log
