@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from onnx import external_data_helper
+from onnx import external_data_helper, helper, numpy_helper
 
 from tests.faults.faults import fault
 from tests.faults.shared import Shared
@@ -145,6 +146,31 @@ def other_outputs(folder: Path) -> str:
     return 'logits'
 
 
+def endless(folder: Path) -> str:
+    """Put a loop into the network that has no end."""
+    network = colour_model()
+    body = helper.make_graph([], 'body', [], [])
+    network.graph.node.append(helper.make_node('Loop', ['', ''], ['x'], body=body))
+    with_model(folder, network.SerializeToString())
+    return 'Loop'
+
+
+def gigabytes(folder: Path) -> str:
+    """Put a constant into the network that is joined to itself 22 times."""
+    network = colour_model()
+    ones = numpy_helper.from_array(np.ones(1 << 10, np.float32), 'big0')
+    network.graph.initializer.append(ones)
+    for index in range(22):
+        inputs, outputs = [f'big{index}'] * 2, [f'big{index + 1}']
+        network.graph.node.append(helper.make_node('Concat', inputs, outputs, axis=0))
+    network.graph.node.append(helper.make_node('ReduceMax', ['big22'], ['most'], keepdims=0))
+    (last,) = (node for node in network.graph.node if 'logits' in node.output)
+    last.output[0] = 'own'
+    network.graph.node.append(helper.make_node('Add', ['own', 'most'], ['logits']))
+    with_model(folder, network.SerializeToString())
+    return 'is not loaded'
+
+
 def linked(folder: Path) -> str:
     path = onnx_of(folder)
     outside = folder.parent / f'{folder.name}.outside'
@@ -194,6 +220,8 @@ BAD: list[tuple[str, str, str, Callable[[Path], str]]] = [
     ('model', 'external data', 'weights in ../secret.bin, with a fitting hash', external),
     ('model', 'no network at all', 'garbage with a fitting hash', no_network),
     ('model', 'other outputs', 'no output called logits, with a fitting hash', other_outputs),
+    ('model', 'endless loop', 'a Loop without an end, with a fitting hash', endless),
+    ('model', 'gigabytes', 'a constant doubled 22 times, with a fitting hash', gigabytes),
     ('model', 'symlink', 'the ONNX file is a link to the outside', linked),
     ('model', 'named pipe', 'the ONNX file is a pipe that nobody writes', pipe),
     ('model', 'no YAML', '5000 opening braces', no_yaml),
