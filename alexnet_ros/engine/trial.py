@@ -13,6 +13,7 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -47,6 +48,7 @@ CHILD = (
     'import json, sys; sys.path[:] = json.loads(sys.argv[1]); '
     'from alexnet_ros.engine.trial import main; sys.exit(main(sys.argv[2:]))'
 )
+ONE_THREAD = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 log = logging.getLogger(__name__)
 
 
@@ -84,7 +86,11 @@ def try_model(
         'finder' if isinstance(package, FinderPackage) else 'classifier',
     ]
     child = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | dict.fromkeys(ONE_THREAD, '1'),
     )
     path = package.onnx_path(precision)
     code = _waited(child, path, cancelled)
@@ -149,10 +155,18 @@ def _note(
     return folder / f'{name}.tried'
 
 
+def _data_bytes() -> int:
+    """Return what the interpreter holds already; a machine of many cores has it hold more."""
+    with Path('/proc/self/status').open(encoding='ascii', errors='replace') as status:
+        sizes = [line.split()[1] for line in status if line.startswith('VmData:')]
+    return int(sizes[0]) << 10 if sizes else 0
+
+
 def main(words: list[str]) -> int:
     """Be the child: load, run the largest batch, and say by the exit status how it went."""
     folder, runtime, precision, max_batch, memory, cpu_s, part = words
-    resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    limit = int(memory) + _data_bytes()
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_s), int(cpu_s) + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
