@@ -196,9 +196,14 @@ def heavy_layers(path: Path) -> list[tuple[str, int, int, int]]:
         weights = [constants[name] for name in node.input[:2] if name in constants]
         if not weights:
             continue
-        count = math.prod(weights[0])
-        moved = math.prod(shapes[node.input[0]]) + math.prod(shapes[node.output[0]])
-        positions = math.prod(shapes[node.output[0]][2:]) if node.op_type == 'Conv' else 1
+        count, out = math.prod(weights[0]), shapes[node.output[0]]
+        read = [shapes[name] for name in node.input[:2] if name not in constants]
+        moved = sum(map(math.prod, read)) + math.prod(out)
+        if node.op_type == 'MatMul':  # each output is a sum over the constant's inner side
+            inner = weights[0][-1 if node.input[0] in constants else -2]
+            found.append((node.name, count, moved, 2 * math.prod(out) * inner))
+            continue
+        positions = math.prod(out[2:]) if node.op_type == 'Conv' else 1
         found.append((node.name, count, moved, 2 * count * positions))
     return found
 
