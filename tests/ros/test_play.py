@@ -84,4 +84,6 @@ def test_nobody_listening_is_said(
     assert 'nobody listens to /camera/image' in capsys.readouterr().err
     assert main(['play', str(bag), '--topic', '/none']) == 1
     assert 'has no /none; it has /camera/image' in capsys.readouterr().err
-    assert main(['play', str(bag), '--rate', '0']) == 1
+    with pytest.raises(SystemExit) as stopped:
+        main(['play', str(bag), '--rate', '0'])
+    assert stopped.value.code == 2
