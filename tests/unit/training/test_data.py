@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_ros.errors import DatasetError
-from alexnet_ros.training.layouts import names_from_csv, read_data
+from alexnet_ros.training.classes import names_from_csv
+from alexnet_ros.training.layouts import read_data
 from alexnet_ros.training.run import check_classes
 from alexnet_ros.training.sources import ImageBank, Record, decode, held_out, records_from_manifest
 from tests.unit.training.generated import NAMES

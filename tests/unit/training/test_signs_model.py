@@ -6,8 +6,9 @@ import pytest
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training.backgrounds import accepted_share, background_images
+from alexnet_ros.training.classes import names_from_csv
 from alexnet_ros.training.evaluate import evaluate
-from alexnet_ros.training.layouts import names_from_csv, read_data
+from alexnet_ros.training.layouts import read_data
 from alexnet_ros.training.sources import ImageBank, held_out
 from tests.shared_data import shared
 
