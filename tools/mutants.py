@@ -8,6 +8,7 @@ and the report lie in ``build/mutants``; nothing else is written.
 """
 
 import argparse
+import fcntl
 import random
 import re
 import shutil
@@ -89,11 +90,11 @@ def survivors(session: Path) -> tuple[int, int, list[str]]:
     )
     left, tried, killed = [], 0, 0
     with closing(sqlite3.connect(session)) as base:
-        for module, row, operator, outcome, diff in base.execute(query):
-            tried += 1
-            if 'KILLED' in str(outcome).upper():
-                killed += 1
-            else:
+        for module, row, operator, told, diff in base.execute(query):
+            outcome = str(told).rpartition('.')[2].upper()
+            tried += outcome in {'KILLED', 'SURVIVED'}  # else it could not be made or run
+            killed += outcome == 'KILLED'
+            if outcome == 'SURVIVED':
                 changed = re.findall(r'^[-+](?![-+]).*$', diff or '', re.MULTILINE)
                 left.append(f'{module}:{row} {operator}\n    ' + '\n    '.join(changed))
     return tried, killed, left
@@ -106,9 +107,17 @@ def main() -> int:
     parser.add_argument('--sample', type=int, default=20, help='mutants a part; 0 = all of them')
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    with (OUTPUT / 'lock').open('w', encoding='utf-8') as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # two runs would share the copy
+        return tried_all(args.parts or list(PARTS), args.sample, args.seed)
+
+
+def tried_all(parts: list[str], sample: int, seed: int) -> int:
+    """Try a sample of the mutants of some parts and print what survives."""
     cosmic_ray, tree = tool(), copied()
     total = noticed = 0
-    for part in args.parts or PARTS:
+    for part in parts:
         config = OUTPUT / f'{part}.toml'
         session = OUTPUT / f'{part}.sqlite'
         session.unlink(missing_ok=True)
@@ -117,7 +126,7 @@ def main() -> int:
         for command in ('baseline', 'init', 'exec'):
             places = [config] if command == 'baseline' else [config, session]
             if command == 'exec':
-                there = sampled(session, args.sample or sys.maxsize, args.seed)
+                there = sampled(session, sample or sys.maxsize, seed)
             done = subprocess.run(
                 [cosmic_ray, command, *map(str, places)],
                 cwd=tree,
