@@ -6,6 +6,7 @@ It only wires: :mod:`camera` has the topics, :mod:`mailbox` the newest images,
 :mod:`diagnostics` what is said about it. ``docs/node.md`` is its manual.
 """
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos
 from alexnet_ros.ros.bond import NOTICE_S, ManagerBond
 from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.clients.dds_check import profile_warning
 from alexnet_ros.ros.clients.findings import ERROR, STALE, Finding, array_from_findings
 from alexnet_ros.ros.diagnostics import Heartbeat
 from alexnet_ros.ros.lifecycle import ManagedNode
@@ -127,6 +129,9 @@ class ClassifierNode(ManagedNode):
             self._ports[name] = port
         self._latched_threshold = None
         self._latch_labels()
+        warning = profile_warning(os.environ)
+        if warning:
+            self.get_logger().warning(warning)
         info = recognizer.engine.info
         self.get_logger().info(
             f'model {info.model_name} ({info.precision}) runs in {info.backend} on {info.device}'
@@ -316,7 +321,6 @@ class ClassifierNode(ManagedNode):
                 progress=self._progress if info is None else '',
             ),
             *inputs,
-            diagnostics.dds_finding(),
             diagnostics.backend_finding(
                 info, 0 if pipeline is None else pipeline.inference_errors, error
             ),

@@ -85,16 +85,6 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
     return Finding(task, OK, 'images arrive', values)
 
 
-def dds_finding() -> Finding:
-    """Say whether images can get through the middleware of this process."""
-    warning = profile_warning(os.environ)
-    values = {
-        'profile': active_profile(os.environ) or 'none',
-        'RMW_IMPLEMENTATION': os.environ.get('RMW_IMPLEMENTATION') or 'default',
-    }
-    return Finding('dds', WARN if warning else OK, warning or 'profile for images', values)
-
-
 def latency_finding(samples: Samples, foreign_stamps: int, *, stale: bool) -> Finding:
     """
     Return the percentiles of every stage and of the age of results.
@@ -126,6 +116,7 @@ def node_finding(*, active: bool, enabled: bool, error: str, progress: str) -> F
         'enabled': enabled,
         'last error': error or 'none',
         'process id': os.getpid(),
+        'DDS profile': profile_warning(os.environ) or active_profile(os.environ) or 'none needed',
     }
     state = 'active' if active else 'not active'
     return Finding('node', ERROR if error else OK, error or progress or state, values)
