@@ -245,6 +245,7 @@ class _PlainDumper(yaml.SafeDumper):  # type: ignore[misc] # yaml has no types
 
     def represent_text(self, text: str) -> Any:
         style = "'" if not isinstance(_plain_value(text), str) else None
+        style = style if text.isprintable() else '"'  # other styles fold a lone NEL
         return self.represent_scalar('tag:yaml.org,2002:str', text, style=style)
 
 

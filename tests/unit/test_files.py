@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alexnet_ros import files
@@ -44,6 +44,7 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.text('abc', min_size=1, max_size=4), plain, max_size=4))
+@example({'a': '\x85', 'b': '\u2028', 'c': 'x\n\ny'})
 def test_what_is_written_is_read_back(values: dict[str, object]) -> None:
     data = files.yaml_from_mapping(values, ConfigError)
     assert repr(parsed(data)) == repr(values)
