@@ -74,3 +74,15 @@ class TrainingError(AlexnetRosError):
 
 class FileWriteError(AlexnetRosError):
     """A file cannot be written: the disk is full, read-only or not the user's."""
+
+
+def printable(text: str) -> str:
+    """
+    Return a text that is safe on a terminal and in a log.
+
+    Control characters, escape sequences and marks that turn the direction of
+    writing come out as escapes.
+    """
+    if text.isprintable():
+        return text
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import yaml
 
-from alexnet_ros.errors import AlexnetRosError, FileWriteError
+from alexnet_ros.errors import AlexnetRosError, FileWriteError, printable
 
 DRAFT = re.compile(r'^\..+\.\d+-\d+\.part$')
 MAX_YAML_BYTES = 256 << 10
@@ -55,18 +55,6 @@ _Parser = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)  # ten times as fast
 def one_line(error: object) -> str:
     """Return what an error or any other text says, in one printable line."""
     return printable(' '.join(str(error).split()))[:300]
-
-
-def printable(text: str) -> str:
-    """
-    Return a text that is safe on a terminal and in a log.
-
-    Control characters, escape sequences and marks that turn the direction of
-    writing come out as escapes.
-    """
-    if text.isprintable():
-        return text
-    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
 def read_file(

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from alexnet_ros.dependencies import missing_package
-from alexnet_ros.errors import AlexnetRosError
-from alexnet_ros.files import printable
+from alexnet_ros.errors import AlexnetRosError, printable
 
 
 def guarded(program: str, job: Callable[[], int]) -> int:

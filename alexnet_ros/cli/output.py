@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.files import printable
+from alexnet_ros.errors import printable
 from alexnet_ros.model_package import ModelPackage
 
 REGIONS = {'GTSRB': 'German'}  # data set: whose signs it shows
