@@ -164,6 +164,7 @@ class Run:
         self.trace = Trace()
         self.offset_ns = 0
         self.limit, self.lock, self.locked_s = math.inf, False, 0.0
+        self.loosest, self.unlocked = math.inf, True
         self.text = ''
         self.navigator: Navigator | None = self.make()
 
@@ -214,6 +215,8 @@ class Run:
         command = self.navigator.step(self.now(at_s))
         self.limit = command.speed_limit_mps or math.inf
         self.lock = command.stop_lock
+        self.loosest = max(self.loosest, self.limit)  # since the last tick
+        self.unlocked |= not self.lock
         if not self.whole and self.plan.kills:
             self.text = text_from_navigator(self.navigator)
 
@@ -284,8 +287,11 @@ class Run:
             self.navigator.observe_speed(speed, self.now(at_s))
 
     def note(self, _at_s: float) -> None:
-        self.trace.limits.append(self.limit)
-        self.trace.locks.append(self.lock or self.navigator is None)
+        """Keep what holds now; of the undisturbed drive the loosest since the last tick."""
+        locked = self.lock or self.navigator is None
+        self.trace.limits.append(self.loosest if self.whole else self.limit)
+        self.trace.locks.append(not self.unlocked if self.whole else locked)
+        self.loosest, self.unlocked = self.limit, not locked
 
 
 def lag_s(made: Plan) -> float:
@@ -309,6 +315,8 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     down = [(a, b + lag_s(made)) for a, b in made.kills]
     for index, (limit, lock) in enumerate(zip(disturbed.limits, disturbed.locks, strict=True)):
         at_s = index * TICK_S
+        if index + ahead > len(whole.limits):
+            break  # the undisturbed drive ends before it could be compared
         since = max(index - back, 0)
         if limit > max(whole.limits[since : index + ahead]) + 1e-9:
             found.append(f'at {at_s:.1f} s {limit:.2f} m/s, undisturbed {whole.limits[index]:.2f}')

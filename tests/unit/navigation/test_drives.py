@@ -2,7 +2,7 @@
 
 from tests.unit.navigation.drives import faults
 
-DRIVES = 1500
+DRIVES = 1000
 
 
 def test_no_disturbed_drive_is_faster_than_the_undisturbed_one() -> None:
