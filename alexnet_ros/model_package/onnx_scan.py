@@ -158,6 +158,8 @@ class _Reader:
             number, wire = key >> 3, key & 7
             holds = schema.get(number, '')
             if not holds or key >> 32:
+                if kind == 'model' and (kind, number) not in _REFUSED:
+                    raise self.refuse('is no ONNX file or has an unknown field')
                 what = _REFUSED.get((kind, number), f'an unknown field ({kind} {number})')
                 raise self.refuse(f'has {what}, which is not allowed')
             repeated, holds = holds[0] == '*', holds.removeprefix('*')
