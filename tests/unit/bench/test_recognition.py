@@ -3,7 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_ros.bench.recognition import camera_rows, engine_rows, region_rows, stage_rows
+from alexnet_ros.bench.recognition import (
+    CAMERAS,
+    camera_rows,
+    engine_rows,
+    region_rows,
+    stage_rows,
+)
 from alexnet_ros.model_package import ModelPackage
 from tests.models import tiny_package
 
@@ -25,7 +31,7 @@ def test_engine_rows_compare_with_onnx_runtime_at_each_batch(package: ModelPacka
 def test_camera_rows_count_the_same_frames_on_both_sides(package: ModelPackage) -> None:
     rows = camera_rows(package, IMAGE, rounds=1)
     assert [row['name'] for row in rows[:2]] == ['1 in one batch', '1 one by one']
-    assert len(rows) == 8
+    assert len(rows) == 2 * len(CAMERAS)
     assert all(row['faster'] == 1.0 for row in rows if 'one by one' in row['name'])
 
 
