@@ -3,12 +3,13 @@ How many signs are found and named right, and how many things are named that are
 
 Two kinds of material, as data lie beside the checkout in ``../shared``:
 
-- real road frames with annotated signs, each frame on its own;
+- real road frames with annotated signs, each frame on its own: German ones that no
+  training saw, and Slovenian ones;
 - drives past pasted signs: held-out GTSRB tracks in frames of a real drive,
   coming nearer, with changing light and motion blur, followed by the tracker;
 - drives without any sign of the classes: whatever is confirmed is wrong.
 
-    python benchmarks/road.py --model signs [--part road|pasted|drive] [--json]
+    python benchmarks/road.py --model signs [--part german|road|pasted|drive] [--json]
 """
 
 import argparse
@@ -25,6 +26,7 @@ from alexnet_ros.config import RecognizerSettings, settings_from_mapping
 from alexnet_ros.geometry import pairwise_iou
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame, Recognition
+from alexnet_ros.training.sources import is_dev
 
 LEAST_PX = 32
 LEAST_IOU = 0.5
@@ -129,10 +131,12 @@ def candidates_of(recognizer: Recognizer, image: Image) -> list[Box]:
     return [region.bbox_xywh for region in regions]
 
 
-def measure_road(recognizer: Recognizer, shared: Path) -> dict[str, Any]:
-    """Return the counts on the annotated road frames."""
+def measure_road(recognizer: Recognizer, folder: Path, *, dev: bool = False) -> dict[str, Any]:
+    """Return the counts on annotated road frames; ``dev`` takes those that training left out."""
     score = Score()
-    for name, image, signs, ignored in road_frames(shared / 'road'):
+    for name, image, signs, ignored in road_frames(folder):
+        if dev and not is_dev(name):
+            continue
         recognizer.reset()
         boxes = candidates_of(recognizer, image)
         score.add(name, signs, ignored, recognizer.recognize([Frame(image, 0)])[0], boxes)
@@ -262,7 +266,7 @@ def main() -> None:
     parser.add_argument(
         '--part',
         action='append',
-        choices=('road', 'stills', 'pasted', 'drive'),
+        choices=('german', 'road', 'stills', 'pasted', 'drive'),
         help='default: all',
     )
     parser.add_argument('--rounds', type=int, default=3, help='pasted signs: times each frame')
@@ -278,7 +282,8 @@ def main() -> None:
     settings = settings_from_mapping(RecognizerSettings, wanted)
     with Recognizer.open(args.model, backend='cpu', settings=settings) as recognizer:
         parts = {
-            'road': lambda: measure_road(recognizer, args.shared),
+            'german': lambda: measure_road(recognizer, args.shared / 'gtsdb', dev=True),
+            'road': lambda: measure_road(recognizer, args.shared / 'road'),
             'stills': lambda: measure_stills(recognizer, args.shared, args.rounds),
             'pasted': lambda: measure_approaches(recognizer, args.shared, args.drives, args.scale),
             'drive': lambda: measure_drive(recognizer, args.shared),

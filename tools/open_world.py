@@ -41,6 +41,7 @@ from tools.sign_text import Image
 BACKGROUND = 43
 ROUND = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 32, 41, 42)
 TRIANGLES = tuple(range(18, 32))
+YIELD = 13
 HELD_FONTS = ('STIXGeneral', 'cmss10', 'DejaVuSerif')
 KNOWN_DRAWN = Path(__file__).parents[1] / 'config/recipes/drawn_known.csv'
 Box = tuple[float, float, float, float]
@@ -143,7 +144,7 @@ class World:
         signs: dict[int, list[Limit]] = {}
         for index, out in enumerate(held_out(records, 8)):
             class_id = records[index].class_id
-            if out != self.held or class_id not in (*ROUND, *TRIANGLES, *BLUE):
+            if out != self.held or class_id not in (*ROUND, *TRIANGLES, *BLUE, YIELD):
                 continue
             row = rows[index]
             x1, y1, x2, y2 = (int(row[f'roi_{key}']) for key in ('x1', 'y1', 'x2', 'y2'))
@@ -202,7 +203,7 @@ class World:
         soft = cv2.GaussianBlur(drawing, (0, 0), max(0.3, 0.35 / float(fit.mean())))
         layer = cv2.warpPerspective(soft, matrix, (side, side), flags=cv2.INTER_LINEAR)
         colours = layer[..., :3].astype(np.float32) / 255
-        if class_id in TRIANGLES and known and rng.random() < 0.15:
+        if class_id in (*TRIANGLES, YIELD) and known and rng.random() < 0.2:
             pale = np.clip(1.6 - (colours.max(2) - colours.min(2)) * 8, 0, 1)[..., None]
             colours = colours * (1 + pale * (np.array([1, 0.82, rng.uniform(0.1, 0.5)]) - 1))
         grey = colours.mean(2, keepdims=True)
@@ -220,13 +221,14 @@ class World:
     def yellow(self, known: bool) -> tuple[Image, int]:
         """Return a warning sign with a yellow face; with a dark rim it is none."""
         rng = self.rng
-        class_id = int(rng.choice(TRIANGLES))
+        class_id = YIELD if known and rng.random() < 0.4 else int(rng.choice(TRIANGLES))
         sign = self.signs[class_id][int(rng.integers(len(self.signs[class_id])))]
         colours = sign.canvas().astype(np.float32)
         red = np.clip((colours[..., 0] - colours[..., 1:].max(2)) / 45, 0, 1)[..., None]
         pale = np.clip(1.6 - (colours.max(2) - colours.min(2)) / 30, 0, 1)[..., None]
         y, x = np.mgrid[0 : len(colours), 0 : len(colours)]
-        near = np.hypot(x - sign.middle[0], y - sign.middle[1] - 0.15 * sign.radius)
+        lower = (-0.2 if class_id == YIELD else 0.15) * sign.radius
+        near = np.hypot(x - sign.middle[0], y - sign.middle[1] - lower)
         inside = (near < 0.62 * sign.radius)[..., None]
         face = np.array([1.0, rng.uniform(0.72, 0.9), rng.uniform(0.08, 0.45)], np.float32)
         colours = colours * (1 + pale * inside * (face - 1))

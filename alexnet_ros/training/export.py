@@ -169,7 +169,8 @@ def calibrated_scores(
     for part in (logits.known, logits.none):
         answers = answers_from(part, labels, scores)
         best.append(np.where(answers.unknown, -1.0, answers.probabilities.max(1)))
-    return replace(scores, score=score_limit(best[0], best[1]))
+    kept = best[0][best[0] >= 0]  # of what the background class took nothing can be won back
+    return replace(scores, score=score_limit(kept, best[1]))
 
 
 def write_measured(
