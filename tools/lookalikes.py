@@ -187,6 +187,29 @@ class Lookalikes:
         printed(canvas, self.text_mask(text), base.middle + shift, (wide, high), ink)
         return canvas
 
+    def squeezed(self, unit: str) -> tuple[Image, int]:
+        """Return a limit whose own digits make room for a small unit ('' none), and its class."""
+        rng = self.rng
+        class_id = int(rng.choice(list(LIMITS.values())))
+        base = self.sign((class_id,))
+        canvas, (blank, ink) = base.canvas(), base.erased()
+        region = base.place(0.6, 0.45)
+        digits, face = canvas[region], blank[region].copy()
+        high, wide = digits.shape[:2]
+        w, h = round(wide * rng.uniform(0.66, 0.85)), round(high * rng.uniform(0.8, 1.0))
+        top = int(rng.integers(0, high - h + 1))
+        left = 0 if unit else int(rng.integers(0, wide - w + 1))
+        face[top : top + h, left : left + w] = cv2.resize(digits, (w, h))
+        out = canvas.copy()
+        out[region] = face
+        if unit:
+            size = high * float(rng.uniform(0.28, 0.55))
+            x, y = region[1].start + w + 0.42 * size, region[0].start + top + 0.86 * h - size / 2
+            mask = font_mask(unit, rng)
+            place = np.array([min(x, base.middle[0] + 0.68 * base.radius), y])
+            printed(out, mask, place, (0.6 * size, size), ink)
+        return out, class_id
+
     def _arrows(self, canvas: Image, base: Limit, ink: object, upright: bool) -> None:
         colour = tuple(int(v) for v in np.asarray(ink).tolist())
         half, far = self.rng.uniform(0.12, 0.45), self.rng.uniform(0.66, 0.78)

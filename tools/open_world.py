@@ -56,6 +56,8 @@ MIX = {  # kind: (share of the added crops, how many are made)
     'other_limit': (0.07, 3500),
     'plate': (0.04, 2000),
     'known_limit': (0.05, 2500),
+    'unit': (0.06, 2500),
+    'unit_less': (0.05, 2000),
     'end_of': (0.09, 4500),
     'end_of_80': (0.01, 500),
     'yellow': (0.02, 1200),
@@ -244,6 +246,9 @@ class World:
         make, rng = self.lookalikes, self.rng
         if kind == 'road':
             return self.road(), BACKGROUND
+        if kind.startswith('unit'):
+            crop, class_id = make.squeezed(str(rng.choice(['t', 't', 'm'])) * (kind == 'unit'))
+            return crop, BACKGROUND if kind == 'unit' else class_id
         if kind.startswith('pasted'):
             return self.pasted(kind == 'pasted_known')
         if kind.startswith('yellow'):
