@@ -30,6 +30,7 @@ ARGUMENTS = {
     'image_transport',
     'compressed_topic',
     'autostart',
+    'cameras',
     'use_sim_time',
     'use_respawn',
     'log_level',
