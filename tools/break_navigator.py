@@ -40,7 +40,6 @@ FAULTS = (  # file, what stands there, what takes its place
     ('cameras.py', 'whole = alive and apart_s <= LOST * self.period_s', 'whole = alive'),
     ('cameras.py', 'if one.pending}', '}'),
     ('cameras.py', 'if self.expected or any(', 'if any('),
-    ('cameras.py', 'return one.pending, acts', 'return acts, acts'),
     ('sightings.py', 'not self.lost\n            and ', ''),
     ('sightings.py', 'and self.last_px >= SHRUNK * self.height_px', ''),
     ('sightings.py', 'and self.height_px >= GROWN * self.first_px', ''),

@@ -330,3 +330,11 @@ def test_event_is_one_line_of_json_with_the_state_after_it() -> None:
     text = event_json(released, drive.last, drive.now)
     assert '\n' not in text
     assert json.loads(text)['speed_limit_mps'] is None
+
+
+def test_another_camera_lets_no_hold_run() -> None:
+    drive = Drive()
+    drive.see(seconds=1, camera='front')
+    drive.see(sign(STOP), sign(YIELD, '2'), camera='front')
+    last = drive.see(seconds=20, camera='rear')
+    assert (last.stop_lock, last.speed_limit_mps) == (True, 2.8)
