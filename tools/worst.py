@@ -116,14 +116,15 @@ def cost(one: Callable[[bytes], None], data: bytes) -> tuple[float, int, str]:
     """
     Run a target on bytes in a child.
 
-    :returns: processor time, memory beyond this process's, and what went wrong.
+    :returns: processor time, memory beyond what the child began with, and what went wrong.
     """
-    pages = int(Path('/proc/self/statm').read_text(encoding='ascii').split()[1])
-    before = pages * resource.getpagesize()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         code = 77
         try:
+            # A fork leaves file mappings behind, so the parent's own figure would be too high.
+            os.write(writer, Path('/proc/self/statm').read_bytes().split()[1])
             signal.setitimer(signal.ITIMER_REAL, 4 * LIMIT_S)
             resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1))
             resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
@@ -135,7 +136,10 @@ def cost(one: Callable[[bytes], None], data: bytes) -> tuple[float, int, str]:
             code = 78
         finally:
             os._exit(code)
+    os.close(writer)
     _, status, usage = os.wait4(child, 0)
+    before = int(os.read(reader, 32) or b'0') * resource.getpagesize()
+    os.close(reader)
     cpu_s = usage.ru_utime + usage.ru_stime
     problem = ''
     if os.WIFSIGNALED(status):

@@ -24,8 +24,8 @@ def job():
     child = subprocess.Popen([sys.executable, '-c', {CHILD!r}], stdout=subprocess.PIPE,
                              env=child_environment(), start_new_session=True)
     child.stdout.readline()
-    print(child.pid, flush=True)
     try:
+        print(child.pid, flush=True)
         time.sleep(600)
     finally:
         print('unwound', flush=True)
