@@ -110,7 +110,7 @@ def test_the_contract_of_a_running_node(bench: Bench, start_node: START, model: 
 
     status = bench.until('diagnostics tell the latency', told)
     assert set(status) == {
-        f'alexnet: {task}' for task in ('node', 'input', 'dds', 'backend', 'model', 'latency')
+        f'alexnet: {task}' for task in ('node', 'input', 'backend', 'model', 'latency')
     }
     assert all(one.hardware_id for one in status.values())
     keys = {one.name: {v.key: v.value for v in one.values} for one in status.values()}
