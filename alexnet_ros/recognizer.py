@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.config import RecognizerSettings, TrackerSettings
 from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.select import open_engine
@@ -35,7 +36,7 @@ BUNDLED = 'signs'  # the model whose finder serves those without
 Floats = NDArray[np.float32]
 
 
-class Recognizer:
+class Recognizer(Closing):
     """
     Recognises what frames show.
 
@@ -275,19 +276,6 @@ class Recognizer:
         if self._finder is not None:
             self._finder.close()
         self.reset()
-
-    def __enter__(self) -> 'Recognizer':
-        """Return the recognizer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the recognizer."""
-        self.close()
 
 
 def _finder_package(package: ModelPackage) -> FinderPackage:

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rosbags.serde import SerdeError
@@ -28,6 +27,7 @@ from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
 from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpack_file, unpacked_message
+from alexnet_ros.closing import Closing
 from alexnet_ros.errors import BagError
 from alexnet_ros.files import one_line
 from alexnet_ros.video import natural
@@ -85,7 +85,7 @@ class BagImage:
         return self.stamp_ns or self.log_ns
 
 
-class BagReader:
+class BagReader(Closing):
     """
     A bag, opened for streaming; a context manager.
 
@@ -318,19 +318,6 @@ class BagReader:
     def close(self) -> None:
         """Remove the scratch files; calling again does nothing."""
         self._stack.close()
-
-    def __enter__(self) -> 'BagReader':
-        """Return the reader."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the reader."""
-        self.close()
 
 
 def _is_name(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What choosing and running an engine asks of this machine, and how errors are worded."""
+"""What choosing and running an engine asks of this machine."""
 
 import os
 from pathlib import Path
@@ -22,8 +22,3 @@ def cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of a runtime's error as one line of at most 300 characters."""
-    return ' '.join(str(error).split())[:300]

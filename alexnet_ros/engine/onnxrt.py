@@ -4,15 +4,15 @@ import contextlib
 import io
 import logging
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
-from alexnet_ros.engine.host import cores, one_line
+from alexnet_ros.engine.host import cores
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
@@ -20,6 +20,7 @@ from alexnet_ros.errors import (
     EngineRunError,
     EngineUnavailableError,
 )
+from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo, Outputs
 
@@ -28,7 +29,7 @@ MOST_THREADS = 8  # chosen by itself; more gain little at small batches
 log = logging.getLogger(__name__)
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Closing):
     """
     A model in ONNX Runtime.
 
@@ -135,19 +136,6 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Release everything; calling again does nothing."""
         self._session = None
-
-    def __enter__(self) -> 'OnnxRuntimeEngine':
-        """Return the engine."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
 
 def run_file(

@@ -1,25 +1,26 @@
 """OpenVINO: optional, and the quicker one on Intel processors (docs/benchmarks.md)."""
 
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
-from alexnet_ros.engine.host import cores, one_line
+from alexnet_ros.engine.host import cores
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
     EngineRunError,
     EngineUnavailableError,
 )
+from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo, Outputs
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Closing):
     """
     A model compiled by OpenVINO for the CPU.
 
@@ -123,19 +124,6 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Release everything; calling again does nothing."""
         self._requests = {}
-
-    def __enter__(self) -> 'OpenVinoEngine':
-        """Return the engine."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
 
 def _openvino() -> Any:

@@ -11,13 +11,13 @@ object, and the cell of the maximum knows its box.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.config import FinderSettings
 from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.select import open_engine
@@ -144,7 +144,7 @@ def regions_from_boxes(
     return regions[: settings.max_regions or MOST_FOUND]
 
 
-class SignFinder:
+class SignFinder(Closing):
     """
     Finds boxes that may hold a traffic sign, or whatever the network was trained for.
 
@@ -216,16 +216,3 @@ class SignFinder:
     def close(self) -> None:
         """Release the engine; calling again does nothing."""
         self.engine.close()
-
-    def __enter__(self) -> 'SignFinder':
-        """Return the finder."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the finder."""
-        self.close()

@@ -12,12 +12,13 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.engine.batch import check_batch
 from alexnet_ros.engine.tensorrt.cuda import DeviceOutOfMemoryError
 from alexnet_ros.engine.tensorrt.session import DeviceSession
@@ -32,7 +33,7 @@ Job = tuple[Callable[[DeviceSession], Any], 'Future[Any]']
 log = logging.getLogger(__name__)
 
 
-class TensorRtEngine:
+class TensorRtEngine(Closing):
     """
     A loaded engine; see :class:`alexnet_ros.engine.base.Engine`.
 
@@ -152,19 +153,6 @@ class TensorRtEngine:
     def close(self) -> None:
         """Release the GPU and end the thread; calling again does nothing."""
         self._finalizer()
-
-    def __enter__(self) -> 'TensorRtEngine':
-        """Return the engine."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the engine."""
-        self.close()
 
 
 def _own(

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet_ros.engine.host import cores, has_nvidia_gpu, one_line
+from alexnet_ros.engine.host import cores, has_nvidia_gpu
+from alexnet_ros.files import one_line
 
 
 @pytest.mark.parametrize(
