@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     data = data_from(args)
     source = Data(data.records, data.labels, args.data.name, args.group, data.notes)
     if args.preview is not None:
-        from alexnet_ros.training.preview import write_preview
+        from alexnet_ros.training.pictures import write_preview
 
         count = write_preview(settings, source, args.preview)
         print(f'{args.preview}: {count} pictures as the network sees them in training')

@@ -1,22 +1,21 @@
 """
 Checkpoints: one safetensors file, its settings in the header.
 
-Written to a temporary name and renamed, so a full disk or a kill leaves the
-previous checkpoint whole. Safetensors holds arrays only: nothing in it runs.
+Safetensors holds arrays only: nothing in it runs.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from alexnet_ros.errors import TrainingError
+from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.labels import Label
 from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.network import AlexNet, Architecture
@@ -27,27 +26,16 @@ FORMAT = 'alexnet_ros checkpoint 1'
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """
-    Write a checkpoint in one step.
+    Write a checkpoint whole or not at all.
 
-    :param path: the file, replaced only when all bytes of the new one are on disk.
     :param tensors: name to tensor; made contiguous on the CPU.
     :param facts: plain values (architecture, labels, step, settings).
-    :raises TrainingError: it could not be written; the previous file stands.
+    :raises FileWriteError: it cannot be written; the previous one stands.
     """
-    part = path.with_name(f'{path.name}.part')
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {'format': FORMAT, 'facts': json.dumps(dict(facts))}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(flat, part, metadata=header)
-        with part.open('rb') as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise TrainingError(
-            f'the checkpoint {path} could not be written ({error}); the previous one is unchanged'
-        ) from error
+    make_folder(path.parent)
+    write_file(path, save(flat, header))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,19 +1,20 @@
 """Metrics of a run as CSV and as a plot."""
 
 import csv
+import io
 from pathlib import Path
 
-from alexnet_ros.errors import TrainingError
+from alexnet_ros.files import make_folder, write_file
+
+COLUMNS = ('step', 'crops', 'elapsed_s', 'lr', 'loss', 'train_top1', 'top1', 'macro_recall')
 
 
 class History:
     """
-    Rows of figures, appended to ``metrics.csv``.
+    Rows of figures, kept in ``metrics.csv``.
 
     :param folder: of the run.
     """
-
-    COLUMNS = ('step', 'crops', 'elapsed_s', 'lr', 'loss', 'train_top1', 'top1', 'macro_recall')
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / 'metrics.csv'
@@ -21,39 +22,29 @@ class History:
 
     def add(self, row: dict[str, float]) -> None:
         """
-        Append a row to the file.
+        Add a row.
 
-        :raises TrainingError: it cannot be written.
+        :raises FileWriteError: the file cannot be written.
         """
         self.rows.append(row)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists()
-            with self.path.open('a', newline='') as file:
-                writer = csv.DictWriter(file, self.COLUMNS, restval='', extrasaction='ignore')
-                if new:
-                    writer.writeheader()
-                writer.writerow(
-                    {
-                        name: f'{value:.6g}' if isinstance(value, float) else value
-                        for name, value in row.items()
-                    }
-                )
-        except OSError as error:
-            raise TrainingError(f'cannot write {self.path}: {error.strerror}') from error
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, COLUMNS, restval='', extrasaction='ignore')
+        writer.writeheader()
+        for one in self.rows:
+            writer.writerow({n: f'{v:.6g}' if isinstance(v, float) else v for n, v in one.items()})
+        make_folder(self.path.parent)
+        write_file(self.path, text.getvalue())
 
     def cut(self, step: int) -> None:
         """Drop what lies after a step, when a run is taken up again."""
         if not self.path.exists():
             return
         with self.path.open(newline='') as file:
-            rows = [row for row in csv.DictReader(file) if int(row['step']) <= step]
-        self.path.unlink()
-        self.rows = []
-        for row in rows:
-            self.add(
-                {name: float(v) if name != 'step' else int(v) for name, v in row.items() if v}
-            )
+            rows = [
+                {name: int(v) if name == 'step' else float(v) for name, v in row.items() if v}
+                for row in csv.DictReader(file)
+            ]
+        self.rows = [row for row in rows if row['step'] <= step]
 
     def plot(self) -> Path | None:
         """Draw ``metrics.png``; None where matplotlib is missing or there are no rows."""
@@ -79,6 +70,8 @@ class History:
             axis.grid(alpha=0.3)
         path = self.path.with_suffix('.png')
         figure.tight_layout()
-        figure.savefig(path, dpi=110)
+        page = io.BytesIO()
+        figure.savefig(page, dpi=110)
         plt.close(figure)
+        write_file(path, page.getvalue())
         return path

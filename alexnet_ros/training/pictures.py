@@ -1,4 +1,4 @@
-"""An evaluation as files: a table by class, the confusion matrix, the worst errors."""
+"""Pages to look at: what augmentation makes of the data, and an evaluation's report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,68 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.errors import DatasetError
 from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.tables import csv_text
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.evaluate import Answers, known_ids
 from alexnet_ros.training.figures import Figures
-from alexnet_ros.training.sources import Record
+from alexnet_ros.training.network import VARIANTS
+from alexnet_ros.training.run import Data, augmentation_for
+from alexnet_ros.training.settings import TrainSettings
+from alexnet_ros.training.sources import Image, ImageBank, Record
 
 TILE = 96
 COLUMNS = 12
 WORST = 60
+PREVIEW_TILE, PER_CLASS, MAX_CLASSES = 128, 8, 12
+
+
+def write_picture(path: Path, page_bgr: Image) -> None:
+    """
+    Write a page in the format that the file's name asks for.
+
+    :raises DatasetError: there is no such format.
+    :raises FileWriteError: it cannot be written.
+    """
+    try:
+        data = cv2.imencode(path.suffix, page_bgr)[1].tobytes()
+    except cv2.error as error:
+        raise DatasetError(f'{path}: expected a name that ends in .png or .jpg') from error
+    make_folder(path.parent)
+    write_file(path, data)
+
+
+def put_text(page: Image, text: str, x: int, y: int, scale: float = 0.8) -> None:
+    """Write a line in black; ``x`` and ``y`` are its lower left corner."""
+    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_PLAIN, scale, (0, 0, 0))
+
+
+def write_preview(settings: TrainSettings, data: Data, path: Path) -> int:
+    """
+    Draw a row of pictures a class as the network sees them in training.
+
+    :returns: how many pictures were drawn.
+    :raises DatasetError: no such format of pictures.
+    """
+    bank = ImageBank(data.records)
+    augment = augmentation_for(settings, bank)
+    size = settings.input_px or VARIANTS[settings.variant].input_px
+    rng = np.random.default_rng(settings.seed)
+    rows = []
+    for label in list(data.labels)[:MAX_CLASSES]:
+        places = [i for i, record in enumerate(data.records) if record.class_id == label.class_id]
+        row = np.full((PREVIEW_TILE + 18, PREVIEW_TILE * PER_CLASS, 3), 255, np.uint8)
+        for column in range(PER_CLASS):
+            out = np.empty((size, size, 3), np.uint8)
+            augment(bank[places[int(rng.integers(len(places)))]], out, rng)
+            tile = cv2.resize(out, (PREVIEW_TILE, PREVIEW_TILE), interpolation=cv2.INTER_AREA)
+            row[18:, column * PREVIEW_TILE : (column + 1) * PREVIEW_TILE] = tile[..., ::-1]
+        put_text(row, label.name[:60], 4, 13, 1.0)
+        rows.append(row)
+    write_picture(path, np.concatenate(rows))
+    return len(rows) * PER_CLASS
 
 
 def write_report(
@@ -66,17 +117,13 @@ def confusion_picture(confusion: NDArray[np.int64], path: Path) -> None:
     page[edge:, edge:] = picture
     for index in range(0, classes, max(1, classes // 15)):
         place = edge + index * cell + cell
-        cv2.putText(page, str(index), (2, place), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
-        cv2.putText(page, str(index), (place - cell, 20), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
-    cv2.imwrite(str(path), page)
+        put_text(page, str(index), 2, place)
+        put_text(page, str(index), place - cell, 20)
+    write_picture(path, page)
 
 
-def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, path: Path) -> int:
-    """
-    Draw the most confident wrong answers: truth, arrow, answer, score.
-
-    :returns: how many errors there are.
-    """
+def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, path: Path) -> None:
+    """Draw the most confident wrong answers: truth, arrow, answer, score."""
     guess, best = answers.probabilities.argmax(1), answers.probabilities.max(1)
     wrong = np.flatnonzero(guess != truth)
     order = wrong[np.argsort(-best[wrong], kind='stable')][:WORST].tolist()
@@ -87,6 +134,5 @@ def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, pat
         tile = cv2.resize(images[index], (TILE, TILE), interpolation=cv2.INTER_LINEAR)
         page[y : y + TILE, x : x + TILE] = tile[..., ::-1]
         text = f'{truth[index]}>{guess[index]} {best[index]:.2f}'
-        cv2.putText(page, text, (x + 2, y + TILE + 12), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
-    cv2.imwrite(str(path), page)
-    return len(wrong)
+        put_text(page, text, x + 2, y + TILE + 12)
+    write_picture(path, page)

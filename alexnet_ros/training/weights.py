@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from torch import Tensor
 
 from alexnet_ros.errors import TrainingError
+from alexnet_ros.files import make_folder, replacing
 from alexnet_ros.training.checkpoint import FORMAT, load_state, network_from_checkpoint
 from alexnet_ros.training.fold import layers_of
 from alexnet_ros.training.network import CONV_SLOTS, VARIANTS, AlexNet, Architecture, Factored
@@ -274,22 +276,16 @@ def write_features(source: Path, target: Path, *, hidden: bool = False) -> list[
     :param target: ``.npz``, or ``.safetensors``.
     :param hidden: fc6 and fc7 too (220 MB).
     :returns: the names written.
-    :raises TrainingError: unreadable or unwritable.
+    :raises TrainingError: unreadable.
+    :raises FileWriteError: unwritable.
     """
     weights = read_weights(source)
     wanted = ('features.', *(HIDDEN_LAYERS.values() if hidden else ()))
     arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith(tuple(wanted))}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f'{target.name}.part')
+    make_folder(target.parent)
+    with replacing(target) as file:
         if target.suffix == '.safetensors':
-            from safetensors.numpy import save_file
-
-            save_file(arrays, part)
+            file.write(save(arrays))
         else:
-            with part.open('wb') as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-        part.replace(target)
-    except OSError as error:
-        raise TrainingError(f'cannot write {target}: {error.strerror}') from error
+            np.savez(file, **arrays)  # type: ignore[arg-type]
     return list(arrays)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_ros.errors import TrainingError
-from alexnet_ros.training import checkpoint as checkpoints
+from alexnet_ros.errors import FileWriteError, TrainingError
 from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
 from alexnet_ros.training.loop import Trainer
@@ -134,16 +133,14 @@ def test_full_disk_leaves_the_previous_checkpoint_whole(
     run.save()
     before = (tmp_path / 'checkpoint.safetensors').read_bytes()
 
-    def full(_tensors: object, path: Path, metadata: object) -> None:
-        del metadata
-        path.write_bytes(b'half of it')
+    def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr(checkpoints, 'save_file', full)
-    with pytest.raises(TrainingError, match=r'No space left on device.*unchanged'):
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(FileWriteError, match='No space left on device'):
         run.save()
     assert (tmp_path / 'checkpoint.safetensors').read_bytes() == before
-    assert not list(tmp_path.glob('*.part'))
+    assert [path.name for path in tmp_path.iterdir()] == ['checkpoint.safetensors']
 
 
 @pytest.mark.parametrize('content', [b'', b'\xff' * 100, b'\x08\0\0\0\0\0\0\0{}      '])
