@@ -7,19 +7,18 @@ Start the classifier node.
 from pathlib import Path
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch.actions import LogInfo, SetEnvironmentVariable
 
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.ros.launching import (
     choice,
+    described,
     parameters_in,
     profile_environment_of_launch,
-    program,
+    started,
     truth,
 )
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchDescription
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config'
 RESPAWN_DELAY_S = 2.0
@@ -41,16 +40,7 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the Fast DDS profile and the node."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=start)])
-
-
-def start(context: LaunchContext) -> list[Action]:
-    """Return what the values of the arguments ask for."""
-    return actions_of({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
+    return described(ARGUMENTS, actions_of)
 
 
 def actions_of(given: dict) -> list[Action]:
@@ -60,17 +50,13 @@ def actions_of(given: dict) -> list[Action]:
     :raises ConfigError: one of them cannot be used; nothing is started then.
     """
     overrides, remappings = asked(given)
-    node = Node(
+    node = started(
+        'classifier',
+        given,
         name=given['name'],
-        namespace=given['namespace'],
-        **program('classifier', 'classifier_node'),
         parameters=[given['params_file'], overrides],
         remappings=remappings,
-        ros_arguments=['--log-level', given['log_level']],
-        respawn=truth('use_respawn', given['use_respawn']),
         respawn_delay=RESPAWN_DELAY_S,
-        output='screen',
-        emulate_tty=True,
     )
     return [*profile(), node]
 
@@ -81,9 +67,7 @@ def asked(given: dict) -> tuple[dict, list]:
 
     :returns: parameters beside those of the file, and remappings.
     """
-    choice('log_level', given['log_level'], ('debug', 'info', 'warn', 'error', 'fatal'))
     choice('image_transport', given['image_transport'], ('', 'raw', 'compressed'))
-    truth('use_respawn', given['use_respawn'])
     in_file = parameters_in('params_file', given['params_file'], given['name'])
     overrides: dict = {key: given[key] for key in ('model', 'image_transport') if given[key]}
     topic, packed = given['image_topic'], given['compressed_topic']

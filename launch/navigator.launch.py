@@ -7,12 +7,9 @@ Start the sign_navigator alone, for a classifier that runs already.
 from pathlib import Path
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
-from alexnet_ros.ros.launching import choice, number, parameters_in, program, truth
-from launch import LaunchContext, LaunchDescription
+from alexnet_ros.ros.launching import described, number, parameters_in, started, truth
+from launch import LaunchDescription
 
 SHARE = Path(__file__).resolve().parents[1]
 RESPAWN_DELAY_S = 1.0
@@ -45,25 +42,11 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and the node."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=start)])
-
-
-def start(context: LaunchContext) -> list[Action]:
-    """Return what the values of the arguments ask for."""
-    return actions_of({name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS})
+    return described(ARGUMENTS, actions_of)
 
 
 def actions_of(given: dict) -> list[Action]:
-    """
-    Check the values of all arguments, then return what they ask for.
-
-    :raises ConfigError: one of them cannot be used; nothing is started then.
-    """
-    choice('log_level', given['log_level'], ('debug', 'info', 'warn', 'error', 'fatal'))
+    """Return the nodes that are asked for; nothing is started where an argument is wrong."""
     parameters_in('params_file', given['params_file'], given['name'])
     overrides: dict = {}
     if given['use_sim_time']:
@@ -83,36 +66,29 @@ def actions_of(given: dict) -> list[Action]:
         name: given[f'{name}_topic']
         for name in ('velocity', 'odom', 'speed_limit', 'speed_limit_in', 'stop_lock')
     }
-    common: dict = {
-        'namespace': given['namespace'],
-        'ros_arguments': ['--log-level', given['log_level']],
-        'respawn': truth('use_respawn', given['use_respawn']),
-        'respawn_delay': RESPAWN_DELAY_S,
-        'output': 'screen',
-        'emulate_tty': True,
-    }
-    nodes: list[Action] = [
-        Node(
+    nodes = [
+        started(
+            'sign_navigator',
+            given,
             name=given['name'],
-            **program('sign_navigator', 'sign_navigator_node'),
             parameters=[given['params_file'], overrides],
             remappings=changed(topics),
-            **common,
+            respawn_delay=RESPAWN_DELAY_S,
         )
     ]
     if truth('velocity_gate', given['velocity_gate']):
         gate_topics = {
             name: given[f'{name}_topic'] for name in ('cmd_vel_in', 'cmd_vel', 'stop_lock')
         }
-        nodes.append(
-            Node(
-                name='velocity_gate',
-                **program('velocity_gate', 'velocity_gate_node'),
-                parameters=[{'stamped': truth('stamped', given['stamped'])}],
-                remappings=changed(gate_topics),
-                **common,
-            )
+        gate = started(
+            'velocity_gate',
+            given,
+            name='velocity_gate',
+            parameters=[{'stamped': truth('stamped', given['stamped'])}],
+            remappings=changed(gate_topics),
+            respawn_delay=RESPAWN_DELAY_S,
         )
+        nodes.append(gate)
     return nodes
 
 

@@ -4,16 +4,13 @@ Traffic signs from a camera to navigation: classifier and sign_navigator.
 ``ros2 launch alexnet_ros signs.launch.py image_topic:=/camera/image_raw max_speed_mps:=0.5``
 """
 
-import importlib.util
+import runpy
 from pathlib import Path
-from types import ModuleType
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
 
-from alexnet_ros.ros.launching import parameters_in
-from launch import LaunchContext, LaunchDescription
+from alexnet_ros.ros.launching import described, parameters_in
+from launch import LaunchDescription
 
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / 'config'
@@ -54,19 +51,11 @@ PARAMETERS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and the two nodes."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in {**COMMON, **CLASSIFIER, **NAVIGATOR, **PARAMETERS}.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+    return described({**COMMON, **CLASSIFIER, **NAVIGATOR, **PARAMETERS}, actions_of)
 
 
-def start(context: LaunchContext) -> list[Action]:
+def actions_of(given: dict) -> list[Action]:
     """Check all arguments of both nodes before either is started."""
-    given = {
-        name: LaunchConfiguration(name).perform(context)
-        for name in (*COMMON, *CLASSIFIER, *NAVIGATOR, *PARAMETERS)
-    }
     files = {name: given.pop(f'{name}_params') for name in ('classifier', 'navigator')}
     in_file = parameters_in('classifier_params', files['classifier'], given['name'])
     cameras = [name for name in in_file.get('cameras') or [] if name]
@@ -81,16 +70,12 @@ def start(context: LaunchContext) -> list[Action]:
         **{name: given[name] for name in (*COMMON, *CLASSIFIER)},
         'params_file': files['classifier'],
     }
-    return [*started('classifier', classifier), *started('navigator', navigator)]
+    return [*included('classifier', classifier), *included('navigator', navigator)]
 
 
-def started(name: str, given: dict) -> list[Action]:
+def included(name: str, given: dict) -> list[Action]:
     """Return what another launch file of this folder starts with some arguments."""
-    spec = importlib.util.spec_from_file_location(f'{name}_launch', HERE / f'{name}.launch.py')
-    module = ModuleType(f'{name}_launch')
-    if spec is not None and spec.loader is not None:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    defaults = {key: default for key, (default, _) in module.ARGUMENTS.items()}
-    actions: list[Action] = module.actions_of({**defaults, **given})
+    module = runpy.run_path(str(HERE / f'{name}.launch.py'))
+    defaults = {key: default for key, (default, _) in module['ARGUMENTS'].items()}
+    actions: list[Action] = module['actions_of']({**defaults, **given})
     return actions

@@ -13,9 +13,9 @@ T = TypeVar('T')
 def setting(
     default: Any,
     text: str,
-    *,
     low: float | None = None,
     high: float | None = None,
+    *,
     choices: tuple[str, ...] = (),
     live: bool = False,
     kind: type | None = None,
@@ -45,11 +45,7 @@ def setting(
 
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
-    """
-    Return the settings of a class and of the classes nested in it, by name.
-
-    :param kind: a settings dataclass; names must be unique over the nesting.
-    """
+    """Return the settings of a class and of the classes nested in it, by name."""
     found: dict[str, dataclasses.Field[Any]] = {}
     for field in dataclasses.fields(kind):
         nested = field.default_factory
@@ -85,7 +81,6 @@ def settings_from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
     """
     Build checked settings from flat names.
 
-    :param kind: a settings dataclass, nested ones allowed.
     :param values: flat name to value; what is missing takes its default.
     :raises ConfigError: unknown name, wrong type or out of range.
     """

@@ -13,7 +13,7 @@ from alexnet_ros.errors import ConfigError
 class ClassifierSettings:
     """The parameters of the ``classifier`` node."""
 
-    model: str = setting('signs', 'Model package: the name of an installed one, or a path.')
+    model: str = setting('signs', 'Model package: an installed name, or a path.')
     backend: str = setting(
         'auto',
         'Inference runtime; auto takes TensorRT where it works, else the faster CPU runtime.',
@@ -24,13 +24,9 @@ class ClassifierSettings:
         'Which file of the model package; auto takes what the runtime runs best.',
         choices=('auto', 'int8', 'fp16', 'fp32'),
     )
-    threads: int = setting(
-        0, 'CPU threads of the network; 0 lets the engine choose.', low=0, high=256
-    )
-    spinning: bool = setting(
-        False, 'CPU threads wait in a loop within a run: sooner when idle, at more CPU time.'
-    )
-    max_batch: int = setting(16, 'Most regions in one run of the network.', low=1, high=64)
+    threads: int = setting(0, 'CPU threads of the network; 0 = the engine chooses.', 0, 256)
+    spinning: bool = setting(False, 'Busy-wait between operators: lower latency, more CPU time.')
+    max_batch: int = setting(16, 'Most regions in one run of the network.', 1, 64)
     cache_dir: str = setting('', 'Where built engines are kept; empty for the user cache.')
     cameras: list[str] = setting(
         [''], 'Camera names; topics are NAME/image and ~/NAME/...; [""] is one without a name.'
@@ -44,64 +40,38 @@ class ClassifierSettings:
         choices=('best_effort', 'reliable'),
     )
     max_rate_hz: float = setting(
-        0.0, 'Most results a second and camera; 0 is no limit.', low=0.0, high=1000.0, live=True
+        0.0, 'Most results a second and camera; 0 is no limit.', 0.0, 1000.0, live=True
     )
     batch_wait_ms: float = setting(
         5.0,
-        'Longest wait for the other cameras to share a batch, milliseconds.',
-        low=0.0,
-        high=1000.0,
+        'Longest wait for other cameras to share a batch, milliseconds.',
+        0.0,
+        1000.0,
         live=True,
     )
     detections_wait_ms: float = setting(
-        200.0,
-        'Longest wait for the boxes of a frame, milliseconds.',
-        low=0.0,
-        high=5000.0,
-        live=True,
+        200.0, 'Longest wait for the boxes of a frame, milliseconds.', 0.0, 5000.0, live=True
     )
     own_track_ids: bool = setting(
-        False,
-        'With regions: detections, the ids of confirmed signs replace the given ids.',
-        live=True,
+        False, 'With regions: detections, ids of confirmed signs replace those given.', live=True
     )
     lazy: bool = setting(True, 'Do no work while nobody listens to a result.', live=True)
-    overlay_quality: int = setting(
-        80, 'JPEG quality of the overlay, percent.', low=1, high=100, live=True
-    )
+    overlay_quality: int = setting(80, 'JPEG quality of the overlay, percent.', 1, 100, live=True)
     stale_after_s: float = setting(
-        1.0,
-        'Without an image for this long the input is stale, seconds.',
-        low=0.05,
-        high=3600.0,
-        live=True,
+        1.0, 'No image for this long makes the input stale, seconds.', 0.05, 3600.0, live=True
     )
     error_after_s: float = setting(
-        5.0,
-        'Without an image for this long the input is in error, seconds.',
-        low=0.05,
-        high=3600.0,
-        live=True,
+        5.0, 'No image for this long puts the input in error, seconds.', 0.05, 3600.0, live=True
     )
     inference_timeout_s: float = setting(
-        10.0,
-        'A frame that takes longer ends the process, for a respawn, seconds.',
-        low=0.1,
-        high=3600.0,
-        live=True,
+        10.0, 'Longest a frame may take before the process ends, seconds.', 0.1, 3600.0, live=True
     )
     diagnostics_period_s: float = setting(
-        1.0,
-        'Time between diagnostics, on the steady clock, seconds.',
-        low=0.1,
-        high=60.0,
-        live=True,
+        1.0, 'Time between diagnostics, on the steady clock, seconds.', 0.1, 60.0, live=True
     )
     hardware_id: str = setting('', 'Hardware id in the diagnostics; empty for the host name.')
     executor: str = setting(
-        'auto',
-        'rclpy executor; auto takes events where rclpy has it.',
-        choices=('auto', 'events', 'single'),
+        'auto', 'rclpy executor; auto: events if available.', choices=('auto', 'events', 'single')
     )
     autostart: bool = setting(False, 'Configure and activate without a lifecycle manager.')
     bond: bool = setting(False, "Keep a bond with Nav2's lifecycle manager (needs bondpy).")
@@ -141,78 +111,51 @@ class NavigatorSettings:
         None,
         "Cap, metres a second: the controller's own maximum or less; without it no limit "
         'in m/s is sent.',
-        low=0.01,
-        high=100.0,
+        0.01,
+        100.0,
         live=True,
         kind=float,
     )
     max_age_s: float = setting(
-        1.0, 'Images older than this do nothing, seconds.', low=0.01, high=60.0, live=True
+        1.0, 'Images older than this do nothing, seconds.', 0.01, 60.0, live=True
     )
     max_skew_s: float = setting(
-        0.05,
-        'How far ahead of the clock a stamp may be (the tick of /clock), seconds.',
-        low=0.0,
-        high=1.0,
-        live=True,
+        0.05, 'How far ahead of the clock a stamp may be, seconds.', 0.0, 1.0, live=True
     )
     stale_after_s: float = setting(
-        1.0,
-        'Without a good result for this long the input is stale, seconds of real time.',
-        low=0.05,
-        high=60.0,
-        live=True,
+        1.0, 'No good result for this long makes the input stale, seconds.', 0.05, 60.0, live=True
     )
     on_stale: str = setting(
-        'hold',
-        'While stale: hold everything as it was, or stop (stop_lock true).',
-        choices=('hold', 'stop'),
-        live=True,
+        'hold', 'When stale: hold the last state, or stop.', choices=('hold', 'stop'), live=True
     )
     min_score: float = setting(
-        0.5, 'Results below this probability do nothing.', low=0.0, high=1.0, live=True
+        0.5, 'Results below this probability do nothing.', 0.0, 1.0, live=True
     )
     near_height_px: float = setting(
-        32.0,
-        'A sign this high is reached, pixels of the camera frame.',
-        low=0.0,
-        high=10000.0,
-        live=True,
+        32.0, 'A sign this high is reached, pixels of the camera frame.', 0.0, 10000.0, live=True
     )
     passed_height_px: float = setting(
-        20.0,
-        'A sign that was this high and is gone was passed, pixels.',
-        low=0.0,
-        high=10000.0,
-        live=True,
+        20.0, 'A sign that was this high and is gone was passed, pixels.', 0.0, 10000.0, live=True
     )
     passed_after_s: float = setting(
-        0.6,
-        "A sign not seen so long is gone; more than the tracker's max_missed_s, seconds.",
-        low=0.05,
-        high=20.0,
-        live=True,
+        0.6, 'A sign unseen this long is gone; above max_missed_s, seconds.', 0.05, 20.0, live=True
     )
     same_place_s: float = setting(
         1.0,
-        'Of limit signs passed within this time the lowest counts, seconds.',
-        low=0.0,
-        high=20.0,
+        'Limit signs passed within this time: the lowest counts, seconds.',
+        0.0,
+        20.0,
         live=True,
     )
     limit_time_s: float = setting(
         0.0,
-        'A limit ends so long after its sign, seconds; 0 = by an end sign only.',
-        low=0.0,
-        high=86400.0,
+        'A limit expires after this, seconds; 0 = at an end sign only.',
+        0.0,
+        86400.0,
         live=True,
     )
     limit_distance_m: float = setting(
-        0.0,
-        'A limit ends so far behind its sign, metres; 0 = by an end sign only.',
-        low=0.0,
-        high=1e6,
-        live=True,
+        0.0, 'A limit expires after this, metres; 0 = at an end sign only.', 0.0, 1e6, live=True
     )
     release_to: str = setting(
         'none',
@@ -222,52 +165,34 @@ class NavigatorSettings:
     )
     stop_hold_s: float = setting(
         3.0,
-        'How long a stop sign locks, seconds; from standstill if the speed is known.',
-        low=0.1,
-        high=600.0,
+        'How long a stop sign locks (from standstill if known), seconds.',
+        0.1,
+        600.0,
         live=True,
     )
     stop_again_s: float = setting(
-        5.0,
-        'No other stop sign stops so soon after a stop, seconds.',
-        low=0.0,
-        high=600.0,
-        live=True,
+        5.0, 'No other stop sign stops so soon after a stop, seconds.', 0.0, 600.0, live=True
     )
     yield_speed_mps: float = setting(
-        2.8, 'Speed at a yield sign, metres a second.', low=0.01, high=100.0, live=True
+        2.8, 'Speed at a yield sign, metres a second.', 0.01, 100.0, live=True
     )
     yield_hold_s: float = setting(
-        4.0,
-        'How long a yield sign slows after it was last seen, seconds.',
-        low=0.1,
-        high=600.0,
-        live=True,
+        4.0, 'How long a yield sign slows after last being seen, seconds.', 0.1, 600.0, live=True
     )
     warn_hold_s: float = setting(
-        5.0,
-        'How long a warning sign slows after it was last seen, seconds.',
-        low=0.1,
-        high=600.0,
-        live=True,
+        5.0, 'How long a warning sign slows after last being seen, seconds.', 0.1, 600.0, live=True
     )
     engage_frames: int = setting(
-        2, 'Frames in a row that make a whole-frame class stricter.', low=1, high=100, live=True
+        2, 'Frames in a row that make a whole-frame class stricter.', 1, 100, live=True
     )
     release_frames: int = setting(
-        5,
-        'Frames in a row that make a whole-frame class less strict.',
-        low=1,
-        high=1000,
-        live=True,
+        5, 'Frames in a row that make a whole-frame class less strict.', 1, 1000, live=True
     )
     heading_smoothing: float = setting(
-        0.5, 'Share of the last heading kept in the next, 0 to 1.', low=0.0, high=0.99, live=True
+        0.5, 'Share of the last heading kept in the next, 0 to 1.', 0.0, 0.99, live=True
     )
     velocity_source: str = setting(
-        'none',
-        'Measured speed: none, twist (TwistStamped on velocity) or odom (Odometry).',
-        choices=('none', 'twist', 'odom'),
+        'none', 'Measured speed: none, twist or odom.', choices=('none', 'twist', 'odom')
     )
     require_label_info: bool = setting(
         False, "Do nothing before the model's label_info has confirmed the table."
@@ -292,9 +217,9 @@ class GateSettings:
 
     stamped: bool = setting(False, 'Commands are TwistStamped (the default of Kilted), not Twist.')
     lock_timeout_s: float = setting(
-        0.5, 'Closed while stop_lock has been silent for so long, seconds.', low=0.15, high=10.0
+        0.5, 'Closed while stop_lock has been silent for so long, seconds.', 0.15, 10.0
     )
     command_timeout_s: float = setting(
-        0.5, 'Zeros where no command has come for so long, seconds.', low=0.05, high=10.0
+        0.5, 'Zeros where no command has come for so long, seconds.', 0.05, 10.0
     )
-    period_s: float = setting(0.05, 'Time between two zeros, seconds.', low=0.01, high=0.5)
+    period_s: float = setting(0.05, 'Time between two zeros, seconds.', 0.01, 0.5)

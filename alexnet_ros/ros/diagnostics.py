@@ -22,11 +22,7 @@ from alexnet_ros.ros.stats import PERCENTILES, Samples
 
 
 def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -> Finding:
-    """
-    Judge the images of one camera.
-
-    :param paused: why none are wanted, or empty.
-    """
+    """Judge the images of one camera; ``paused`` says why none are wanted."""
     stats, matcher = port.stats, port.matcher
     silent_s = stats.silent_s()
     publishers, unfit = port.publishers()
@@ -105,12 +101,7 @@ def latency_finding(samples: Samples, foreign_stamps: int, *, stale: bool) -> Fi
 
 
 def node_finding(*, active: bool, enabled: bool, error: str, progress: str) -> Finding:
-    """
-    Return whether the node works.
-
-    :param error: what failed last and has not worked since, or empty.
-    :param progress: of a model being loaded, or empty.
-    """
+    """Return whether the node works; ``error`` failed last and has not worked since."""
     values = {
         'active': active,
         'enabled': enabled,
@@ -123,11 +114,7 @@ def node_finding(*, active: bool, enabled: bool, error: str, progress: str) -> F
 
 
 def backend_finding(info: EngineInfo | None, errors: int, error: str) -> Finding:
-    """
-    Return what runs the network and why.
-
-    :param errors: frames that failed in the engine since configure.
-    """
+    """Return what runs the network and why; ``errors`` counts the frames that failed in it."""
     if info is None:
         return Finding('backend', ERROR if error else OK, error or 'no model loaded', {})
     values = {
@@ -162,7 +149,6 @@ class Heartbeat:
     Calls a function at a steady pace in a thread of its own.
 
     :param period_s: gives the time between two calls, seconds.
-    :param beat: what to call; an exception is handed to ``on_error``.
     """
 
     def __init__(

@@ -6,12 +6,8 @@ from typing import Any
 
 def message_class(kind: str) -> Any:
     """
-    Return the class of a message type.
+    Return the class of a type such as ``std_msgs/msg/Bool``.
 
-    >>> message_class('std_msgs/msg/Bool').__name__
-    'Bool'
-
-    :param kind: package, ``msg`` and name, as bags and the graph write it.
     :raises ImportError: the package is not installed.
     :raises AttributeError: the package has no such message.
     """

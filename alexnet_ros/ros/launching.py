@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,7 @@ MAX_PARAMETER_FILE_BYTES = 1 << 20
 
 
 def truth(name: str, text: str) -> bool:
-    """
-    Return a launch argument as a truth value.
-
-    :raises ConfigError: it is none.
-    """
+    """Return a launch argument as a truth value, or raise ConfigError."""
     values = {'true': True, '1': True, 'false': False, '0': False}
     if text.lower() not in values:
         raise ConfigError(f'{name} must be true or false, got {text!r}')
@@ -31,11 +27,7 @@ def truth(name: str, text: str) -> bool:
 
 
 def number(name: str, text: str) -> float:
-    """
-    Return a launch argument as a number.
-
-    :raises ConfigError: it is none, or not finite.
-    """
+    """Return a launch argument as a finite number, or raise ConfigError."""
     try:
         value = float(text)
     except ValueError:
@@ -46,15 +38,57 @@ def number(name: str, text: str) -> float:
 
 
 def choice(name: str, text: str, choices: tuple[str, ...]) -> str:
-    """
-    Return a launch argument that is one of some words.
-
-    :raises ConfigError: it is another.
-    """
+    """Return a launch argument that is one of some words, or raise ConfigError."""
     if text not in choices:
         words = ', '.join(word or 'empty' for word in choices)
         raise ConfigError(f'{name} must be one of {words}; got {text!r}')
     return text
+
+
+def described(
+    arguments: Mapping[str, tuple[str, str]], actions_of: Callable[[dict[str, str]], list[Any]]
+) -> Any:
+    """
+    Return the ``LaunchDescription`` of a launch file.
+
+    :param arguments: name to default and text.
+    :param actions_of: called with the value of each, gives the actions.
+    """
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+    from launch.substitutions import LaunchConfiguration
+
+    from launch import LaunchDescription
+
+    def start(context: Any) -> list[Any]:
+        return actions_of({name: LaunchConfiguration(name).perform(context) for name in arguments})
+
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in arguments.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def started(executable: str, given: Mapping[str, str], **how: Any) -> Any:
+    """
+    Return the action that starts a node of this package.
+
+    :param given: values of the arguments that every launch file has.
+    :param how: the rest, as ``launch_ros.actions.Node`` takes it.
+    :raises ConfigError: one of the values cannot be used.
+    """
+    from launch_ros.actions import Node
+
+    choice('log_level', given['log_level'], ('debug', 'info', 'warn', 'error', 'fatal'))
+    return Node(
+        **program(executable, f'{executable}_node'),
+        namespace=given['namespace'],
+        ros_arguments=['--log-level', given['log_level']],
+        respawn=truth('use_respawn', given['use_respawn']),
+        output='screen',
+        emulate_tty=True,
+        **how,
+    )
 
 
 def program(executable: str, module: str) -> dict[str, Any]:
@@ -77,8 +111,6 @@ def parameters_in(name: str, path: str, node: str) -> dict[str, Any]:
     Return the parameters that a file gives a node; rcl says nothing of a missing file.
 
     :param name: of the launch argument, for the error.
-    :param path: a ROS parameter file.
-    :param node: the node's name.
     :raises ConfigError: there is no such file, or it is no parameter file.
     """
     file = Path(path)

@@ -10,6 +10,7 @@ this package overrides the ``do_*`` methods and :meth:`ManagedNode.release`.
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -25,7 +26,6 @@ from alexnet_ros.errors import AlexnetRosError
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
-Transition = Callable[[LifecycleState], TransitionCallbackReturn]
 
 
 class ManagedNode(LifecycleNode):
@@ -36,9 +36,6 @@ class ManagedNode(LifecycleNode):
     an expected failure: one line is logged and the state stays where it was.
     Any other exception is logged with its traceback and leads through
     ``on_error`` to ``unconfigured``, everything released, publishers silent.
-
-    :param node_name: default name, before remapping.
-    :param kwargs: passed on to ``rclpy``'s node.
     """
 
     def __init__(self, node_name: str, **kwargs: Any) -> None:
@@ -69,26 +66,18 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configure, or release and stay unconfigured."""
-
-        def configure() -> TransitionCallbackReturn:
-            self.do_configure()
-            return super(ManagedNode, self).on_configure(state)
-
         self.last_error = ''
-        result = self._guarded('configure', configure)
+        result = self._guarded(
+            'configure', self.do_configure, partial(super().on_configure, state)
+        )
         if result != SUCCESS:
-            self._guarded('release after a failed configure', self._release)
+            self._guarded('release after a failed configure', self.release)
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Activate; enabling the publishers comes last."""
-
-        def activate() -> TransitionCallbackReturn:
-            self.do_activate()
-            return super(ManagedNode, self).on_activate(state)
-
         self.last_error = ''
-        result = self._guarded('activate', activate)
+        result = self._guarded('activate', self.do_activate, partial(super().on_activate, state))
         if result == SUCCESS:
             self._active = True
         else:
@@ -98,18 +87,15 @@ class ManagedNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Silence the publishers, then stop working."""
         self._silence(state)
-
-        def deactivate() -> TransitionCallbackReturn:
-            self.do_deactivate()
-            return super(ManagedNode, self).on_deactivate(state)
-
-        result = self._guarded('deactivate', deactivate)
+        result = self._guarded(
+            'deactivate', self.do_deactivate, partial(super().on_deactivate, state)
+        )
         return ERROR if result == FAILURE else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release everything."""
         self._silence(state)
-        result = self._guarded('cleanup', self._release)
+        result = self._guarded('cleanup', self.release)
         return ERROR if result == FAILURE else result
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -117,14 +103,14 @@ class ManagedNode(LifecycleNode):
         was_active = self._active
         self._silence(state)
         if was_active:
-            self._guarded('deactivate for shutdown', self._deactivate)
-        self._guarded('shutdown', self._release)
+            self._guarded('deactivate for shutdown', self.do_deactivate)
+        self._guarded('shutdown', self.release)
         return SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release everything and go back to unconfigured, publishers silent."""
         self._silence(state)
-        return self._guarded('release after an error', self._release)
+        return self._guarded('release after an error', self.release)
 
     # Helpers
 
@@ -146,12 +132,7 @@ class ManagedNode(LifecycleNode):
         return super().destroy_lifecycle_publisher(publisher)
 
     def request_exit(self, code: int, reason: str) -> None:
-        """
-        Ask the process to end, from any thread; the first request stands.
-
-        :param code: exit status, not 0 if something must respawn the node.
-        :param reason: one line for the log and the diagnostics.
-        """
+        """Ask the process to end, from any thread; the first request stands."""
         if self.exit_request is None:
             self.exit_request = (code, reason)
             self.last_error = reason
@@ -179,7 +160,7 @@ class ManagedNode(LifecycleNode):
         except Exception:
             # finalized already, or the context is gone: on_shutdown cannot run
             self._active = False
-        self._guarded('release', self._release)
+        self._guarded('release', self.release)
 
     def withdraw(self) -> None:
         """
@@ -195,25 +176,15 @@ class ManagedNode(LifecycleNode):
         if machine is not None:
             machine.destroy_when_not_in_use()
 
-    def _deactivate(self) -> TransitionCallbackReturn:
-        self.do_deactivate()
-        return SUCCESS
-
-    def _release(self) -> TransitionCallbackReturn:
-        self.release()
-        return SUCCESS
-
     def _silence(self, state: LifecycleState) -> None:
         self._active = False
         for publisher in self._outputs:
             publisher.on_deactivate(state)
 
-    def _guarded(
-        self, name: str, action: Callable[[], TransitionCallbackReturn]
-    ) -> TransitionCallbackReturn:
-        """Run one step; turn what it raises into a log entry and a result."""
+    def _guarded(self, name: str, *steps: Callable[[], Any]) -> TransitionCallbackReturn:
+        """Run the steps of a transition; turn what one raises into a log entry and a result."""
         try:
-            result = action()
+            results = [step() for step in steps]
         except AlexnetRosError as error:
             self.last_error = str(error)
             self.get_logger().error(f'cannot {name}: {error}')
@@ -222,11 +193,7 @@ class ManagedNode(LifecycleNode):
             self.last_error = f'{type(error).__name__}: {error}'
             self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
             return ERROR
-        if isinstance(result, TransitionCallbackReturn):
-            return result
-        self.last_error = f'{name} returned {result!r}, not a TransitionCallbackReturn'
-        self.get_logger().error(self.last_error)
-        return ERROR
+        return next((one for one in results if one in {FAILURE, ERROR}), SUCCESS)
 
     def _guard_change_state(self) -> None:
         """Answer an impossible transition with False instead of ending the spin."""

@@ -31,11 +31,7 @@ def default_of(field: 'dataclasses.Field[Any]') -> Any:
 
 
 def descriptor_from_field(field: 'dataclasses.Field[Any]') -> ParameterDescriptor:
-    """
-    Describe one setting to ROS: its text, range, choices and liveness.
-
-    :param field: a field made by :func:`alexnet_ros.config.setting`.
-    """
+    """Describe one setting to ROS: its text, range, choices and liveness."""
     facts = field.metadata
     notes = []
     if facts['choices']:
@@ -64,8 +60,6 @@ class Parameters(Generic[T]):
     """
     The settings of one node as ROS parameters.
 
-    :param node: where they are declared.
-    :param kind: a settings dataclass, nested ones allowed.
     :param active: whether the node is active, so that only live settings may
         change.
     :param configured: whether a change that is not live must wait for the

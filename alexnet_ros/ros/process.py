@@ -21,6 +21,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
 
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import one_line
 from alexnet_ros.parent import end_with_parent
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.shared_memory import remove_orphans
@@ -31,11 +32,7 @@ MOST_ERRORS = 20  # exceptions out of callbacks in a row before giving up
 
 
 class RosLogHandler(logging.Handler):
-    """
-    Sends what the package logs through Python's ``logging`` to the ROS log.
-
-    :param logger: of the node.
-    """
+    """Sends what the package logs through Python's ``logging`` to the ROS log."""
 
     def __init__(self, logger: RcutilsLogger) -> None:
         super().__init__()
@@ -56,12 +53,7 @@ class RosLogHandler(logging.Handler):
 
 
 def make_executor(choice: str) -> Executor:
-    """
-    Return the executor asked for.
-
-    :param choice: ``events``, ``single``, or ``auto`` for events where rclpy
-        has it (Jazzy 7.1.4 and newer).
-    """
+    """Return the executor: ``events``, ``single``, or ``auto`` for events where rclpy has it."""
     if choice != 'single':
         try:
             from rclpy.experimental import EventsExecutor
@@ -106,9 +98,9 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         )
     except Exception as error:  # rclpy has no common type for what it cannot read
         if 'SECURITY' in str(error):
-            print(f'alexnet_ros: no node can be made: {_one_line(error)}', file=sys.stderr)
+            print(f'alexnet_ros: no node can be made: {one_line(error)}', file=sys.stderr)
             return 1
-        print(f'alexnet_ros: the command line cannot be used: {_one_line(error)}', file=sys.stderr)
+        print(f'alexnet_ros: the command line cannot be used: {one_line(error)}', file=sys.stderr)
         return 2
     executor: Executor | None = None
     try:
@@ -148,11 +140,7 @@ def _made(make_node: Callable[[], ManagedNode]) -> ManagedNode:
     except RuntimeError as error:
         if type(error).__name__ != 'RCLError':  # rclpy does not export its type
             raise
-        raise NoNodeError(f'no node can be made: {_one_line(error)}') from error
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())
+        raise NoNodeError(f'no node can be made: {one_line(error)}') from error
 
 
 def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:

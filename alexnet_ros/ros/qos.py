@@ -1,25 +1,17 @@
 """Quality of service of every topic, in one place."""
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+import copy
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-
-def _profile(
-    depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy
-) -> QoSProfile:
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=depth,
-        reliability=reliability,
-        durability=durability,
-    )
-
-
-RESULTS = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-OVERLAY = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
-LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
-BOXES = _profile(5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
-DIAGNOSTICS = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+RESULTS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+OVERLAY = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+BOXES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+DIAGNOSTICS = RESULTS
 
 OVERRIDES = QoSOverridingOptions.with_default_policies()
 """Lets ``qos_overrides.TOPIC.subscription.reliability`` and the like change a profile."""
@@ -27,7 +19,7 @@ OVERRIDES = QoSOverridingOptions.with_default_policies()
 
 def own(profile: QoSProfile) -> QoSProfile:
     """Return a copy for one topic; overrides are written into the profile itself."""
-    return _profile(profile.depth, profile.reliability, profile.durability)
+    return copy.copy(profile)
 
 
 def image_qos(reliability: str) -> QoSProfile:
@@ -37,4 +29,4 @@ def image_qos(reliability: str) -> QoSProfile:
     :param reliability: ``best_effort``, which takes any publisher, or
         ``reliable``.
     """
-    return _profile(1, ReliabilityPolicy[reliability.upper()], DurabilityPolicy.VOLATILE)
+    return QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])

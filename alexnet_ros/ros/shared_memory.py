@@ -26,12 +26,8 @@ _LOCK = re.compile('(?:fastrtps|fastdds)_[0-9a-f]{16}_el')
 
 def remove_orphans(folder: Path = FOLDER, *, young_s: float = YOUNG_S) -> tuple[int, int]:
     """
-    Remove the segments of this user whose process is gone.
+    Remove the segments of this user whose process is gone; nothing is raised.
 
-    Nothing is raised: without the folder, or where another process is quicker,
-    there is nothing to do.
-
-    :param folder: where the segments lie.
     :param young_s: segments that were made in the last seconds are left alone.
     :returns: how many were removed, and their size in bytes.
     """
@@ -50,11 +46,7 @@ def remove_orphans(folder: Path = FOLDER, *, young_s: float = YOUNG_S) -> tuple[
 
 
 def _removed(lock: Path, young_s: float) -> int:
-    """
-    Remove one segment and return its size.
-
-    :raises OSError: it has an owner, or is not for us to remove.
-    """
+    """Remove one segment and return its size; OSError where it is not for us to remove."""
     handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         facts = os.fstat(handle)

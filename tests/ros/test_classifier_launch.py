@@ -17,8 +17,8 @@ from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
 
 from alexnet_ros.config import ClassifierSettings, flat_fields, settings_from_mapping
-from alexnet_ros.ros.parameter_docs import MANUAL, YAML, manual_with_table, parameter_file
 from tests.ros.robot import DEADLINE_S, PROFILE, ROOT, Bench
+from tools.parameter_docs import MANUAL, YAML, manual_with_table, parameter_file
 
 LAUNCH_FILE = ROOT / 'launch' / 'classifier.launch.py'
 ARGUMENTS = {
@@ -64,7 +64,7 @@ def test_the_launch_file_has_the_arguments_of_the_contract() -> None:
 
 
 def test_the_written_files_agree_with_the_declarations() -> None:
-    remedy = 'run python -m alexnet_ros.ros.parameter_docs'
+    remedy = 'run python tools/parameter_docs.py'
     assert YAML.read_text() == parameter_file(ClassifierSettings), remedy
     manual = MANUAL.read_text()
     assert manual == manual_with_table(manual, ClassifierSettings), remedy

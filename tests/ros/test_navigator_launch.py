@@ -16,15 +16,15 @@ from std_msgs.msg import Bool
 
 from alexnet_ros.config import NavigatorSettings, flat_fields, settings_from_mapping
 from alexnet_ros.navigation import find_table, read_table
-from alexnet_ros.ros.parameter_docs import (
+from tests.ros.navigator_bench import Ears
+from tests.ros.robot import DEADLINE_S, ROOT, Bench
+from tests.ros.test_classifier_launch import RUN
+from tools.parameter_docs import (
     NAVIGATOR_MANUAL,
     NAVIGATOR_YAML,
     manual_with_table,
     parameter_file,
 )
-from tests.ros.navigator_bench import Ears
-from tests.ros.robot import DEADLINE_S, ROOT, Bench
-from tests.ros.test_classifier_launch import RUN
 
 MODULE = 'alexnet_ros.ros.sign_navigator_node'
 
@@ -34,7 +34,7 @@ def content(name: str) -> Any:
 
 
 def test_the_written_files_agree_with_the_declarations() -> None:
-    remedy = 'run python -m alexnet_ros.ros.parameter_docs'
+    remedy = 'run python tools/parameter_docs.py'
     assert NAVIGATOR_YAML.read_text() == parameter_file(NavigatorSettings, 'sign_navigator'), (
         remedy
     )

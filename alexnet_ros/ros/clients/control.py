@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 
+from alexnet_ros.closing import Closing
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.parent import child_environment
 
@@ -32,15 +32,12 @@ class NodeControlError(AlexnetRosError):
     """A node process could not be started, led or heard."""
 
 
-class NodeProcess:
+class NodeProcess(Closing):
     """
     One node of the package in a process of its own; a context manager.
 
     :param module: such as ``alexnet_ros.ros.classifier_node``, or the path of
         an installed executable.
-    :param name: node name.
-    :param parameters: ROS parameters.
-    :param remappings: topic to topic.
     :param env: variables beside those of this process.
     :param log: file for what it prints.
     """
@@ -105,16 +102,7 @@ class NodeProcess:
             self._process.kill()
             return self._process.wait()
 
-    def __enter__(self) -> 'NodeProcess':
-        """Return the process."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Stop the process."""
         self.stop()
 

@@ -7,7 +7,6 @@ shared-memory segment of 512 KiB is smaller than one frame.
 
 import os
 import re
-import shutil
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -144,13 +143,3 @@ def environment_faults(env: Mapping[str, str]) -> dict[str, str]:
     if log and not os.access(log if Path(log).is_dir() else Path(log).parent, os.W_OK):
         faults['ROS_LOG_DIR'] = f'ROS_LOG_DIR={log} cannot be written'
     return faults
-
-
-def segments_in_use() -> int:
-    """Return how many shared-memory segments of Fast DDS exist on this machine."""
-    return len(list(SHARED_MEMORY.glob('fast*_*'))) if SHARED_MEMORY.is_dir() else 0
-
-
-def shared_memory_free_bytes() -> int:
-    """Return the free space of the shared memory, 0 where there is none."""
-    return shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0

@@ -5,38 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
+from alexnet_ros.bags.typestore import IMAGE_TYPES
 from alexnet_ros.ros.clients.dds_check import LEAST_SEGMENT_BYTES, SHARED_MEMORY
 from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS, StampRate
 from alexnet_ros.ros.interfaces import message_class
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 DISCOVERY_S = 2.0
 LISTENING_S = 3.0
 LISTENING = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def incompatibility(offered: QoSProfile, wanted: QoSProfile) -> str:
-    """
-    Say why a subscription cannot hear a publisher, or return an empty string.
-
-    :param offered: of the publisher.
-    :param wanted: of the subscription.
-    """
-    faults = []
-    if (
-        wanted.reliability == ReliabilityPolicy.RELIABLE
-        and offered.reliability == ReliabilityPolicy.BEST_EFFORT
-    ):
-        faults.append('wants reliable, best effort is offered')
-    if (
-        wanted.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        and offered.durability == DurabilityPolicy.VOLATILE
-    ):
-        faults.append('wants transient local, volatile is offered')
+    """Say why a subscription cannot hear a publisher, or return an empty string."""
+    verdict, reason = qos_check_compatible(offered, wanted)
+    if verdict != QoSCompatibility.ERROR:
+        return ''
+    faults = (part.removeprefix('ERROR: ').lower() for part in reason.split(';') if part)
     return ' and '.join(faults)
 
 
@@ -72,16 +60,14 @@ def image_topic_report(node: Node) -> tuple[list[str], list[str]]:
                     continue
                 fault = incompatibility(one.qos_profile, other.qos_profile)
                 if fault:
-                    faults.append(f'{topic}: {other.node_name} {fault} by {one.node_name}')
+                    faults.append(
+                        f'{topic}: {other.node_name} cannot hear {one.node_name}: {fault}'
+                    )
     return lines, faults
 
 
 class Listener:
-    """
-    Counts the images of every topic that somebody publishes.
-
-    :param node: its executor must spin in another thread.
-    """
+    """Counts the images of every topic that somebody publishes, on a node that spins."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

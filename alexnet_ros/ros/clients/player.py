@@ -9,7 +9,7 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 from alexnet_ros.bags.pace import Pace
@@ -20,10 +20,7 @@ WAIT_PERIOD_S = 0.02
 LEAST_STAMPED_BYTES = 12  # encapsulation and a stamp
 MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer of it
 OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
-    history=HistoryPolicy.KEEP_LAST,
-    depth=5,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
+    depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
 
 
@@ -32,7 +29,6 @@ class Outgoing:
     """
     One message to play.
 
-    :param topic: where it goes.
     :param kind: its type, such as ``sensor_msgs/msg/Image``.
     :param at_ns: its time on the source's own time line, nanoseconds.
     :param data: the message in CDR form.
@@ -74,7 +70,6 @@ class Player:
     """
     Publishers for some topics and the clock that goes with them.
 
-    :param node: of a running executor or none; only publishers are made on it.
     :param topics: topic to type.
     :param clock: publish the source's time as ``/clock``, for nodes that run
         with ``use_sim_time``.
@@ -92,11 +87,7 @@ class Player:
         return int(self._publishers[topic].get_subscription_count())
 
     def wait_for_subscribers(self, timeout_s: float) -> list[str]:
-        """
-        Wait until each topic has a subscription.
-
-        :returns: the topics that have none in time.
-        """
+        """Wait until each topic has a subscription; return those that have none in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if all(self.subscribers(topic) for topic in self._publishers):

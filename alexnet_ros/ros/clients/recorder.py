@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
 from alexnet_ros.ros.interfaces import message_class
@@ -38,7 +38,6 @@ class Recorder:
     Subscriptions that keep everything.
 
     :param node: its executor must spin in another thread.
-    :param topics: topic to type.
     :param latched: the topics that are published transient local.
     :param on_message: called with each message, in the executor's thread.
     :param clock: what arrivals are timed by, such as a played bag's own time.
@@ -70,12 +69,7 @@ class Recorder:
     @staticmethod
     def _wanted(latched: bool) -> QoSProfile:
         durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        return QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=200,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=durability,
-        )
+        return QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
 
     def _callback(self, topic: str, kind: str) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
@@ -87,11 +81,7 @@ class Recorder:
         return keep
 
     def wait_for_publishers(self, topics: Iterable[str], timeout_s: float) -> list[str]:
-        """
-        Wait until each of the topics has a publisher.
-
-        :returns: the topics that have none in time.
-        """
+        """Wait until each of the topics has a publisher; return those that have none in time."""
         deadline = time.monotonic() + timeout_s
         while missing := [name for name in topics if not self._node.count_publishers(name)]:
             if time.monotonic() > deadline:

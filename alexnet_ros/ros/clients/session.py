@@ -1,20 +1,20 @@
 """A node of a command: its own context, spun in a thread of its own."""
 
 import threading
-from types import TracebackType
 
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
+from alexnet_ros.closing import Closing
+
 SPIN_S = 0.1
 
 
-class Session:
+class Session(Closing):
     """
     Context, node and executor thread; a context manager.
 
-    :param name: of the node.
     :param domain: ROS domain; None for that of the environment.
     """
 
@@ -28,6 +28,7 @@ class Session:
         self._executor.add_node(self.node)
         self._halt = threading.Event()
         self._thread = threading.Thread(target=self._spin, name=f'{name} executor', daemon=True)
+        self._thread.start()
 
     def _spin(self) -> None:
         while not self._halt.is_set():
@@ -36,17 +37,7 @@ class Session:
             except ExternalShutdownException:
                 return
 
-    def __enter__(self) -> 'Session':
-        """Begin to spin."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Stop spinning and take everything down."""
         self._halt.set()
         self._thread.join(timeout=5.0)

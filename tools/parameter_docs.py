@@ -1,7 +1,7 @@
 """
 The parameter file and the parameter table of each node, from the declarations.
 
-``python -m alexnet_ros.ros.parameter_docs`` writes them anew; a test fails
+``python tools/parameter_docs.py`` writes them anew; a test fails
 when they differ from the declarations.
 """
 
@@ -15,14 +15,14 @@ from alexnet_ros.config import ClassifierSettings, NavigatorSettings, flat_field
 from alexnet_ros.ros.parameters import default_of
 
 BEGIN, END = '<!-- parameters -->', '<!-- end of parameters -->'
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 YAML = ROOT / 'config' / 'classifier.param.yaml'
 MANUAL = ROOT / 'docs' / 'node.md'
 NAVIGATOR_YAML = ROOT / 'config' / 'navigator.param.yaml'
 NAVIGATOR_MANUAL = ROOT / 'docs' / 'navigation.md'
 HEAD = """\
 # Every parameter of the {node} node with its default value.
-# Written by `python -m alexnet_ros.ros.parameter_docs`.
+# Written by `python tools/parameter_docs.py`.
 /**:
   ros__parameters:
 """
