@@ -85,6 +85,10 @@ def open_engine(
     if not 1 <= max_batch <= 256:
         raise ConfigError(f'max_batch must be in [1, 256], got {max_batch!r}')
     settings = settings_from_mapping(TensorRtSettings, options)
+    stored = built = precision  # for the CPU and CUDA; for TensorRT
+    if backend == 'auto' and precision == 'fp16' and precision not in package.files:
+        stored = None  # TensorRT alone has FP16 then, made from the INT8 file
+        built = precision if 'int8' in package.files else None
 
     def opened(name: str) -> Engine:
         if name in MODULES:
@@ -93,7 +97,7 @@ def open_engine(
             return open_tensorrt(
                 package,
                 name,
-                precision=precision,
+                precision=built,
                 max_batch=max_batch,
                 cache_dir=cache_dir,
                 progress=progress,
@@ -102,14 +106,12 @@ def open_engine(
         if name == 'openvino':
             from alexnet_ros.engine.openvino import OpenVinoEngine
 
-            return OpenVinoEngine(
-                package, precision=precision, threads=threads, max_batch=max_batch
-            )
+            return OpenVinoEngine(package, precision=stored, threads=threads, max_batch=max_batch)
         from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(
             package,
-            precision=precision,
+            precision=stored,
             threads=threads,
             provider=name,
             max_batch=max_batch,
@@ -131,7 +133,7 @@ def open_engine(
             if name == 'fastest_cpu':
                 chosen, engine, times_ms = open_fastest(
                     {cpu: partial(opened, cpu) for cpu in ('openvino', 'cpu')},
-                    package.sha256(precision),
+                    package.sha256(stored),
                     threads,
                     cache_dir,
                 )
@@ -140,7 +142,7 @@ def open_engine(
         except EngineUnavailableError as error:
             missing[name] = error
             continue
-        return _with_reason(engine, chosen, backend, missing, times_ms)
+        return _with_reason(engine, chosen, backend, missing, times_ms, precision=precision)
     whys = '; '.join(f'{TEXTS[one]}: {error}' for one, error in missing.items())
     raise EngineUnavailableError(f'backend {backend} cannot run here: {whys}')
 
@@ -151,6 +153,8 @@ def _with_reason(
     backend: str,
     missing: Mapping[str, EngineUnavailableError],
     times_ms: Mapping[str, float],
+    *,
+    precision: str | None,
 ) -> Engine:
     """Write into the engine why it was chosen, and log it once."""
     if backend == name:
@@ -161,6 +165,8 @@ def _with_reason(
         reason = f'{TEXTS[name]}, because what comes before it cannot run: {", ".join(whys)}'
     else:
         reason = f'{TEXTS[name]} is the first choice and is there'
+    if precision and engine.info.precision != precision:
+        reason += f'; in {engine.info.precision}, for the model has no {precision} file'
     if times_ms:
         measured = ', '.join(f'{TEXTS[one]} {ms:.2f} ms' for one, ms in sorted(times_ms.items()))
         reason += f'; fastest measured at batch 1: {measured}'

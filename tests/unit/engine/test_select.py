@@ -9,7 +9,12 @@ import pytest
 from alexnet_ros.engine import onnxrt, openvino, select
 from alexnet_ros.engine.select import CANDIDATES, open_engine
 from alexnet_ros.engine.tensorrt import engine as trt
-from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
+from alexnet_ros.errors import (
+    ConfigError,
+    EngineBuildError,
+    EngineUnavailableError,
+    ModelPackageError,
+)
 from alexnet_ros.model_package import ModelPackage
 from tests.engine_contract import images, package_fixture
 
@@ -119,6 +124,19 @@ def test_backend_chosen_by_hand_is_no_trouble(
     with_gpu(monkeypatch, 'tensorrt')
     with caplog.at_level(logging.INFO), open_engine(package, backend):
         assert logged(caplog).levelno == logging.INFO
+
+
+@pytest.mark.usefixtures('no_gpu')
+def test_half_precision_that_the_model_lacks_falls_back_in_one_line(
+    package: ModelPackage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), open_engine(package, precision='fp16') as engine:
+        assert engine.info.precision == 'fp32'
+        assert engine.infer(images(2)).logits.shape == (2, 6)
+    assert 'in fp32, for the model has no fp16 file' in logged(caplog).getMessage()
+    for backend in ('cpu', 'onnxruntime'):  # asked for by hand, it is not replaced
+        with pytest.raises(ModelPackageError, match="has no 'fp16' file; it has fp32"):
+            open_engine(package, backend, precision='fp16')
 
 
 @pytest.mark.usefixtures('no_gpu')
