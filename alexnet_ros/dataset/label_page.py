@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from alexnet_ros.dataset.collection import folder_of
 from alexnet_ros.dataset.label_html import PAGE
+from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import write_file
 from alexnet_ros.pictures import jpeg_from_rgb
 
 Image = NDArray[np.uint8]
@@ -95,7 +97,7 @@ class Labelling:
     val_every: int = 5
     clock: Any = time.monotonic
     scene: int = 0
-    done: list[tuple[Path, str, Path | None]] = field(default_factory=list)
+    done: list[tuple[Path, str, Shown]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -129,6 +131,11 @@ class Labelling:
                     self._recent.popitem(last=False)
             return shown
 
+    def recent(self, number: int) -> Shown | None:
+        """Return a picture that was shown a short while ago, None when it is gone."""
+        with self._lock:
+            return self._recent.get(number)
+
     def label(self, number: int, name: str) -> str:
         """Store the picture of that number in a class; return what went wrong, if it did."""
         with self._lock:
@@ -137,6 +144,8 @@ class Labelling:
                 return f'unknown class {name!r}'
             if shown is None:
                 return 'this picture is gone; label the one shown now'
+            if any(number == given.number for _, _, given in self.done[-KEPT:]):
+                return 'this picture has its label; undo it, or wait for the next one'
             now = self.clock()
             if self._since is None:
                 self._since = now
@@ -148,8 +157,8 @@ class Labelling:
                 shown.path.replace(target)
             else:
                 target = place / f'{self.scene:04}_{time.time_ns()}.jpg'
-                target.write_bytes(jpeg_from_rgb(shown.image_rgb, 95))
-            self.done.append((target, name, shown.path))
+                write_file(target, jpeg_from_rgb(shown.image_rgb, 95))
+            self.done.append((target, name, shown))
             self.counts[name] += 1
             self.source.advance()
             return ''
@@ -159,11 +168,11 @@ class Labelling:
         with self._lock:
             if not self.done:
                 return
-            target, name, origin = self.done.pop()
-            if origin is None:
+            target, name, shown = self.done.pop()
+            if shown.path is None:
                 target.unlink(missing_ok=True)
             elif target.exists():
-                target.replace(origin)
+                target.replace(shown.path)
             self.counts[name] -= 1
 
     def skip(self) -> None:
@@ -224,7 +233,7 @@ def page_server(labelling: Labelling, port: int) -> ThreadingHTTPServer:
 
         def do_GET(self) -> None:
             """Send the page, its state or the picture."""
-            path = self.path.partition('?')[0]
+            path, _, number = self.path.partition('?')
             if not self._ours():
                 self._send(403, 'text/plain', b'only for this machine')
             elif path == '/':
@@ -232,7 +241,8 @@ def page_server(labelling: Labelling, port: int) -> ThreadingHTTPServer:
             elif path == '/state':
                 self._json(labelling.state())
             elif path == '/frame.jpg':
-                shown = labelling.show()
+                known = number.isdecimal() and len(number) < 10
+                shown = labelling.recent(int(number)) if known else labelling.show()
                 if shown is None:
                     self._send(404, 'text/plain', b'no picture')
                 else:
@@ -250,7 +260,7 @@ def page_server(labelling: Labelling, port: int) -> ThreadingHTTPServer:
             try:
                 values = json.loads(self.rfile.read(int(size))) if plain else None
                 self._json(*self._done(values))
-            except (ValueError, KeyError, TypeError, OSError) as error:
+            except (AlexnetRosError, ValueError, KeyError, TypeError, OSError) as error:
                 self._json({'error': f'cannot do that: {error}'}, 400)
 
         def _done(self, values: Any) -> tuple[dict[str, Any], int]:
