@@ -97,7 +97,7 @@ class Labelling:
     val_every: int = 5
     clock: Any = time.monotonic
     scene: int = 0
-    done: list[tuple[Path, str, Shown]] = field(default_factory=list)
+    done: list[tuple[Path, str, Path | None, int]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -144,7 +144,7 @@ class Labelling:
                 return f'unknown class {name!r}'
             if shown is None:
                 return 'this picture is gone; label the one shown now'
-            if any(number == given.number for _, _, given in self.done[-KEPT:]):
+            if any(number == given for *_, given in self.done[-KEPT:]):
                 return 'this picture has its label; undo it, or wait for the next one'
             now = self.clock()
             if self._since is None:
@@ -158,7 +158,7 @@ class Labelling:
             else:
                 target = place / f'{self.scene:04}_{time.time_ns()}.jpg'
                 write_file(target, jpeg_from_rgb(shown.image_rgb, 95))
-            self.done.append((target, name, shown))
+            self.done.append((target, name, shown.path, number))
             self.counts[name] += 1
             self.source.advance()
             return ''
@@ -168,11 +168,11 @@ class Labelling:
         with self._lock:
             if not self.done:
                 return
-            target, name, shown = self.done.pop()
-            if shown.path is None:
+            target, name, origin, _ = self.done.pop()
+            if origin is None:
                 target.unlink(missing_ok=True)
             elif target.exists():
-                target.replace(shown.path)
+                target.replace(origin)
             self.counts[name] -= 1
 
     def skip(self) -> None:
