@@ -13,6 +13,7 @@ from alexnet_ros.closing import Closing
 from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
 from alexnet_ros.engine.host import cores
+from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
@@ -186,6 +187,7 @@ def _session(
         asked.append(PROVIDERS['cpu'])  # for shapes and what CUDA lacks
         _preload(runtime)
     data = package.read_onnx(precision)
+    data = unsigned(data) if provider == 'cpu' else data
     try:
         session = runtime.InferenceSession(data, sess_options=options, providers=asked)
         session.disable_fallback()

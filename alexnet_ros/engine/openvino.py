@@ -9,6 +9,7 @@ from alexnet_ros.closing import Closing
 from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.batch import check_batch, check_finite
 from alexnet_ros.engine.host import cores
+from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.errors import (
     ConfigError,
     EngineBuildError,
@@ -61,7 +62,7 @@ class OpenVinoEngine(Closing):
         }
         try:
             core = openvino.Core()
-            model = core.read_model(package.read_onnx(precision), b'')
+            model = core.read_model(unsigned(package.read_onnx(precision)), b'')
             self._requests: dict[int, Any] = {}
             for size in reversed(sizes):  # largest first, as they are tried
                 model.reshape([size, height, width, 3])

@@ -119,15 +119,16 @@ def onnx_from_finder(
     network = network.cpu().eval()
     writer, layers = GraphWriter(), finder_layers(network)
 
-    def step(x: str, name: str, output: str) -> str:
-        return writer.quantised(x, scales[name], output) if scales else x
+    def step(x: str, name: str, output: str, *, positive: bool = False) -> str:
+        return writer.quantised(x, scales[name], output, positive=positive) if scales else x
 
     def convolved(x: str, name: str) -> str:
         layer = layers[name]
         x = _convolution(writer, layer, x, quantise=scales is not None)
-        x = step(x, name, f'{name}_out')
+        x = step(x, name, f'{name}_out', positive=layer.relu)
         if layer.relu:  # the same step on both sides of the ReLU
-            x = step(writer.node('Relu', [x], f'{name}_relu'), name, f'{name}_in')
+            x = writer.node('Relu', [x], f'{name}_relu')
+            x = step(x, name, f'{name}_in', positive=True)
         return x
 
     def twin(x: str, name: str) -> str:
@@ -138,9 +139,10 @@ def onnx_from_finder(
         input, and would merge two equal roundings: so this one is not equal.
         """
         apart = 1.001
-        return (
-            writer.quantised(f'{name}_relu', apart * scales[name], f'{name}_twin') if scales else x
-        )
+        if not scales:
+            return x
+        step = apart * scales[name]
+        return writer.quantised(f'{name}_relu', step, f'{name}_twin', positive=True)
 
     def doubled(x: str, name: str, output: str) -> str:
         sizes = writer.constant('sizes_doubled', np.array([1, 1, 2, 2], np.float32))
@@ -161,8 +163,8 @@ def onnx_from_finder(
     parts = [doubled(last, 'from_last', 'last_doubled'), convolved(sixteen, 'from_sixteen')]
     x = step(writer.node('Add', parts, 'sum16'), 'sum16', 'sum16')
     parts = [doubled(x, 'sum16', 'sum16_doubled'), convolved(eight, 'from_eight')]
-    x = step(writer.node('Add', parts, 'sum8'), 'sum8', 'sum8_out')
-    x = step(writer.node('Relu', [x], 'sum8_relu'), 'sum8', 'sum8_in')
+    x = step(writer.node('Add', parts, 'sum8'), 'sum8', 'sum8_out', positive=True)
+    x = step(writer.node('Relu', [x], 'sum8_relu'), 'sum8', 'sum8_in', positive=True)
     x = convolved(x, 'join')
     head = [
         writer.constant(f'head_{part}', tensor.detach().float().numpy())

@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from alexnet_ros.engine.unsigned import ZERO
 from alexnet_ros.training.fold import Layer
 from alexnet_ros.training.network import (
     CONTRAST_FLOOR,
@@ -50,10 +51,14 @@ class GraphWriter:
         self.nodes.append(helper.make_node(kind, inputs, [output], output, **attributes))
         return output
 
-    def quantised(self, value: str, scale: float, output: str) -> str:
-        """Round a value to int8 steps of ``scale`` and back."""
+    def quantised(self, value: str, scale: float, output: str, *, positive: bool = False) -> str:
+        """
+        Round a value to int8 steps of ``scale`` and back.
+
+        :param positive: it is never negative, or a ReLU alone reads it.
+        """
         step = self.constant(f'{output}_scale', np.float32(scale))
-        zero = self.constant('zero', np.int8(0))
+        zero = self.constant(ZERO if positive else 'zero', np.int8(0))
         whole = self.node('QuantizeLinear', [value, step, zero], f'{output}_q')
         return self.node('DequantizeLinear', [whole, step, zero], f'{output}_dq')
 
@@ -186,25 +191,27 @@ def onnx_from_layers(
     writer = GraphWriter(half)
     x = normalisation(writer, arch)
     last = layers[-1].name
+    positive = False  # whether a ReLU came last
     for layer, after in zip(layers, [*layers[1:], None], strict=True):
         step = scales and scales[layer.name]
         if step:
-            x = writer.quantised(x, step, f'{layer.name}_in')
+            x = writer.quantised(x, step, f'{layer.name}_in', positive=positive)
         if layer.name in POOLED_LAYERS:
             x = _pool(writer, x, f'{layer.name}_pooled', arch)
             if layer.name.startswith('fc6'):
                 if step:  # TensorRT pools in INT8 only where Q follows, with no Flatten between
-                    x = writer.quantised(x, step, f'{layer.name}_map')
+                    x = writer.quantised(x, step, f'{layer.name}_map', positive=True)
                 x = _flatten(writer, x, arch)
             if step:
-                x = writer.quantised(x, step, f'{layer.name}_pooled')
+                x = writer.quantised(x, step, f'{layer.name}_pooled', positive=True)
         x = _weighted(writer, layer, x, bool(scales), 'logits_half' if half else 'logits')
-        if after is None or layer.name.endswith('a'):
+        positive = not layer.name.endswith('a')
+        if after is None or not positive:
             continue
         normed = arch.uses_lrn and layer.name in ('conv1', 'conv2')
         if scales:  # the same step on both sides of the ReLU, so that it can stay in int8
             out = scales[f'{layer.name}_relu' if normed else after.name]
-            x = writer.quantised(x, out, f'{layer.name}_out')
+            x = writer.quantised(x, out, f'{layer.name}_out', positive=True)
         features = after.name == last
         x = writer.node('Relu', [x], 'features' if features and not half else f'{layer.name}_relu')
         if features and half:

@@ -2,11 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine, run_file
+from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ScoreSpec, write_package
@@ -133,6 +135,24 @@ def test_int8_is_symmetric_with_float_biases() -> None:
             assert values.dtype == np.float32
         if item.name.endswith('weight'):
             assert values.dtype == np.int8
+
+
+def test_on_a_cpu_rounding_to_unsigned_values_is_the_relu(tmp_path: Path) -> None:
+    images = inputs(96)
+    architecture = ARCHITECTURES['torchvision, batch norm, factored, contrast']
+    files = onnx_files(trained(architecture), images, ['int8'])
+    made = unsigned(files['int8'])
+    assert len(made) == len(files['int8'])
+    assert unsigned(made) == made != files['int8']
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / 'optimised.onnx')
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(made, options, providers=['CPUExecutionProvider'])
+    kinds = [node.op_type for node in onnx.load(tmp_path / 'optimised.onnx').graph.node]
+    assert kinds.count('Relu') == 1  # of `features`, which are given in float32
+    signed = run_file(files['int8'], {'image': images}, ['logits'])[0]
+    got = session.run(['logits'], {'image': images})[0]
+    assert np.abs(got - signed).max() < 0.15 * np.abs(signed).max()
 
 
 def test_int8_without_images_is_refused() -> None:
