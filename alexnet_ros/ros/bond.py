@@ -28,11 +28,7 @@ NOTICE_S = 0.1  # how long others may take to notice something; measured: up to 
 
 
 class ManagerBond:
-    """
-    One bond an activation; a used one cannot be started again.
-
-    :param node: its name is the bond's id.
-    """
+    """One bond an activation; a used one cannot be started again."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

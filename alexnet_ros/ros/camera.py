@@ -36,10 +36,7 @@ class CameraPort:
     """
     What one camera brings in and what goes out for it.
 
-    :param node: the node that owns the topics.
     :param name: camera name, empty for the only one.
-    :param mailbox: where the newest image is left.
-    :param settings: gives the settings in force.
     :param open_gate: whether images are wanted at all (active and enabled).
     """
 

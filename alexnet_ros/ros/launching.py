@@ -74,7 +74,6 @@ def started(executable: str, given: Mapping[str, str], **how: Any) -> Any:
     Return the action that starts a node of this package.
 
     :param given: values of the arguments that every launch file has.
-    :param how: the rest, as ``launch_ros.actions.Node`` takes it.
     :raises ConfigError: one of the values cannot be used.
     """
     from launch_ros.actions import Node

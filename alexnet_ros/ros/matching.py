@@ -39,7 +39,6 @@ class StampMatcher:
         """
         Take a frame in.
 
-        :param now_s: steady clock, seconds.
         :param wait_s: how long a frame or an array of boxes may wait.
         :returns: what is complete now, or None.
         """

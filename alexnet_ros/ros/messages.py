@@ -24,11 +24,7 @@ from alexnet_ros.model_package import ModelPackage
 def classification_from_recognition(
     header: Header, recognition: records.Recognition
 ) -> Classification:
-    """
-    Return the hypotheses of the frame, or of the foremost sign in it.
-
-    :param header: of the image, unchanged.
-    """
+    """Return the hypotheses of the frame, or of the foremost sign in it."""
     message = Classification(header=header)
     foremost = recognition.foremost
     if foremost is not None:
@@ -42,7 +38,6 @@ def detections_from_recognition(
     """
     Return every detection with its box, hypotheses and track id.
 
-    :param header: of the image, unchanged.
     :param scale_xy: from pixels of the decoded to pixels of the sent image.
     """
     message = Detection2DArray(header=header)

@@ -40,11 +40,8 @@ class Pipeline:
     """
     Decodes, recognises and publishes what the mailbox gives.
 
-    :param ports: camera name to its topics.
-    :param settings: gives the settings in force.
     :param open_gate: whether results may go out (active and enabled).
     :param now_ns: the node's clock, which image stamps are compared with.
-    :param warn: logs one line.
     """
 
     def __init__(

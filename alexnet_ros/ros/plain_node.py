@@ -18,9 +18,6 @@ class PlainNode(Node, Generic[T]):
     """
     Holds settings as parameters and asks its process to end.
 
-    :param node_name: default name, before remapping.
-    :param kind: dataclass of its settings.
-    :param kwargs: passed on to ``rclpy``'s node.
     :raises ConfigError: a parameter is not as it must be.
     """
 

@@ -60,11 +60,7 @@ class Samples:
 
 
 class CameraStats:
-    """
-    Counters of one camera; each has one writing thread.
-
-    :param clock: steady clock, seconds.
-    """
+    """Counters of one camera; each has one writing thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -125,11 +121,7 @@ class CameraStats:
 
 
 class Throttle:
-    """
-    Lets a message through once a period and counts the others.
-
-    :param period_s: seconds between two messages.
-    """
+    """Lets a message through once a period and counts the others."""
 
     def __init__(self, period_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._period_s = period_s

@@ -17,11 +17,7 @@ UNTYPED = ''
 
 
 def wrong_type(publishers: Iterable[TopicEndpointInfo], wanted: str) -> str:
-    """
-    Return the type that all publishers of a topic send instead, or ''.
-
-    :param wanted: the type that is subscribed.
-    """
+    """Return the type that all publishers of a topic send instead, or ''."""
     kinds = {one.topic_type for one in publishers} - {UNTYPED}
     return '' if not kinds or wanted in kinds else min(kinds)
 
@@ -43,7 +39,6 @@ def what_is_missing(node: Node, topic: str, wanted: str) -> str:
     """
     Say why no image comes on a topic.
 
-    :param wanted: the type that is subscribed there.
     :returns: one line with its remedy.
     """
     publishers = node.get_publishers_info_by_topic(topic)
@@ -88,22 +83,14 @@ class _Port(Protocol):
 
 
 class WaitingLog:
-    """
-    Logs what cameras without images wait for: once for each reason and silence.
-
-    :param warn: logs one line.
-    """
+    """Logs what cameras without images wait for: once for each reason and silence."""
 
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
         self._told: dict[str, str] = {}
 
     def tell(self, ports: Iterable[_Port], *, wanted: bool) -> None:
-        """
-        Look at all cameras; call about once a second.
-
-        :param wanted: whether images are wanted at all.
-        """
+        """Look at all cameras; call about once a second."""
         for port in list(ports):
             if not wanted or port.stats.silent_s() < WAIT_S:
                 self._told.pop(port.name, None)

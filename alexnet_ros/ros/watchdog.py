@@ -7,11 +7,7 @@ CONFIRMATIONS = 3  # looks in a row: a process that was stopped and goes on is n
 
 
 class Watchdog:
-    """
-    Judges how long things have taken, at a steady pace, from its own thread.
-
-    :param clock: steady clock, seconds.
-    """
+    """Judges how long things have taken, at a steady pace, from its own thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

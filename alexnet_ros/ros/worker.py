@@ -25,7 +25,6 @@ class Worker:
     """
     Runs frames from a mailbox through a recognizer.
 
-    :param mailbox: where frames come from.
     :param handle: called with the recognizer and at most one arrival a camera.
     :param wait: gives (batch wait, least time between two takes) in seconds.
     :param on_error: told of an exception out of ``handle``, which does not
@@ -55,10 +54,8 @@ class Worker:
         """
         Start the thread and wait until it has loaded the model.
 
-        :param open_recognizer: called in the thread.
         :param stopping: gives the wait up when set.
         :raises WorkerStoppedError: ``stopping`` was set before it was loaded.
-        :raises Exception: whatever ``open_recognizer`` raised.
         """
         self._thread = threading.Thread(
             target=self._run, args=(open_recognizer,), name='inference', daemon=True

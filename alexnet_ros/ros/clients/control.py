@@ -112,7 +112,6 @@ class LifecycleClient:
     Leads one lifecycle node.
 
     :param node: its executor must spin in another thread.
-    :param process: the process of the node to lead, watched while waiting.
     """
 
     def __init__(self, node: Node, process: NodeProcess) -> None:
@@ -146,7 +145,6 @@ class LifecycleClient:
         Make one transition.
 
         :param transition: a key of :data:`TRANSITIONS`.
-        :param timeout_s: for the node to do it.
         :raises NodeControlError: the node refused or failed; with its reason.
         """
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))

@@ -69,11 +69,7 @@ def active_profile(env: Mapping[str, str]) -> Path | None:
 
 
 def profile_fault(path: Path) -> str:
-    """
-    Say what is wrong with a profile for images, or return an empty string.
-
-    :param path: an XML file of Fast DDS profiles.
-    """
+    """Say what is wrong with a profile for images, or return an empty string."""
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except OSError as error:
@@ -131,7 +127,6 @@ def environment_faults(env: Mapping[str, str]) -> dict[str, str]:
     """
     Name variables that keep nodes of this package from finding each other.
 
-    :param env: such as ``os.environ``.
     :returns: variable to what is wrong with it.
     """
     faults = {name: f'{name}={env[name]} is set' for name in FOREIGN if env.get(name)}

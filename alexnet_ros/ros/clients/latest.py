@@ -17,7 +17,6 @@ class LatestImage:
     """
     A subscription that keeps one message.
 
-    :param node: its executor spins in another thread.
     :param topic: a ``CompressedImage`` where it ends in ``/compressed``.
     """
 

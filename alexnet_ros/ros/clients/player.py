@@ -115,13 +115,9 @@ class Player:
         """
         Publish each message when its time has come; late ones at once.
 
-        :param items: in the order of ``at_ns``; the next is fetched while the
-            clock runs.
         :param rate: 2.0 plays twice as fast.
         :param tail_s: keep the clock running after the last one, seconds of
             the source's time.
-        :param stop: ends the playing early.
-        :param on_sent: called after each message.
         :param say: is told, in one line, of long gaps, which are skipped.
         """
         halt = threading.Event() if stop is None else stop

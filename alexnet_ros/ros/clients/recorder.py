@@ -37,8 +37,6 @@ class Recorder:
     """
     Subscriptions that keep everything.
 
-    :param node: its executor must spin in another thread.
-    :param latched: the topics that are published transient local.
     :param on_message: called with each message, in the executor's thread.
     :param clock: what arrivals are timed by, such as a played bag's own time.
     """

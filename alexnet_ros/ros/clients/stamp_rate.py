@@ -39,11 +39,7 @@ class StampRate:
         self._stamps.clear()
 
     def measure(self, now_s: float) -> tuple[float, float] | None:
-        """
-        Return the rates received and sent, 1/s, or None while too little is known.
-
-        :param now_s: steady clock, seconds.
-        """
+        """Return the rates received and sent, 1/s, or None while too little is known."""
         known = [one for one in list(self._stamps) if one[0] >= now_s - LONG_SPAN_S]
         recent = [one for one in known if one[0] >= now_s - SPAN_S]
         if len(recent) <= LEAST_STEPS:
