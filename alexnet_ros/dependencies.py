@@ -126,7 +126,6 @@ def missing_package(error: ImportError) -> str:
     """
     Return one line on a failed import: what is missing and the command that brings it.
 
-    :param error: as caught.
     :returns: empty where it is this package itself that is at fault.
     """
     name = (error.name or '').partition('.')[0]

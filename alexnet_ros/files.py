@@ -63,9 +63,7 @@ def read_file(
     """
     Read a plain file of at most so many bytes; never waits on a FIFO or device.
 
-    :param limit: bytes; one more is refused.
     :param error: class of the error that is raised.
-    :param links: whether a link may stand in its place.
     :raises error: missing, unreadable, no plain file, or too large.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)

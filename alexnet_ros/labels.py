@@ -83,7 +83,6 @@ class Labels(Sequence[Label]):
         """
         Read the content of a label file.
 
-        :param data: CSV text in UTF-8.
         :param source: how messages call it.
         :raises LabelFileError: too large, not UTF-8 or malformed.
         """

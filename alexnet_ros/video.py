@@ -7,13 +7,13 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros import overlay
+from alexnet_ros.closing import Closing
 from alexnet_ros.codec import rgb_from_file
 from alexnet_ros.errors import BagError, ImageFormatError
 from alexnet_ros.records import Recognition
@@ -77,11 +77,10 @@ def sources_in(names: Iterable[str]) -> list[str]:
     return found
 
 
-class Media:
+class Media(Closing):
     """
     The frames of one picture, video or camera, in their order.
 
-    :param name: what it was opened by.
     :param image_rgb: the picture, or None for a video.
     :param video: the opened video, or None for a picture.
     :param live: the frames come from a camera, as they are taken.
@@ -128,16 +127,7 @@ class Media:
             what = 'the camera sends no frame' if self.live else 'no frame can be decoded'
             raise ImageFormatError('no_frames', what)
 
-    def __enter__(self) -> 'Media':
-        """Return the media."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close the video."""
         if self._video is not None:
             self._video.release()
@@ -244,7 +234,6 @@ class VideoWriter:
     One annotated video a camera.
 
     :param folder: gets ``video.webm`` (or ``.mp4``), or ``video_CAMERA.webm``.
-    :param rate_hz: frames a second of the video.
     """
 
     def __init__(self, folder: Path, rate_hz: float) -> None:

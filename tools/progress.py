@@ -2,15 +2,16 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import TextIO
 
 from tqdm import tqdm
 
+from alexnet_ros.closing import Closing
+
 LINE_EVERY_S = 60.0
 
 
-class Progress:
+class Progress(Closing):
     """
     A run whose length in seconds is known.
 
@@ -53,15 +54,6 @@ class Progress:
             clock = f'{done_s / 60:.1f} of {self._length_s / 60:.1f} min'
             print(f'{self._what}: {clock}, {text}', file=self._stream, flush=True)
 
-    def __enter__(self) -> 'Progress':
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Take the bar away."""
         self._bar.close()

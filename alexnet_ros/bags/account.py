@@ -67,11 +67,7 @@ class Account:
         self.topics: dict[str, TopicAccount] = {}
 
     def restart(self, skipped: dict[str, Counter[str]]) -> None:
-        """
-        Begin to read anew.
-
-        :param skipped: topic to the messages that will not be looked at, by reason.
-        """
+        """Begin to read anew."""
         for topic, one in self.topics.items():
             one.seen, one.rejected = 0, Counter()
             one.skipped = Counter(skipped.get(topic, {}))
@@ -99,11 +95,7 @@ class Account:
         return {**sums, 'topics': {t: one.as_json() for t, one in sorted(self.topics.items())}}
 
     def lines(self, *, only_losses: bool = False) -> list[str]:
-        """
-        Return one line for each image topic, and for each topic with a loss.
-
-        :param only_losses: leave out the topics of which nothing was lost or refused.
-        """
+        """Return one line for each image topic, and for each topic that lost something."""
         return [
             f'{topic}: {one}'
             for topic, one in sorted(self.topics.items())

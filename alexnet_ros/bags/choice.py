@@ -27,12 +27,7 @@ TRANSPORTS = frozenset(
 
 
 def companion_of(topic: str, kind: str, raw: frozenset[str], packed: frozenset[str]) -> str:
-    """
-    Return the topic whose pictures a topic has in another form, or ''.
-
-    :param raw: the raw image topics.
-    :param packed: the compressed ones.
-    """
+    """Return the topic whose pictures a topic has in another form, or ''."""
     base, _, last = topic.rpartition('/')
     if kind != COMPRESSED or not base:
         return ''

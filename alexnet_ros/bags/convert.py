@@ -28,10 +28,7 @@ def bag_from_sources(
 
     Videos are stamped by their own frame rate, a camera by the clock.
 
-    :param folder: the new bag; must not exist.
-    :param names: as :func:`alexnet_ros.video.sources_in` takes them.
     :param compressed: JPEG on ``TOPIC/compressed`` in place of raw images.
-    :param rate_hz: of pictures.
     :param seconds: stop after so much, 0 for all; a camera never ends by itself.
     :param start_ns: stamp of the first frame of a file, nanoseconds.
     :param how: storage, compression and splitting, see

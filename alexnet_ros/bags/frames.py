@@ -52,11 +52,7 @@ class _Stopped(Exception):  # noqa: N818 - it is no error
 
 
 class ReadAhead:
-    """
-    Runs an iterator in a thread; iterate over it, then close it.
-
-    :param source: its errors are raised to the consumer.
-    """
+    """Runs an iterator in a thread; iterate over it, then close it."""
 
     def __init__(self, source: Iterator[Any]) -> None:
         self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(AHEAD)
@@ -103,11 +99,7 @@ class ReadAhead:
 
 
 def every_frame(reader: BagReader, cameras: Mapping[str, str]) -> Iterator[list[BagFrame]]:
-    """
-    Yield every frame by itself, decoded ahead.
-
-    :param cameras: topic to camera name.
-    """
+    """Yield every frame by itself, decoded ahead."""
     ahead = ReadAhead(decoded(image, cameras[image.topic]) for image in reader.images(cameras))
     try:
         for frame in ahead:

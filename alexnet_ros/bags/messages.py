@@ -111,7 +111,6 @@ def recognition_from_detections(
     """
     Return what a recorded ``Detection2DArray`` says.
 
-    :param message: live or from a bag, anything with its fields.
     :param seen_ids: camera and track id of what was confirmed before; added to.
     """
     detections = []

@@ -15,7 +15,6 @@ def read_metadata(path: Path, say: Callable[[str], None]) -> tuple[list[str], Co
     """
     Read the names of the files, each once, and the promised messages of each topic.
 
-    :param say: is told, in one line, what is missing or wrong.
     :returns: nothing of either where the file is missing or damaged.
     """
     order = 'the files are read in the order of names'

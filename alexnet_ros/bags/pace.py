@@ -29,7 +29,6 @@ class Pace:
 
     :param began_s: when the first is due, seconds on the caller's clock.
     :param rate: 2.0 plays twice as fast.
-    :param say: is told, in one line, what is skipped; None says nothing.
     """
 
     def __init__(

@@ -34,8 +34,6 @@ def stamped_frames(
     Videos run at their own rate from :data:`START_NS` on; of a camera the stamps
     are the time.
 
-    :param sources: pictures, videos, cameras.
-    :param rate_hz: of pictures.
     :param say: is told of what cannot be read; None raises it.
     :raises ImageFormatError: a source cannot be read.
     """

@@ -69,7 +69,6 @@ class BagImage:
 
     :param stamp_ns: of its header; 0 where the driver sets none.
     :param log_ns: the bag's time.
-    :param message: the ``sensor_msgs`` image, as the codec reads it.
     """
 
     topic: str
@@ -215,11 +214,7 @@ class BagReader(Closing):
         return found
 
     def messages(self, topics: Iterable[str] = ()) -> Iterator[StoredMessage]:
-        """
-        Yield the stored messages as CDR, file by file, by the bag's time within one.
-
-        :param topics: only these; empty for all.
-        """
+        """Yield the stored messages as CDR, file by file, by the bag's time within one."""
         wanted = frozenset(topics)
         for file in self._files:
             for message in file.messages(wanted):

@@ -24,8 +24,6 @@ class SqliteFile:
     """
     The messages of one ``.db3`` file.
 
-    :param path: the file; it is never written to.
-    :param say: is told, in one line, what could not be read.
     :param scratch: a folder for a copy, needed where the recorder left its log.
     """
 
@@ -98,11 +96,7 @@ class SqliteFile:
         self.span_ns = (first_ns, last_ns) if per_topic else None
 
     def messages(self, wanted: frozenset[str]) -> Iterator[StoredMessage]:
-        """
-        Yield the messages of some topics in the order of time.
-
-        :param wanted: topics; empty for all.
-        """
+        """Yield the messages of some topics in the order of time."""
         chosen = [n for n, (name, _) in self._topics.items() if not wanted or name in wanted]
         given: set[int] = set()
         query = f'FROM messages WHERE topic_id IN ({", ".join(map(str, chosen))}) ORDER BY'
@@ -157,11 +151,7 @@ def _guarded(database: sqlite3.Connection) -> contextlib.closing[sqlite3.Connect
 
 
 def _check_schema(database: sqlite3.Connection) -> None:
-    """
-    Refuse views, virtual tables and computed columns in place of plain tables.
-
-    :raises sqlite3.DatabaseError: that is what the file has.
-    """
+    """Raise DatabaseError for views, virtual tables and computed columns in place of tables."""
     query = 'SELECT type, rootpage FROM sqlite_master WHERE name = ?'
     for table in ('topics', 'messages'):
         found = list(database.execute(query, (table,)))

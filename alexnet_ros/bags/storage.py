@@ -47,13 +47,7 @@ class Storage(Protocol):
 
 
 def open_storage(path: Path, say: Say, scratch: Path) -> Storage:
-    """
-    Look into one file.
-
-    :param path: ``.mcap``, ``.db3`` or ``.bag``.
-    :param say: is told, in one line, what could not be read.
-    :param scratch: a folder for copies.
-    """
+    """Look into one ``.mcap``, ``.db3`` or ``.bag`` file; copies go to ``scratch``."""
     if path.suffix == '.db3':
         return SqliteFile(path, say, scratch)
     return Ros1File(path, say) if path.suffix == '.bag' else McapFile(path, say)
@@ -109,11 +103,7 @@ class McapFile:
 
 
 def _index_is_complete(mcap: Any) -> bool:
-    """
-    Tell whether rosbags finds every message of an opened MCAP file by its index.
-
-    :param mcap: its reader: chunks with their message indexes, statistics.
-    """
+    """Tell whether rosbags finds every message of an opened MCAP file by its index."""
     total = mcap.metadata.message_count
     return (
         bool(mcap.chunks)

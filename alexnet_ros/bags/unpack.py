@@ -49,11 +49,7 @@ def unpacked_message(data: bytes) -> bytes:
 
 
 def _unpacked_zstd(data: bytes, *, whole: bool = False) -> bytes:
-    """
-    Decompress the frames of a buffer; stop at the limit, not behind it.
-
-    :param whole: whether a last frame that is cut off is an error.
-    """
+    """Decompress the frames of a buffer; stop at the limit, not behind it."""
     parts: list[bytes] = []
     size = 0
     while data:

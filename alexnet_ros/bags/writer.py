@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.errors import WriterError
 
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
+from alexnet_ros.closing import Closing
 from alexnet_ros.errors import AlexnetRosError, BagError
 from alexnet_ros.files import make_folder, one_line, write_error, write_file
 
@@ -54,7 +54,7 @@ def qos(*, reliable: bool = True, latched: bool = False, depth: int = 10) -> Qos
     )
 
 
-class BagWriter:
+class BagWriter(Closing):
     """
     A new bag; a context manager.
 
@@ -142,11 +142,7 @@ class BagWriter:
             raise
 
     def add_topic(self, topic: str, kind: str, offer: Qos | None = None) -> None:
-        """
-        Declare a topic; needed only where its quality of service matters.
-
-        :param kind: such as ``sensor_msgs/msg/Image``.
-        """
+        """Declare a topic; needed only where its quality of service matters."""
         if topic in self._offers:
             return
         self._offers[topic] = (kind, offer or qos())
@@ -239,16 +235,7 @@ class BagWriter:
         shutil.rmtree(self._parts[0].parent)
         self._scratch = None
 
-    def __enter__(self) -> 'BagWriter':
-        """Return the writer."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Close; after an error as well as can be, without hiding it."""
         if kind is None:
             self.close()

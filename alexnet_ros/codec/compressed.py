@@ -58,7 +58,6 @@ def rgb_from_compressed(
         pixels: a JPEG is then decoded at a half, quarter or eighth where that
         is no smaller. None decodes at full size.
     :param max_pixels: larger images are refused, by their header.
-    :param max_bytes: longer data is refused.
     :returns: shape (H, W, 3), uint8, channels R, G, B; a new array.
     :raises ImageFormatError: malformed; checked before anything is allocated.
     """
@@ -166,7 +165,6 @@ def picture_fault(message: Any) -> str:
     """
     Say, without decoding it, why a message holds no picture of a known form.
 
-    :param message: an ``Image`` or a ``CompressedImage``.
     :returns: the reason as :data:`~alexnet_ros.codec.limits.REASONS` names it,
         or '' where decoding may be tried.
     """

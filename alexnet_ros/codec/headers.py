@@ -46,7 +46,6 @@ def header_of(data: memoryview, kind: str) -> Header:
     """
     Read the size and check that the data reaches to its end.
 
-    :param data: the whole file, of this kind.
     :raises ImageFormatError: ``truncated`` or ``undecodable``.
     """
     if kind == 'jpeg':

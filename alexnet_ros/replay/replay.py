@@ -36,10 +36,8 @@ class ReplayOptions:
     :param topics: image topics; empty for all cameras of the bag.
     :param realtime: in the bag's own time, dropping as the live node does.
     :param truth: a truth file, see :mod:`alexnet_ros.report.ground_truth`.
-    :param video: also write annotated video.
     :param compare: another ``report.json`` to say the differences to.
     :param actions: table of the sign navigator; empty for no navigation.
-    :param on_frame: called after each frame, for a progress bar.
     """
 
     topics: tuple[str, ...] = ()
@@ -61,7 +59,6 @@ def replay_bag(
     """
     Run a bag through a recognizer.
 
-    :param bag: as :class:`~alexnet_ros.bags.reader.BagReader` takes it.
     :param output: folder for ``results.mcap``, ``report.json``,
         ``report.html`` and the video; made if missing.
     :returns: the finished run; ``complete`` is false after Ctrl-C, and the
@@ -171,7 +168,6 @@ def score_recording(
     """
     Score what running nodes published for a bag, with the bag's own pictures.
 
-    :param results: a recording of the node's topics.
     :returns: the finished run; frames without a result count as dropped.
     """
     options = options or ReplayOptions()

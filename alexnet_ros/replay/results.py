@@ -30,7 +30,6 @@ class ResultsWriter:
     """
     Writes ``results.mcap``: the same bag and model give the same bytes.
 
-    :param folder: where the file goes; an older one is replaced at the end.
     :param cameras: their names; one empty name for the only one.
     """
 
