@@ -7,7 +7,7 @@ from pathlib import Path
 from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.pictures import PICTURE_RATE_HZ, TOPIC
 from alexnet_ros.bags.writer import COMPRESSIONS, STORAGES
-from alexnet_ros.cli.options import SOURCES, above
+from alexnet_ros.cli.options import SOURCES, above, add_number
 from alexnet_ros.cli.output import print_json
 
 
@@ -26,12 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='HZ',
         help='of pictures; a video has its own (default: %(default)g)',
     )
-    parser.add_argument(
-        '--seconds',
-        type=above(0, 1e6),
-        default=0.0,
-        metavar='S',
-        help='stop after so much, such as of a camera (default: at the end, or Ctrl-C)',
+    add_number(
+        parser, '--seconds', above(0, 1e6), 0.0, 'S', 'stop after so much, such as of a camera'
     )
     parser.add_argument('--storage', choices=tuple(STORAGES), default='mcap')
     parser.add_argument(

@@ -19,7 +19,7 @@ from alexnet_ros.bench.recognition import (
     stage_rows,
 )
 from alexnet_ros.bench.scenarios import SIZES, NodeScenario, scenarios
-from alexnet_ros.cli.options import above, add_model_option, whole
+from alexnet_ros.cli.options import above, add_model_option, add_number, whole
 from alexnet_ros.cli.output import print_error
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
@@ -55,20 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--only', choices=PARTS, action='append', help='measure this part alone; repeat for more'
     )
-    parser.add_argument(
-        '--rounds',
-        type=whole(1, 1000),
-        default=5,
-        metavar='N',
-        help='alternating rounds (default: 5)',
-    )
-    parser.add_argument(
-        '--seconds',
-        type=above(0, 3600),
-        default=5.0,
-        metavar='S',
-        help='each run of the node (default: 5)',
-    )
+    add_number(parser, '--rounds', whole(1, 1000), 5, 'N', 'alternating rounds')
+    add_number(parser, '--seconds', above(0, 3600), 5.0, 'S', 'each run of the node')
     parser.add_argument('--slow-model', help='a slow model package, for the overload of the node')
     parser.add_argument('--check', type=Path, metavar='FILE', help='say which ratios moved since')
     parser.add_argument('--json', action='store_true', help='one JSON object a row')

@@ -5,9 +5,9 @@ import dataclasses
 import json
 from typing import Any
 
-from alexnet_ros.cli.options import add_model_option, whole
+from alexnet_ros.cli.options import add_model_option, add_number, whole
+from alexnet_ros.cli.progress import BuildBar
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
-from alexnet_ros.engine.progress import ProgressPrinter
 from alexnet_ros.engine.tensorrt.api import load_tensorrt
 from alexnet_ros.engine.tensorrt.engine import prepare
 from alexnet_ros.engine.tensorrt.explain import Kernel, kernels_of, listing
@@ -41,12 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="may be given more than once (default: the model's own choice)",
     )
     which.add_argument('--all', action='store_true', help='build every precision of the model')
-    parser.add_argument(
+    add_number(
+        parser,
         '--max-batch',
-        type=whole(1, 256),
-        default=16,
-        metavar='N',
-        help='largest batch, 1 to 256 (default: 16); the node must ask for the same',
+        whole(1, 256),
+        16,
+        'N',
+        'largest batch, 1 to 256; the node must ask for the same',
     )
     parser.add_argument(
         '--cache-dir',
@@ -97,19 +98,16 @@ def _built(
 ) -> tuple[Plan, list[Kernel] | None]:
     """Build one network; returns its kernels, too, if they are asked for."""
     again = args.explain and args.backend == 'tensorrt_rtx'  # only its builder tells the kernels
-    printer = ProgressPrinter()
-    try:
+    with BuildBar() as bar:
         plan = prepare(
             package,
             args.backend,
             max_batch=max_batch,
             cache_dir=args.cache_dir,
-            progress=printer,
+            progress=bar,
             rebuild=args.rebuild or again,
             **options,
         )
-    finally:
-        printer.close()
     if plan.path is None:
         raise EngineCacheError(
             f'the engine {plan.key.name} was built but could not be kept; make room or '

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.options import SOURCES, add_model_options, fraction, open_recognizer, whole
+from alexnet_ros.cli.options import (
+    SOURCES,
+    add_model_options,
+    add_number,
+    fraction,
+    open_recognizer,
+    whole,
+)
 from alexnet_ros.cli.output import print_error, print_json, shown_path
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.errors import ImageFormatError
@@ -19,19 +26,14 @@ AT_ONCE = 8  # images in one batch; more would only hold more memory
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model_options(parser)
-    parser.add_argument(
-        '--top-k',
-        type=whole(1, 100),
-        default=5,
-        metavar='K',
-        help='hypotheses for each image (default: 5)',
-    )
-    parser.add_argument(
+    add_number(parser, '--top-k', whole(1, 100), 5, 'K', 'hypotheses for each image')
+    add_number(
+        parser,
         '--score-threshold',
-        type=fraction,
-        default=0.0,
-        metavar='P',
-        help="below this probability an image is unknown, beside the model's own rule",
+        fraction,
+        0.0,
+        'P',
+        "below this probability an image is unknown, beside the model's own rule",
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object an image')
     parser.add_argument('images', nargs='+', metavar='SOURCE', help=SOURCES)
@@ -95,11 +97,7 @@ def json_of(path: Path | str, found: Classification) -> dict[str, Any]:
 
 
 def _print(path: str, found: Classification, *, as_json: bool, frame: int | None = None) -> None:
-    """
-    Print one image: the answer, then the hypotheses below it.
-
-    :param frame: number of the frame in a video.
-    """
+    """Print one image: the answer, then the hypotheses below it."""
     if as_json:
         print_json({**json_of(path, found), **({} if frame is None else {'frame': frame})})
         return

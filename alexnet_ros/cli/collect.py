@@ -14,6 +14,7 @@ from alexnet_ros.cli.options import (
     above,
     add_bag_options,
     add_model_options,
+    add_number,
     fraction,
     open_recognizer,
     settings_of,
@@ -48,33 +49,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='whole frames in place of the regions found in them',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--rate',
-        type=above(0, 1000),
-        default=1.0,
-        metavar='HZ',
-        help='with --by rate: most images a second and sign or camera',
+        above(0, 1000),
+        1.0,
+        'HZ',
+        'with --by rate: most images a second and sign or camera',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--change',
-        type=fraction,
-        default=0.06,
-        metavar='FRACTION',
-        help='with --by change: least difference to the last one, 0 to 1',
+        fraction,
+        0.06,
+        'FRACTION',
+        'with --by change: least difference to the last one, 0 to 1',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--below',
-        type=fraction,
-        default=0.9,
-        metavar='SCORE',
-        help='with --by uncertain: probabilities under this are unsure',
+        fraction,
+        0.9,
+        'SCORE',
+        'with --by uncertain: probabilities under this are unsure',
     )
-    parser.add_argument(
-        '--limit',
-        type=whole(0, math.inf),
-        default=0,
-        metavar='N',
-        help='maximum number of new images per bag (default: 0, no limit)',
+    add_number(
+        parser, '--limit', whole(0, math.inf), 0, 'N', 'maximum number of new images per bag'
     )
     add_model_options(parser)
     add_bag_options(parser)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from alexnet_ros.cli.options import whole
+from alexnet_ros.cli.options import add_number, whole
 from alexnet_ros.cli.output import print_error
 
 EPILOG = """
@@ -19,15 +19,9 @@ truncated singular value decomposition; fine-tune afterwards:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     parser.add_argument('checkpoint', type=Path, help='.safetensors of alexnet_ros train')
-    parser.add_argument(
-        '--fc6-rank', type=whole(0, 4096), default=0, metavar='R', help='0 leaves fc6'
-    )
-    parser.add_argument(
-        '--fc7-rank', type=whole(0, 4096), default=0, metavar='R', help='0 leaves fc7'
-    )
+    add_number(parser, '--fc6-rank', whole(0, 4096), 0, 'R', '0 leaves fc6')
+    add_number(parser, '--fc7-rank', whole(0, 4096), 0, 'R', '0 leaves fc7')
     parser.add_argument('--output', type=Path, required=True, metavar='FILE')
 
 

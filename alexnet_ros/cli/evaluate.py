@@ -7,7 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.cli.options import DATA_HELP, add_model_options, engine_of, fraction, whole
+from alexnet_ros.cli.options import (
+    DATA_HELP,
+    add_model_options,
+    add_number,
+    engine_of,
+    fraction,
+    whole,
+)
 from alexnet_ros.cli.progress import Progress
 
 EPILOG = (
@@ -27,8 +34,6 @@ MOST_SHOWN = 12  # classes of a confusion matrix in a terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     add_model_options(parser)
     parser.add_argument(
         '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
@@ -41,12 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='DIR|TAR',
         help='where the files lie; without --manifest a folder or tar of classes',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--hold-out-every',
-        type=whole(0, math.inf),
-        default=0,
-        metavar='N',
-        help='only the groups that train holds out with this setting; 0 = all images',
+        whole(0, math.inf),
+        0,
+        'N',
+        'only the groups that train holds out with this setting; 0 = all images',
     )
     parser.add_argument(
         '--views', type=int, default=1, choices=(1, 10), help='views of each image, averaged'
@@ -60,20 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='VIDEO|DIR',
         help='also count how often crops of this are taken for a class',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--background-from',
-        type=fraction,
-        default=0.0,
-        metavar='FRACTION',
-        help='use the video from this fraction of its length on',
+        fraction,
+        0.0,
+        'FRACTION',
+        'use the video from this fraction of its length on',
     )
-    parser.add_argument(
-        '--background-crops',
-        type=whole(1, math.inf),
-        default=2000,
-        metavar='N',
-        help='crops cut from it',
-    )
+    add_number(parser, '--background-crops', whole(1, math.inf), 2000, 'N', 'crops cut from it')
     parser.add_argument(
         '--report',
         type=Path,
@@ -91,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.errors import DatasetError
     from alexnet_ros.model_package import ModelPackage
     from alexnet_ros.training.evaluate import evaluate, figures_mapping
-    from alexnet_ros.training.pictures import write_report
     from alexnet_ros.training.sources import ImageBank, held_out
 
     if args.manifest is None and not args.images:
@@ -126,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
                 package, engine, args.background, args.background_from, args.background_crops
             )
     if args.report is not None:
+        from alexnet_ros.training.pictures import write_report
+
         write_report(args.report, figures, answers, records=records, images=bank, package=package)
     if args.json:
         print(json.dumps(found))

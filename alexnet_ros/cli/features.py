@@ -14,8 +14,6 @@ takes, and keeps what transfer learning needs: five convolutions, 10 MB.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     parser.add_argument('source', type=Path, help='.pth, .pth.tar or .safetensors of an AlexNet')
     parser.add_argument('output', type=Path, metavar='OUT', help='.npz or .safetensors')
     parser.add_argument(

@@ -17,7 +17,6 @@ def guarded(program: str, job: Callable[[], int]) -> int:
     """
     Do a job and say in one line why it failed.
 
-    :param program: what the line begins with.
     :returns: the job's own exit status; 1 after an error of ours, a missing package or a
         file that cannot be used; 130 after Ctrl-C.
     """

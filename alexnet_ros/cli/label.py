@@ -5,10 +5,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from alexnet_ros.cli.options import above, whole
+from alexnet_ros.cli.options import above, add_number, whole
 from alexnet_ros.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -30,29 +29,27 @@ From another machine: ssh -L 8765:127.0.0.1:8765 robot
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     parser.add_argument('folder', type=Path, help='takes a folder a class')
     parser.add_argument('--classes', metavar='A,B,...', help='default: what the folder has')
     what = parser.add_mutually_exclusive_group()
     what.add_argument('--topic', help='image topic of a running camera')
     what.add_argument('--source', type=Path, metavar='VIDEO|BAG|DIR', help='recorded pictures')
-    parser.add_argument(
-        '--step', type=whole(1, 10_000), default=10, metavar='N', help='take every Nth frame'
-    )
-    parser.add_argument(
+    add_number(parser, '--step', whole(1, 10000), 10, 'N', 'take every Nth frame')
+    add_number(
+        parser,
         '--scene-s',
-        type=above(0, 86_400),
-        default=10.0,
-        metavar='S',
-        help='frames labelled within so many seconds stay on one side of the split',
+        above(0, 86400),
+        10.0,
+        'S',
+        'frames labelled within so many seconds stay on one side of the split',
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--val-every',
-        type=whole(0, 1000),
-        default=5,
-        metavar='N',
-        help='one scene in N goes to val/, the others to train/; 0 = no such parts',
+        whole(0, 1000),
+        5,
+        'N',
+        'one scene in N goes to val/, the others to train/; 0 = no such parts',
     )
     parser.add_argument(
         '--port', type=whole(0, 65_535), default=8765, help='of the page; 0 = a free one'
@@ -129,37 +126,20 @@ class _Live:
 
 def _pictures(place: Path, step: int) -> 'Iterator[tuple[Image, Path | None]]':
     """Yield the pictures of a folder, a video or a bag; files of a folder with their place."""
-    from alexnet_ros.bags.find import camera_names
+    from alexnet_ros.bags.find import camera_names, is_bag
     from alexnet_ros.bags.frames import every_frame
     from alexnet_ros.bags.reader import BagReader
     from alexnet_ros.training.sources import SUFFIXES, Record, decode
 
     if not place.exists():
         raise DatasetError(f'{place} does not exist; give --topic, or --source VIDEO, BAG or DIR')
-    bag = place.suffix in {'.mcap', '.db3', '.bag'} or (place / 'metadata.yaml').is_file()
-    if place.is_dir() and not bag:
+    if place.is_dir() and not is_bag(place):
         for path in sorted(place.iterdir()):
             if path.suffix.lower() in SUFFIXES:
                 yield decode(Record(path, 0, '')), path
         return
-    if bag:
-        with BagReader(place) as reader:
-            cameras = camera_names(reader.image_topics())
-            for number, (one,) in enumerate(every_frame(reader, cameras)):
-                if number % step == 0 and one.frame is not None:
-                    yield np.array(one.frame.image_rgb), None
-        return
-    video = cv2.VideoCapture(str(place))
-    try:
-        number = 0
-        while True:
-            good, frame = video.read()
-            if not good:
-                break
-            if number % step == 0:
-                yield np.ascontiguousarray(frame[..., ::-1]), None
-            number += 1
-    finally:
-        video.release()
-    if not number:
-        raise DatasetError(f'{place} is no readable video, bag or folder of pictures')
+    with BagReader(place) as reader:
+        cameras = camera_names(reader.image_topics())
+        for number, (one,) in enumerate(every_frame(reader, cameras)):
+            if number % step == 0 and one.frame is not None:
+                yield np.array(one.frame.image_rgb), None

@@ -53,21 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser(*names: str) -> argparse.ArgumentParser:
-    """
-    Return the parser of the program.
-
-    :param names: commands whose modules are imported and asked for their options.
-    """
+    """Return the parser of the program."""
     parser = argparse.ArgumentParser(
         prog='alexnet_ros', description='AlexNet image recognition for ROS 2.'
     )
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
+        about = f'{text[0].upper()}{text[1:]}.'
+        kept = argparse.RawDescriptionHelpFormatter
+        sub = commands.add_parser(name, help=text, description=about, formatter_class=kept)
         if name in names:
             module = importlib.import_module(f'alexnet_ros.cli.{name.replace("-", "_")}')
             module.add_arguments(sub)
+            sub.epilog = getattr(module, 'EPILOG', None)
             sub.set_defaults(run=module.run)
     return parser
 

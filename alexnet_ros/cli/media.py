@@ -7,27 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import make_folder
 from alexnet_ros.video import Media, VideoFile
 
 Image = NDArray[np.uint8]
 
 
 class PictureFile:
-    """
-    One annotated picture.
-
-    :param path: its ending chooses the format.
-    """
+    """One annotated picture."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, image_rgb: Image) -> None:
-        """
-        Write it.
-
-        :raises AlexnetRosError: it cannot be written.
-        """
+        """Write it."""
         if not cv2.imwrite(str(self.path), np.ascontiguousarray(image_rgb[..., ::-1])):
             raise AlexnetRosError(f'cannot write {self.path}')
 
@@ -36,18 +29,10 @@ class PictureFile:
 
 
 class MediaWriter:
-    """
-    Makes a sink for each file in one folder, none twice under the same name.
-
-    :param folder: created if missing.
-    :raises AlexnetRosError: it cannot be created.
-    """
+    """Makes a sink for each file in one folder, none twice under the same name."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AlexnetRosError(f'cannot create {folder}: {error.strerror}') from error
+        make_folder(folder)
         self._folder = folder
         self._names: set[str] = set()
 

@@ -11,15 +11,15 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alexnet_ros.cli.progress import BuildBar
 from alexnet_ros.config import RecognizerSettings, settings_from_mapping
-from alexnet_ros.engine.progress import ProgressPrinter
 from alexnet_ros.engine.select import CANDIDATES
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.model_package import PRECISIONS
 from alexnet_ros.recognizer import Recognizer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from alexnet_ros.labels import Label
     from alexnet_ros.training.layouts import DataSet
@@ -46,12 +46,7 @@ labels.csv is taken by itself.
 
 
 class whole:  # noqa: N801 - used as a function
-    """
-    A type for argparse: a whole number in a closed range.
-
-    :param low: smallest allowed value.
-    :param high: largest allowed value.
-    """
+    """A type for argparse: a whole number in a closed range."""
 
     kind: type[int] | type[float] = int
     article = 'a whole number'
@@ -127,6 +122,24 @@ class setting:  # noqa: N801 - used as a function
         return name, read
 
 
+def add_number(  # noqa: PLR0917 - read as a row of a table
+    parser: argparse._ActionsContainer,
+    flag: str,
+    kind: 'Callable[[str], Any]',
+    default: float,
+    unit: str,
+    text: str,
+) -> None:
+    """
+    Declare an option that takes a number; its help tells the default.
+
+    :param kind: such as :class:`whole`, which checks the range.
+    :param unit: what stands for the number in the help.
+    """
+    told = f'{text} (default: {default:g})'
+    parser.add_argument(flag, type=kind, default=default, metavar=unit, help=told)
+
+
 def add_model_option(parser: argparse.ArgumentParser) -> None:
     """Declare which model is meant."""
     parser.add_argument(
@@ -147,12 +160,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         help='what runs the network (default: auto, TensorRT where it works)',
     )
     parser.add_argument('--precision', choices=PRECISIONS, help="default: the model's smallest")
-    parser.add_argument(
+    add_number(
+        parser,
         '--threads',
-        type=whole(0, 256),
-        default=0,
-        metavar='N',
-        help='CPU threads of the network (default: 0, chosen by the engine)',
+        whole(0, 256),
+        0,
+        'N',
+        'CPU threads of the network; 0 = as the engine chooses',
     )
 
 
@@ -197,16 +211,9 @@ def engine_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def open_recognizer(args: argparse.Namespace, settings: RecognizerSettings) -> Recognizer:
-    """
-    Load the model that the options name, showing an engine's build.
-
-    :param args: parsed, with the options of :func:`add_model_options`.
-    """
-    printer = ProgressPrinter()
-    try:
-        return Recognizer.open(args.model, settings=settings, progress=printer, **engine_of(args))
-    finally:
-        printer.close()
+    """Load the model that the options name, showing an engine's build."""
+    with BuildBar() as bar:
+        return Recognizer.open(args.model, settings=settings, progress=bar, **engine_of(args))
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

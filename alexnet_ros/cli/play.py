@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.writer import BagWriter
-from alexnet_ros.cli.options import above, number, whole
+from alexnet_ros.cli.options import above, add_number, number, whole
 from alexnet_ros.errors import BagError
 
 if TYPE_CHECKING:
@@ -56,12 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='play N times, without N until Ctrl-C',
     )
     parser.add_argument('--no-clock', action='store_true', help='do not publish /clock')
-    parser.add_argument(
-        '--wait',
-        type=number(0, math.inf),
-        default=10.0,
-        metavar='SECONDS',
-        help='for subscribers, before playing',
+    add_number(
+        parser, '--wait', number(0, math.inf), 10.0, 'SECONDS', 'for subscribers, before playing'
     )
     parser.add_argument(
         '--record',

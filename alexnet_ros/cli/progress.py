@@ -6,6 +6,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from alexnet_ros.closing import Closing
+from alexnet_ros.engine.progress import BuildProgress
+
 LINE_EVERY_S = 10.0
 
 
@@ -14,8 +17,6 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
     A bar on a terminal; elsewhere, such as in a log, a whole line every ten seconds.
 
     :param total: how much there is to do, 0 where that is not known.
-    :param name: what is worked on.
-    :param unit: what is counted.
     """
 
     def __init__(self, total: int, name: str, unit: str = 'frames', **kwargs: Any) -> None:
@@ -27,9 +28,8 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
             desc=name,
             unit=f' {unit}',
             miniters=1,
-            mininterval=interval_s,
             dynamic_ncols=self._live,
-            **kwargs,
+            **{'mininterval': interval_s, **kwargs},
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
@@ -53,3 +53,23 @@ class Progress(tqdm):  # type: ignore[misc]  # it has no types
             self.display()
             self.fp = io.StringIO()  # for the empty line that tqdm ends with
         super().close()
+
+
+class BuildBar(Closing):
+    """Shows an engine build, from its first sign of life on."""
+
+    def __init__(self, **how: Any) -> None:
+        self._how = how
+        self._bar: Progress | None = None
+
+    def __call__(self, progress: BuildProgress) -> None:
+        """Show one sign of life."""
+        if self._bar is None:
+            self._bar = Progress(0, str(progress), bar_format='{desc}', **self._how)
+        self._bar.set_description_str(str(progress), refresh=False)
+        self._bar.update()
+
+    def close(self) -> None:
+        """End the bar, if there was one."""
+        if self._bar is not None:
+            self._bar.close()

@@ -11,6 +11,7 @@ from alexnet_ros.cli.media import MediaWriter
 from alexnet_ros.cli.options import (
     SOURCES,
     add_model_options,
+    add_number,
     add_regions_option,
     fraction,
     open_recognizer,
@@ -34,26 +35,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, metavar='DIR', help='write annotated pictures and videos there'
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
-    parser.add_argument(
-        '--every',
-        type=whole(1, 10_000),
-        default=1,
-        metavar='N',
-        help='look at every N-th frame of a video (default: 1)',
-    )
-    parser.add_argument(
+    add_number(parser, '--every', whole(1, 10000), 1, 'N', 'look at every N-th frame of a video')
+    add_number(
+        parser,
         '--score-threshold',
-        type=fraction,
-        default=0.0,
-        metavar='P',
-        help="below this probability a sign is unknown, beside the model's own rule",
+        fraction,
+        0.0,
+        'P',
+        "below this probability a sign is unknown, beside the model's own rule",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         '--max-regions',
-        type=whole(0, 64),
-        default=FinderSettings().max_regions,
-        metavar='N',
-        help='most candidates classified in a frame; 0 = 8 (default: %(default)s)',
+        whole(0, 64),
+        FinderSettings().max_regions,
+        'N',
+        'most candidates classified in a frame; 0 = 8',
     )
 
 
@@ -111,11 +108,7 @@ def _recognize_file(
 def recognized(
     media: Media, recognizer: Recognizer, every: int = 1
 ) -> Iterator[tuple[int, Frame, Recognition]]:
-    """
-    Yield number, frame and recognition of the frames of one file.
-
-    :param every: look at every so many-th frame.
-    """
+    """Yield number, frame and recognition of the frames of one file."""
     for number, (stamp_ns, image_rgb) in enumerate(media):
         if number % every == 0:
             frame = Frame(image_rgb, stamp_ns)
@@ -150,11 +143,7 @@ def json_from_recognition(
 
 
 def _print_text(media: Media, number: int, recognition: Recognition) -> int:
-    """
-    Print the detections of an image, and of a video what is confirmed.
-
-    :returns: how many.
-    """
+    """Print the detections of an image, of a video what is confirmed; return how many."""
     told = 0
     for found in recognition.detections:
         if media.frames != 1 and not found.newly_confirmed:

@@ -12,6 +12,7 @@ from alexnet_ros.bags.reader import frames_of
 from alexnet_ros.cli.options import (
     add_bag_options,
     add_model_options,
+    add_number,
     engine_of,
     fraction,
     open_recognizer,
@@ -75,9 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TABLE',
         help="the navigator's table; 'none' for no navigation",
     )
-    parser.add_argument(
-        '--jobs', type=whole(1, 256), default=1, metavar='N', help='bags at a time'
-    )
+    add_number(parser, '--jobs', whole(1, 256), 1, 'N', 'bags at a time')
     parser.add_argument('--ray', metavar='ADDRESS', help='run the bags on a Ray cluster')
     parser.add_argument('--json', action='store_true', help='print the figures as one JSON line')
 

@@ -41,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the settings come from their own declaration."""
     from alexnet_ros.training.settings import OLD_NAMES, TrainSettings
 
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = EPILOG
     add_data_arguments(parser)
     parser.add_argument('--output', type=Path, metavar='DIR', help='folder of the run')
     parser.add_argument(

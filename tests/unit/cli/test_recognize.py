@@ -175,7 +175,7 @@ def test_output_that_cannot_be_made_is_one_clear_line(
 ) -> None:
     path = picture(tmp_path)
     assert recognize(model, '--output', path / 'below', path) == 1
-    assert 'cannot create' in capsys.readouterr().err
+    assert 'cannot be written' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

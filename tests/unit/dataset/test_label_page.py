@@ -14,7 +14,7 @@ import pytest
 
 from alexnet_ros.cli.label import _classes_in, _pictures
 from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
-from alexnet_ros.errors import DatasetError
+from alexnet_ros.errors import BagError, DatasetError
 from alexnet_ros.training.layouts import read_data
 from tests.browser import Browser, find_browser
 
@@ -138,7 +138,7 @@ def test_video_and_bag_are_stepped_through(tmp_path: Path) -> None:
     bag = write_frames(tmp_path / 'bag', [0] * 7)
     assert len(list(_pictures(bag, 3))) == 3
     (tmp_path / 'x.mp4').write_bytes(b'nothing')
-    with pytest.raises(DatasetError, match='no readable video'):
+    with pytest.raises(BagError, match='no images'):
         list(_pictures(tmp_path / 'x.mp4', 1))
     with pytest.raises(DatasetError, match='does not exist'):
         list(_pictures(tmp_path / 'none', 1))
