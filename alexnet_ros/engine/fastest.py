@@ -30,22 +30,29 @@ MAX_ENTRIES = 64
 MAX_BYTES = 64 << 10
 DISTRIBUTIONS = {'openvino': 'openvino', 'cpu': 'onnxruntime'}
 
-Openers = Mapping[str, Callable[[], Engine]]
+Openers = Mapping[str, Callable[[int], Engine]]
 
 
 def open_fastest(
-    openers: Openers, model_sha256: str, threads: int, cache_dir: str | Path | None
+    openers: Openers,
+    model_sha256: str,
+    *,
+    max_batch: int,
+    threads: int,
+    cache_dir: str | Path | None,
 ) -> tuple[str, Engine, dict[str, float]]:
     """
     Open the runtime that runs this model fastest.
 
     Times measured while the machine was quiet are kept in the cache folder
     under everything they depend on; a folder that cannot be used costs a
-    measurement at each start, nothing else.
+    measurement at each start, nothing else. They are judged at batch 1, so that
+    only the one chosen prepares itself for larger batches.
 
-    :param openers: runtime name to what opens it; all are tried, and one that
+    :param openers: runtime name to what opens it for a largest batch; one that
         refuses the model is passed over while another takes it.
     :param model_sha256: of the file that they run.
+    :param max_batch: largest batch that will be run at once.
     :param threads: asked for, 0 = all usable cores.
     :param cache_dir: where the times are kept, None for the user's folder.
     :returns: the runtime's name, its engine, and milliseconds by name (empty
@@ -55,27 +62,28 @@ def open_fastest(
     """
     key = _key(openers, model_sha256, threads)
     known = _remembered(cache_dir).get(key, {})
-    if set(known) == set(openers):
-        name = min(known, key=known.__getitem__)
-        with contextlib.suppress(EngineUnavailableError, EngineBuildError):
-            return name, openers[name](), known
-    engines: dict[str, Engine] = {}
-    failures: list[EngineUnavailableError | EngineBuildError] = []
-    for name, opened in openers.items():
+    times_ms = known if set(known) == set(openers) else {}
+    if not times_ms:
+        times_ms, quiet = _judged_ms(openers)
+        if quiet:
+            _remember(cache_dir, key, times_ms)
+    failure: EngineUnavailableError | EngineBuildError | None = None
+    for name in sorted(openers, key=lambda name: times_ms.get(name, math.inf)):
         try:
-            engines[name] = opened()
+            return name, openers[name](max_batch), times_ms
         except (EngineUnavailableError, EngineBuildError) as error:
-            failures.append(error)
-    if not engines:
-        raise failures[-1]  # of the runtime that runs anywhere
-    times_ms, quiet = _measured_ms(engines) if len(engines) > 1 else ({}, False)
-    best = min(times_ms or engines, key=lambda name: times_ms.get(name, 0.0))
-    for name, engine in engines.items():
-        if name != best:
-            engine.close()
-    if quiet:
-        _remember(cache_dir, key, times_ms)
-    return best, engines[best], times_ms
+            failure = error  # the last is of the runtime that runs anywhere
+    raise failure or EngineUnavailableError('no CPU runtime is known')
+
+
+def _judged_ms(openers: Openers) -> tuple[dict[str, float], bool]:
+    """Return each runtime's time of one image, none where there is no choice."""
+    with contextlib.ExitStack() as stack:
+        engines = {}
+        for name, opened in openers.items():
+            with contextlib.suppress(EngineUnavailableError, EngineBuildError):
+                engines[name] = stack.enter_context(opened(1))
+        return _measured_ms(engines) if len(engines) > 1 else ({}, False)
 
 
 def _measured_ms(engines: Mapping[str, Engine]) -> tuple[dict[str, float], bool]:

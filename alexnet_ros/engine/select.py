@@ -90,7 +90,7 @@ def open_engine(
         stored = None  # TensorRT alone has FP16 then, made from the INT8 file
         built = precision if 'int8' in package.files else None
 
-    def opened(name: str) -> Engine:
+    def opened(name: str, size: int = max_batch) -> Engine:
         if name in MODULES:
             from alexnet_ros.engine.tensorrt.engine import open_tensorrt
 
@@ -106,7 +106,7 @@ def open_engine(
         if name == 'openvino':
             from alexnet_ros.engine.openvino import OpenVinoEngine
 
-            return OpenVinoEngine(package, precision=stored, threads=threads, max_batch=max_batch)
+            return OpenVinoEngine(package, precision=stored, threads=threads, max_batch=size)
         from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(
@@ -114,7 +114,7 @@ def open_engine(
             precision=stored,
             threads=threads,
             provider=name,
-            max_batch=max_batch,
+            max_batch=size,
             spinning=spinning,
         )
 
@@ -134,8 +134,9 @@ def open_engine(
                 chosen, engine, times_ms = open_fastest(
                     {cpu: partial(opened, cpu) for cpu in ('openvino', 'cpu')},
                     package.sha256(stored),
-                    threads,
-                    cache_dir,
+                    max_batch=max_batch,
+                    threads=threads,
+                    cache_dir=cache_dir,
                 )
             else:
                 chosen, engine = name, opened(name)

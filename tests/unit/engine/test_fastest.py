@@ -20,23 +20,26 @@ from tests.engine_contract import images, package_fixture
 
 __all__ = ['package_fixture']
 
+Maker = Callable[[int], Engine]
+
 
 class Opened:
     """Real openers of both runtimes that note what was opened."""
 
     def __init__(self, package: ModelPackage) -> None:
-        self.names: list[str] = []
-        self.makers: dict[str, Callable[[], Engine]] = {
-            'openvino': lambda: OpenVinoEngine(package, max_batch=2),
-            'cpu': lambda: OnnxRuntimeEngine(package, provider='cpu', max_batch=2),
+        self.names: list[tuple[str, int]] = []
+        self.makers: dict[str, Maker] = {
+            'openvino': lambda size: OpenVinoEngine(package, max_batch=size),
+            'cpu': lambda size: OnnxRuntimeEngine(package, provider='cpu', max_batch=size),
         }
 
-    def openers(self) -> dict[str, Callable[[], Engine]]:
-        return {name: partial(self._open, name) for name in self.makers}
+    def open(self, folder: Path) -> tuple[str, Engine, dict[str, float]]:
+        openers = {name: partial(self._open, name) for name in self.makers}
+        return open_fastest(openers, 'a' * 64, max_batch=2, threads=1, cache_dir=folder)
 
-    def _open(self, name: str) -> Engine:
-        self.names.append(name)
-        return self.makers[name]()
+    def _open(self, name: str, size: int) -> Engine:
+        self.names.append((name, size))
+        return self.makers[name](size)
 
 
 @pytest.fixture(autouse=True)
@@ -53,26 +56,27 @@ def opened(package: ModelPackage) -> Opened:
 def test_both_are_measured_once_and_the_faster_is_opened_alone_next_time(
     opened: Opened, tmp_path: Path
 ) -> None:
-    name, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'cache')
+    name, engine, times_ms = opened.open(tmp_path / 'cache')
     engine.close()
     assert set(times_ms) == {'openvino', 'cpu'}
+    assert opened.names == [('openvino', 1), ('cpu', 1), (name, 2)]
     assert name == min(times_ms, key=times_ms.__getitem__)
     opened.names.clear()
-    again, engine, remembered = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'cache')
+    again, engine, remembered = opened.open(tmp_path / 'cache')
     engine.close()
     assert (again, remembered) == (name, times_ms)
-    assert opened.names == [name]
+    assert opened.names == [(name, 2)]
 
 
 def test_remembered_times_decide(opened: Opened, tmp_path: Path) -> None:
     cache = tmp_path / 'cache'
-    name, engine, _ = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    name, engine, _ = opened.open(cache)
     engine.close()
     entries = json.loads((cache / FILE).read_text())
     (key,) = entries
     slow = {one: 1.0 if one != name else 9.0 for one in entries[key]}
     (cache / FILE).write_text(json.dumps({key: slow}))
-    other, engine, _ = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    other, engine, _ = opened.open(cache)
     engine.close()
     assert other != name
 
@@ -97,7 +101,7 @@ def test_damaged_memory_means_measuring_again(
     cache = tmp_path / 'cache'
     cache.mkdir(mode=0o700)
     (cache / FILE).write_bytes(content)
-    _, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, cache)
+    _, engine, times_ms = opened.open(cache)
     engine.close()
     assert len(times_ms) == 2
     assert len(json.loads((cache / FILE).read_text())) == 1
@@ -107,7 +111,7 @@ def test_folder_that_cannot_be_used_costs_a_measurement_only(
     opened: Opened, tmp_path: Path
 ) -> None:
     (tmp_path / 'file').write_text('')
-    _, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'file')
+    _, engine, times_ms = opened.open(tmp_path / 'file')
     engine.close()
     assert len(times_ms) == 2
 
@@ -116,27 +120,33 @@ def test_times_of_a_busy_machine_are_not_remembered(
     opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fastest, 'MAX_UNREST', 0.0)
-    _, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path / 'cache')
+    _, engine, times_ms = opened.open(tmp_path / 'cache')
     engine.close()
     assert len(times_ms) == 2
     assert not (tmp_path / 'cache' / FILE).exists()
 
 
 def test_what_cannot_run_is_passed_over(opened: Opened, tmp_path: Path) -> None:
-    def absent() -> Engine:
-        raise EngineUnavailableError('not installed')
+    def absent(size: int) -> Engine:
+        raise EngineUnavailableError(f'not installed, batch {size}')
 
-    def refused() -> Engine:
-        raise EngineBuildError('no such operator')
+    def refused(size: int) -> Engine:
+        raise EngineBuildError(f'no such operator, batch {size}')
 
     for failing in (absent, refused):
         opened.makers['openvino'] = failing
-        name, engine, times_ms = open_fastest(opened.openers(), 'a' * 64, 1, tmp_path)
+        name, engine, times_ms = opened.open(tmp_path)
         engine.close()
         assert (name, times_ms) == ('cpu', {})
-    opened.makers['cpu'] = refused
+    whole = opened.makers['cpu']
+    opened.makers |= {'openvino': lambda size: whole(1) if size == 1 else refused(size)}
+    name, engine, times_ms = opened.open(tmp_path / 'other')
+    engine.close()
+    assert name == 'cpu'  # the other was judged and then refused larger batches
+    assert len(times_ms) == 2
+    opened.makers |= {'cpu': refused, 'openvino': absent}
     with pytest.raises(EngineBuildError):
-        open_fastest(opened.openers(), 'a' * 64, 1, tmp_path)
+        opened.open(tmp_path)
 
 
 def test_auto_says_what_it_measured(package: ModelPackage, tmp_path: Path) -> None:
