@@ -32,7 +32,6 @@ SPARE_FILES = 3
 NEIGHBOUR_MIB = 600
 LARGE_WH = (1280, 720)
 HUGE_WH = (3840, 2880)  # 31.6 MiB as RGB, a little less than glibc's 32 MiB
-TURN_S = 0.04
 
 
 @dataclass
@@ -111,7 +110,7 @@ def judged(one: Watched) -> list[Judgement]:
 class Soak:
     """The robot around the nodes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, turn_s: float) -> None:
         from sensor_msgs.msg import CompressedImage, Image
         from vision_msgs.msg import Classification
 
@@ -120,6 +119,7 @@ class Soak:
 
         self.image, self.compressed = Image, CompressedImage
         self.random = random.Random(1)
+        self.turn_s = turn_s
         self.bench = Bench()
         tiny_package(folder / 'model')
         words = ['-p', f'model:={folder / "model"}', '-p', 'autostart:=true', '-p', 'lazy:=false']
@@ -166,7 +166,7 @@ class Soak:
             image = self.bench.image(size_wh=LARGE_WH)
             self.front.publish(image)
             self.jpegs.publish(self.compressed(header=image.header, format='png', data=data))
-            self.bench.spin_for(TURN_S)
+            self.bench.spin_for(self.turn_s)
 
     def broken(self) -> Any:
         """Return an image that must be refused."""
@@ -209,7 +209,7 @@ class Soak:
         packed = self.compressed(format='jpeg', data=bytes(data))
         packed.header.stamp = self.bench.node.get_clock().now().to_msg()
         self.jpegs.publish(packed)
-        self.bench.spin_for(TURN_S)
+        self.bench.spin_for(self.turn_s)
         self.results.messages.clear()
 
     def answer_ms(self) -> float:
@@ -354,9 +354,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--minutes', type=float, default=60.0)
     parser.add_argument('--cycles', type=int, default=200, help='configure and cleanup cycles')
+    parser.add_argument('--turn-ms', type=float, default=40.0, help='between rounds of images')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        soak = Soak(Path(folder))
+        soak = Soak(Path(folder), args.turn_ms / 1e3)
         try:
             answers = run(soak, args.minutes, args.cycles)
             found = verdict(soak, answers)

@@ -120,7 +120,9 @@ class ClassifierNode(ManagedNode):
             self.get_logger().warning,
         )
         self._worker = Worker(self._mailbox, self._pipeline, self._pace, self._on_worker_error)
-        self._worker.load(lambda: self._open_recognizer(settings), self.stopping)
+        self._worker.load(
+            lambda: self._open_recognizer(settings), self.stopping, self.answer_queries
+        )
         recognizer = self._worker.recognizer
         if recognizer is None:
             raise EngineUnavailableError('the inference thread ended right after loading')

@@ -26,6 +26,7 @@ from alexnet_ros.errors import AlexnetRosError
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
+QUERIES = ('get_state', 'get_available_states', 'get_available_transitions', 'get_transition_graph')
 
 
 class ManagedNode(LifecycleNode):
@@ -161,6 +162,23 @@ class ManagedNode(LifecycleNode):
             # finalized already, or the context is gone: on_shutdown cannot run
             self._active = False
         self._guarded('release', self.release)
+
+    def answer_queries(self) -> None:
+        """
+        Answer who has asked for the state, from within a transition that takes long.
+
+        The executor that would answer runs this transition. A change of state that
+        is asked for meanwhile waits for its end.
+        """
+        for name in QUERIES:
+            service = getattr(self, f'_service_{name}', None)
+            while service is not None:
+                with service.handle:
+                    taken = service.handle.service_take_request(service.srv_type.Request)
+                if taken is None or taken[0] is None:
+                    break
+                answer = service.callback(taken[0], service.srv_type.Response())
+                service.send_response(answer, taken[1])
 
     def withdraw(self) -> None:
         """

@@ -50,11 +50,17 @@ class Worker:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
 
-    def load(self, open_recognizer: Callable[[], Recognizer], stopping: threading.Event) -> None:
+    def load(
+        self,
+        open_recognizer: Callable[[], Recognizer],
+        stopping: threading.Event,
+        meanwhile: Callable[[], None],
+    ) -> None:
         """
         Start the thread and wait until it has loaded the model.
 
         :param stopping: gives the wait up when set.
+        :param meanwhile: called ten times a second while waiting, in this thread.
         :raises WorkerStoppedError: ``stopping`` was set before it was loaded.
         """
         self._thread = threading.Thread(
@@ -64,6 +70,7 @@ class Worker:
         while not self._loaded.wait(POLL_S):
             if stopping.is_set():
                 raise WorkerStoppedError('told to end while the model was loading')
+            meanwhile()
         if self._failure is not None:
             raise self._failure
 

@@ -19,7 +19,7 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 from alexnet_ros.ros.classifier_node import EXIT_FATAL
 from alexnet_ros.ros.qos import LATCHED
 from tests.models import colour_of
-from tests.ros.robot import Bench, NodeProcess
+from tests.ros.robot import SETTLE_S, Bench, NodeProcess
 
 START = Callable[..., NodeProcess]
 TOPICS = {
@@ -298,11 +298,37 @@ def test_a_signal_while_the_model_loads_ends_it_with_0(
         model=model,
         autostart=True,
         module='tests.ros.slow_classifier',
-        environment={'SLOW': 'load'},
+        environment={'SLOW': 'load', 'LOADED': '/no such file'},
     )
     bench.until('it is loading', lambda: 'loading slowly' in node.log)
     node.signal(signal.SIGTERM)
     assert node.wait() == 0, node.log
+
+
+@pytest.mark.parametrize('executor', ['auto', 'single'])
+def test_it_says_that_it_is_configuring_while_the_model_loads(
+    bench: Bench, start_node: START, model: Path, tmp_path: Path, executor: str
+) -> None:
+    loaded = tmp_path / 'loaded'
+    node = start_node(
+        model=model,
+        executor=executor,
+        module='tests.ros.slow_classifier',
+        environment={'SLOW': 'load', 'LOADED': str(loaded)},
+    )
+    assert state(bench) == 'unconfigured'
+    client = bench._client(ChangeState, '/alexnet/change_state', settle_s=SETTLE_S)
+    configured = client.call_async(
+        ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    )
+    bench.until('it is loading', lambda: 'loading slowly' in node.log)
+    assert [state(bench) for _ in range(3)] == ['configuring'] * 3
+    assert not configured.done()
+    loaded.touch()
+    bench.until('it is configured', configured.done)
+    assert configured.result().success
+    assert state(bench) == 'inactive'
+    assert change(bench, Transition.TRANSITION_ACTIVATE)
 
 
 @pytest.mark.parametrize('how', ['hang', 'fatal'])
