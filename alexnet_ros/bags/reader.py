@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rosbags.serde import SerdeError
 
@@ -26,12 +26,13 @@ from alexnet_ros.bags.pictures import MediaFile, is_media
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
-from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpack_file, unpacked_message
+from alexnet_ros.bags.unpack import UNPACK_ERRORS, Allowance, unpack_file, unpacked_message
 from alexnet_ros.closing import Closing
 from alexnet_ros.errors import BagError
 from alexnet_ros.files import one_line
 from alexnet_ros.video import natural
 
+T = TypeVar('T')
 MAX_LOSSES = 1000
 MAX_NAME = 255
 LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
@@ -105,7 +106,7 @@ class BagReader(Closing):
             self._files: list[Storage] = (
                 [MediaFile(self.path, self.say)]
                 if is_media(self.path) and not is_bag(self.path)
-                else [self._opened(file) for file in self._storage_files()]
+                else list(self._within(self._opened(file) for file in self._storage_files()))
             )
         except BaseException:
             self.close()
@@ -215,7 +216,17 @@ class BagReader(Closing):
 
     def messages(self, topics: Iterable[str] = ()) -> Iterator[StoredMessage]:
         """Yield the stored messages as CDR, file by file, by the bag's time within one."""
-        wanted = frozenset(topics)
+        yield from self._within(self._messages(frozenset(topics)))
+
+    def _within(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield what reading gives, as long as it does not unpack to too much in all."""
+        files = [self.path] if self.path.is_file() else self.path.iterdir()
+        allowance = Allowance(sum(file.stat().st_size for file in files if file.is_file()))
+        yield from allowance.over(items)
+        if allowance.left < 0:
+            self.say(f'it unpacks to more than {allowance.most} bytes: the rest is not read')
+
+    def _messages(self, wanted: frozenset[str]) -> Iterator[StoredMessage]:
         for file in self._files:
             for message in file.messages(wanted):
                 if message.topic not in self.topics:

@@ -25,6 +25,7 @@ MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, log time, publish ti
 LARGEST_RECORD = 1 << 31  # bytes; a length beyond it is damage, not a record
 UNPACKED_CHUNKS = 4  # kept, for files whose chunks overlap in time
 UNPACKED_BYTES = 64 << 20  # of them at most, beside the one that is read
+MAX_DEFINITIONS = 200_000  # schemas and channels of one file, all repetitions together
 MAX_ENTRIES = 4_000_000  # messages of one file: a day of an IMU at 46 Hz, 1 GB of memory
 
 Say = Callable[[str], None]
@@ -97,6 +98,7 @@ class McapScan:
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, Channel] = {}
         self._entries: list[Entry] = []
+        self._definitions = 0
         self._total = path.stat().st_size
         with path.open('rb') as file:
             self._list(file)
@@ -154,6 +156,9 @@ class McapScan:
             return
         ended = False  # past the data, in the summary
         while head := file.read(HEAD.size):
+            if len(self._entries) >= MAX_ENTRIES:
+                self._say(f'{name}: only the first {MAX_ENTRIES} messages are read')
+                return
             start = file.tell() - len(head)
             if len(head) < HEAD.size:
                 self._say(f'{name}: cut off after {start} bytes')
@@ -192,6 +197,9 @@ class McapScan:
 
     def _define(self, code: int, body: bytes) -> None:
         """Take in a schema, a channel or the statistics."""
+        self._definitions += 1
+        if self._definitions > MAX_DEFINITIONS:
+            raise struct.error(f'more than {MAX_DEFINITIONS} definitions')
         if code == SCHEMA:
             (number,) = struct.unpack_from('<H', body)
             self._schemas[number] = text_at(body, 2)[0]
@@ -204,11 +212,10 @@ class McapScan:
 
     def _list_message(self, head: bytes, chunk: int, place: int, size: int) -> None:
         channel, _, log_ns, _ = MESSAGE_HEAD.unpack_from(head)
-        if len(self._entries) >= MAX_ENTRIES:
-            self._say(f'{self.path.name}: only the first {MAX_ENTRIES} messages are read')
-        elif size >= MESSAGE_HEAD.size:
-            begin = place + MESSAGE_HEAD.size
-            self._entries.append(Entry(log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
+        if size < MESSAGE_HEAD.size:
+            raise struct.error(f'a message of {size} bytes')
+        begin = place + MESSAGE_HEAD.size
+        self._entries.append(Entry(log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
 
     def _content(self, body: bytes) -> bytes:
         """Return the records of a chunk, as many as there are."""
@@ -223,7 +230,7 @@ class McapScan:
         """List the messages of a chunk, whole or cut off."""
         inner = self._content(body)
         place = 0
-        while place + HEAD.size <= len(inner):
+        while place + HEAD.size <= len(inner) and len(self._entries) < MAX_ENTRIES:
             code, size = HEAD.unpack_from(inner, place)
             place += HEAD.size
             if place + size > len(inner):
@@ -232,4 +239,6 @@ class McapScan:
                 self._list_message(inner[place : place + MESSAGE_HEAD.size], chunk, place, size)
             elif code in {SCHEMA, CHANNEL}:
                 self._define(code, inner[place : place + size])
+            else:
+                raise struct.error(f'a record of kind {code} in a chunk')
             place += size

@@ -26,7 +26,12 @@ from alexnet_ros.errors import AlexnetRosError
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
-QUERIES = ('get_state', 'get_available_states', 'get_available_transitions', 'get_transition_graph')
+QUERIES = (
+    'get_state',
+    'get_available_states',
+    'get_available_transitions',
+    'get_transition_graph',
+)
 
 
 class ManagedNode(LifecycleNode):

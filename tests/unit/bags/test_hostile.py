@@ -1,5 +1,6 @@
 """Bags made to take all time, all memory, or to say something that nobody recorded."""
 
+import bz2
 import os
 import sqlite3
 import struct
@@ -10,7 +11,11 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.rosbag1.reader import decompressors
+from rosbags.typesys import Stores, get_typestore
 
+from alexnet_ros.bags import unpack
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.salvage import HEAD, MAGIC
 from alexnet_ros.bags.writer import BagWriter
@@ -22,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-LARGE = 1 << 29
+LARGE = 1 << 28
 READ = """
 import sys
 from alexnet_ros.bags.reader import BagReader
@@ -40,7 +45,7 @@ except BagError as error:
 
 def zeros_zstd(size: int, *, declared: bool) -> bytes:
     """Return so many zeros in a zstd frame, made without holding them."""
-    packer = zstd.ZstdCompressor(level=19)
+    packer = zstd.ZstdCompressor(level=3)
     if declared:
         packer.set_pledged_input_size(size)
     step = bytes(1 << 24)
@@ -99,13 +104,30 @@ def zstd_message(folder: Path) -> None:
     mcap(folder / 'x.mcap', channel('/a'), message(zeros_zstd(LARGE, declared=False)))
 
 
+def ros1_bag(folder: Path, compression: str, pack: Callable[[bytes], bytes], chunks: int) -> None:
+    """Write a ROS 1 bag of one message a chunk, each chunk packed as is told."""
+    writer = Ros1Writer(folder / 'x.bag')
+    writer.set_compression(Ros1Writer.CompressionFormat[compression.upper()])
+    writer.compressor = pack
+    with writer as bag:
+        store = get_typestore(Stores.ROS1_NOETIC)
+        topic = bag.add_connection('/a', 'std_msgs/msg/Bool', typestore=store)
+        for index in range(chunks):
+            bag.write(topic, index, b'\1')
+            bag.write_chunk(bag.chunks[-1])
+
+
+def ros1_lz4(folder: Path) -> None:
+    ros1_bag(folder, 'lz4', lambda _: zeros_lz4(LARGE), 1)
+
+
 def many_frames(folder: Path) -> None:
     empty = zstd.compress(b'')
     mcap(folder / 'x.mcap', channel('/a'), message(empty * 200_000))
 
 
 def packed_file(folder: Path) -> None:
-    (folder / 'x.mcap.zstd').write_bytes(zeros_zstd(LARGE, declared=False))
+    (folder / 'x.mcap.zstd').write_bytes(zeros_zstd(3 * LARGE >> 1, declared=False))
 
 
 def large_record(folder: Path) -> None:
@@ -176,6 +198,7 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (zstd_chunk_declared, 'unpacks to more than'),
     (lz4_chunk, 'unpacks to more than'),
     (zstd_message, 'cannot be unpacked'),
+    (ros1_lz4, 'unpacks to more than'),
     (many_frames, 'cannot be unpacked'),
     (packed_file, 'unpacks to more than'),
     (large_record, 'damaged at byte|cut off'),
@@ -198,6 +221,49 @@ def test_a_bag_made_to_exhaust_is_read_within_limits(
     make(bag)
     said = within(READ, bag)
     assert any(word in said for word in words.split('|')), said
+
+
+def many_messages(folder: Path) -> None:
+    packed = zeros_zstd(LARGE >> 3, declared=True)
+    mcap(folder / 'x.mcap', channel('/a'), *[message(packed)] * 40)
+
+
+def many_chunks(folder: Path) -> None:
+    packed = zeros_zstd(LARGE >> 3, declared=True)
+    whole = [chunk('zstd', packed + zstd.compress(message(b'1')), LARGE) for _ in range(40)]
+    mcap(folder / 'x.mcap', channel('/a'), *whole)
+
+
+def many_ros1_chunks(folder: Path) -> None:
+    ros1_bag(folder, 'lz4', lambda data: lz4.frame.compress(data + bytes(LARGE >> 3)), 12)
+
+
+@pytest.mark.parametrize('make', [many_messages, many_chunks, many_ros1_chunks])
+def test_a_long_bag_of_packed_nothing_ends(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    make(bag)
+    bound = 'import alexnet_ros.bags.unpack as it; it.BAG_BYTES, it.BYTES_PER_BYTE = 1 << 27, 1\n'
+    assert 'the rest is not read' in within(bound + READ, bag)
+
+
+def test_a_chunk_of_an_old_ros1_bag_unpacks_within_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unpack, 'MAX_UNPACKED_BYTES', 1 << 20)
+    assert decompressors['bz2'](bz2.compress(b'fine')) == b'fine'
+    with pytest.raises(ValueError, match='unpacks to more than'):
+        decompressors['bz2'](bz2.compress(bytes(2 << 20)))
+
+
+@pytest.mark.parametrize('code', [0, 1, 3, 5, 15])
+def test_a_chunk_of_nothing_but_records_ends(tmp_path: Path, code: int) -> None:
+    """Nine bytes a record: 20 kB of chunk are 22 million of them."""
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    body = zstd.compress(record(code, text('') * 2 if code == 3 else b'') * (LARGE >> 4))
+    mcap(bag / 'x.mcap', channel('/a'), chunk('zstd', body, LARGE), message(b'1'))
+    assert within(READ, bag, cpu_s=12, mib=600).startswith('1 ')
 
 
 METADATA = """rosbag2_bagfile_information:
