@@ -47,6 +47,12 @@ def free_energies(logits: Floats) -> Floats:
     return np.asarray(-(highest + total), np.float32)
 
 
+def correlated(logits: Floats) -> Floats:
+    """Return rows of mean 0 and length 1: their products are correlations, (N, C)."""
+    rows = logits - logits.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))
+
+
 def classifications_from_logits(
     logits: Floats, labels: Labels, scores: ScoreSpec, top_k: int = 5, score_threshold: float = 0.0
 ) -> tuple[list[Classification], Floats]:
@@ -54,8 +60,9 @@ def classifications_from_logits(
     Turn the logits of N regions into results.
 
     A region is unknown if the model's own class for "none of these" is the
-    best one, if its free energy is above the model's limit, or if the best
-    known probability is below the model's or the caller's limit.
+    best one, if its free energy is above the model's limit, if the best known
+    probability is below the model's or the caller's limit, or if its logits are
+    not alike those usual for the best class (after Bendale and Boult 2016).
 
     :param logits: shape (N, C).
     :param labels: the C classes.
@@ -87,6 +94,9 @@ def classifications_from_logits(
     unknown = taken_for_none | (energies > limit)
     if classes:
         unknown |= best[:, 0] < least
+        if scores.centres is not None and scores.similarity is not None:
+            alike = (correlated(logits) * scores.centres[order[:, 0]]).sum(axis=1)
+            unknown |= alike < scores.similarity
     names = labels.names
     found = [
         Classification(

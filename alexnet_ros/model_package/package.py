@@ -2,9 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_ros.errors import LabelFileError, ModelPackageError
 from alexnet_ros.files import MAX_YAML_BYTES, read_file
@@ -82,13 +85,17 @@ class ModelPackage:
             'origin',
         )
         name, version = bare_name(fields, 'name'), fields.text('version')
+        labels, scores = _labels(folder, fields), score_spec(fields.mapping('scores'))
+        if scores.similarity is not None:
+            part = fields.mapping('scores').mapping('unknown')
+            scores = replace(scores, centres=_centres(folder, part, len(labels)))
         package = cls(
             name=name,
             version=version,
             input=input_spec(fields.mapping('input', needed=True)),
             files=model_files(fields.mapping('files', needed=True)),
-            labels=_labels(folder, fields),
-            scores=score_spec(fields.mapping('scores')),
+            labels=labels,
+            scores=scores,
             folder=folder,
             architecture=fields.mapping('architecture').plain(),
             metrics=fields.mapping('metrics').plain(),
@@ -264,6 +271,21 @@ def _labels(folder: Path, fields: Fields) -> Labels:
         return Labels.from_bytes(data, str(path))
     except LabelFileError as error:
         raise ModelPackageError(str(error)) from error
+
+
+def _centres(folder: Path, fields: Fields, classes: int) -> NDArray[np.float32]:
+    """Return the usual logits of each class, (classes, classes), little-endian in the file."""
+    entry = fields.mapping('centres', needed=True)
+    entry.only('file', 'sha256')
+    path, size = folder / bare_name(entry, 'file'), 4 * classes * classes
+    data = read_file(path, size, ModelPackageError, links=False)
+    _check_hash(path, data, sha256_text(entry, 'sha256'))
+    if len(data) != size or not np.isfinite(values := np.frombuffer(data, '<f4')).all():
+        raise ModelPackageError(
+            f'{path}: expected {classes}x{classes} finite float32 numbers, got {len(data)} bytes; '
+            'export the model again'
+        )
+    return values.reshape(classes, classes).astype(np.float32)
 
 
 def _fits(got: TensorShape, wanted: TensorShape) -> bool:

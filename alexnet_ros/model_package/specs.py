@@ -1,6 +1,9 @@
 """The parts of ``model.yaml``: what each says, and how it is read and checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from alexnet_ros.errors import ModelPackageError
 from alexnet_ros.model_package.fields import Fields
@@ -44,6 +47,10 @@ class ScoreSpec:
     :param score: unknown if the best probability is below this.
     :param activation: ``softmax``, or ``sigmoid`` where several classes may
         be there at once: each logit then gives its own probability.
+    :param similarity: unknown if the logits correlate less than this with what
+        is usual for the class named.
+    :param centres: the usual logits of each class, float32 (C, C); rows have
+        mean 0 and length 1, zero for a class that is never named.
     """
 
     temperature: float = 1.0
@@ -51,6 +58,8 @@ class ScoreSpec:
     energy: float | None = None
     score: float | None = None
     activation: str = 'softmax'
+    similarity: float | None = None
+    centres: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -117,11 +126,12 @@ def score_spec(fields: Fields) -> ScoreSpec:
     """Read the mapping ``scores``."""
     fields.only('temperature', 'unknown', 'activation')
     unknown = fields.mapping('unknown')
-    unknown.only('class_id', 'energy', 'score')
+    unknown.only('class_id', 'energy', 'score', 'similarity', 'centres')
     return ScoreSpec(
         temperature=fields.number('temperature', 0.01, 100.0, 1.0),
         unknown_class_id=unknown.whole('class_id', 0, 65_535) if 'class_id' in unknown else None,
         energy=unknown.number('energy', -1e6, 1e6) if 'energy' in unknown else None,
         score=unknown.number('score', 0.0, 1.0) if 'score' in unknown else None,
+        similarity=unknown.number('similarity', -1.0, 1.0) if 'similarity' in unknown else None,
         activation=fields.choice('activation', ('softmax', 'sigmoid'), 'softmax'),
     )

@@ -56,11 +56,16 @@ def write_package(
             entries[precision] = _entry(made, f'{name}_{precision}.onnx', data)
         text = labels.csv_bytes()
         write_file(made / 'labels.csv', text)
-        unknown = {
+        unknown: dict[str, Any] = {
             'class_id': scores.unknown_class_id,
             'energy': scores.energy,
             'score': scores.score,
         }
+        if scores.centres is not None:
+            centres = scores.centres.astype('<f4').tobytes()
+            entry = _entry(made, f'{name}_centres.f32', centres)
+            unknown['similarity'] = scores.similarity
+            unknown['centres'] = {key: entry[key] for key in ('file', 'sha256')}
         document = {
             'name': name,
             'version': version,
@@ -138,7 +143,7 @@ def add_finder(
 
 
 def _entry(made: Path, file: str, data: bytes) -> dict[str, Any]:
-    """Write an ONNX file; return what ``model.yaml`` says of it."""
+    """Write a binary file; return what ``model.yaml`` says of it."""
     write_file(made / file, data)
     return {'file': file, 'sha256': hashlib.sha256(data).hexdigest(), 'bytes': len(data)}
 

@@ -91,7 +91,13 @@ def measured_from(
         )
         crops = [maker.negative() for _ in range(negatives)]
     return Measured(
-        ImageBank(learn), len(learn), bank, class_ids, crops, how.format(groups), unseen
+        ImageBank(learn),
+        np.array([record.class_id for record in learn], np.int64),
+        bank,
+        class_ids,
+        crops,
+        how.format(groups),
+        unseen,
     )
 
 

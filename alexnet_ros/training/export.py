@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
+from alexnet_ros.postprocess import correlated
 from alexnet_ros.training.batches import Images
 from alexnet_ros.training.calibrate import input_scales
 from alexnet_ros.training.evaluate import answers_from, logits_from_engine
@@ -27,6 +28,8 @@ Report = Callable[[str], None]
 PRECISIONS = ('int8', 'fp16', 'fp32')
 CALIBRATION_IMAGES = 256
 MOST_LOST = 0.01  # of top-1, before somebody is told
+CENTRE_IMAGES = 100  # of each class at most, for its usual logits
+TOLD_UNKNOWN = 0.005  # share of the right known signs that the similarity may cost
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Measured:
     Images that the export measures with.
 
     :param calibration: crops that the network was trained on.
+    :param calibration_ids: their classes, (M,).
     :param images: held-out crops, whole.
     :param class_ids: their classes, (N,).
     :param negatives: crops that are none of the classes, unseen in training.
@@ -43,7 +47,7 @@ class Measured:
     """
 
     calibration: Images
-    calibration_count: int
+    calibration_ids: NDArray[np.int64]
     images: Images
     class_ids: NDArray[np.int64]
     negatives: Sequence[NDArray[np.uint8]]
@@ -128,10 +132,21 @@ def parity(
 
 @dataclass(frozen=True)
 class Logits:
-    """What one file of a package gives for the held-out crops and the negatives."""
+    """
+    What one file of a package gives for the held-out crops and the negatives.
+
+    :param learnt: for some crops of each class that it learnt from; may be empty.
+    :param learnt_ids: their classes.
+    """
 
     known: NDArray[np.float32]
     none: NDArray[np.float32]
+    learnt: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    learnt_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def accepted(self, labels: Labels, scores: ScoreSpec) -> list[NDArray[np.bool_]]:
+        """Return which of the known and which of the others are called a known class."""
+        return [~answers_from(part, labels, scores).unknown for part in (self.known, self.none)]
 
 
 def measured_logits(
@@ -141,8 +156,19 @@ def measured_logits(
     crops = measured.negatives if negatives else ()
     with open_engine(package, 'cpu', precision=precision) as engine:
         known = logits_from_engine(engine, package.input, measured.images, len(measured.class_ids))
-        none = logits_from_engine(engine, package.input, crops, len(crops)) if crops else known[:0]
-    return Logits(known, none)
+        if not crops:
+            return Logits(known, known[:0])
+        none = logits_from_engine(engine, package.input, crops, len(crops))
+        ids = measured.calibration_ids
+        picks = np.concatenate([_some(np.flatnonzero(ids == c)) for c in np.unique(ids)])
+        images = [measured.calibration[index] for index in picks.tolist()]
+        learnt = logits_from_engine(engine, package.input, images, len(images))
+    return Logits(known, none, learnt, ids[picks])
+
+
+def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return at most ``CENTRE_IMAGES`` of them, evenly spread."""
+    return places[:: -(-len(places) // CENTRE_IMAGES)]
 
 
 def calibrated_scores(
@@ -170,7 +196,37 @@ def calibrated_scores(
         answers = answers_from(part, labels, scores)
         best.append(np.where(answers.unknown, -1.0, answers.probabilities.max(1)))
     kept = best[0][best[0] >= 0]  # of what the background class took nothing can be won back
-    return replace(scores, score=score_limit(kept, best[1]))
+    scores = replace(scores, score=score_limit(kept, best[1]))
+    return with_centres(labels, scores, logits, class_ids)
+
+
+def with_centres(
+    labels: Labels, scores: ScoreSpec, logits: Logits, class_ids: NDArray[np.int64]
+) -> ScoreSpec:
+    """
+    Return the scores with a limit on the similarity to the class named, if that pays.
+
+    It pays if it refuses a larger share of the accepted negatives than of the known.
+    """
+    known = [c for c in range(len(labels)) if c != scores.unknown_class_id]
+    if scores.activation != 'softmax' or not set(known) <= set(logits.learnt_ids.tolist()):
+        return scores
+    rows, centres = correlated(logits.learnt), np.zeros((len(labels), len(labels)), np.float32)
+    for class_id in known:
+        centres[class_id] = rows[logits.learnt_ids == class_id].mean(0)
+    centres = correlated(centres)
+    accepted, fooled = logits.accepted(labels, scores)
+    alike = (correlated(logits.known) * centres[class_ids]).sum(1)[accepted]
+    right = logits.known[accepted].argmax(1) == class_ids[accepted]
+    if not fooled.any() or not right.any():
+        return scores
+    limit = round(float(np.quantile(alike[right], TOLD_UNKNOWN)), 4)
+    closer = replace(scores, similarity=limit, centres=centres)
+    lost, refused = (
+        1 - after.sum() / before.sum()
+        for before, after in zip((accepted, fooled), logits.accepted(labels, closer), strict=True)
+    )
+    return closer if refused > max(lost, 0.05) else scores
 
 
 def write_measured(
@@ -196,7 +252,7 @@ def write_measured(
         raise TrainingError(f'--precision takes {", ".join(PRECISIONS)}, got {strange}')
     batch = None
     if measured is not None:
-        count = measured.calibration_count
+        count = len(measured.calibration_ids)
         rng = np.random.default_rng(5)
         picks = rng.choice(count, min(count, CALIBRATION_IMAGES), replace=False).tolist()
         batch = whole_images(measured.calibration, picks, draft.input)

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 from alexnet_ros.errors import EngineRunError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import ScoreSpec
-from alexnet_ros.postprocess import classifications_from_logits, free_energies, log_probabilities
+from alexnet_ros.postprocess import (
+    classifications_from_logits,
+    correlated,
+    free_energies,
+    log_probabilities,
+)
 from tests.models import labels_of
 
 FOUR = labels_of(4)
@@ -55,6 +60,26 @@ def test_each_rule_of_unknown(scores: ScoreSpec, threshold: float, unknown: bool
     assert found.unknown is unknown
     assert (found.best is None) is unknown
     assert found.results  # kept for the user
+
+
+@pytest.mark.parametrize(
+    ('usual', 'unknown'),
+    [
+        ((2, 0, 1, -1), False),
+        ((20, 10, 15, 5), False),  # only the pattern counts, not its height and strength
+        ((2, 1, 0, -1), False),  # correlation 0.8
+        ((2, -1, -1, 0), True),  # 0.55
+    ],
+)
+def test_logits_unlike_those_usual_for_the_class_are_unknown(
+    usual: tuple[int, ...], unknown: bool
+) -> None:
+    centres = np.zeros((4, 4), np.float32)
+    centres[0] = correlated(np.array([usual], np.float32))
+    scores = ScoreSpec(similarity=0.7, centres=centres)
+    (found,), _ = classifications_from_logits(ROW, FOUR, scores)
+    assert found.unknown is unknown
+    assert found.results[0].class_id == 0
 
 
 def test_unknown_class_is_never_among_the_results() -> None:

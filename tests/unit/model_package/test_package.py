@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import yaml
@@ -64,6 +65,27 @@ def test_package_written_and_loaded_says_the_same(tmp_path: Path) -> None:
     data = package.onnx_path().read_bytes()
     assert package.sha256('fp32') == hashlib.sha256(data).hexdigest()
     assert package.read_onnx() == data
+
+
+def test_usual_logits_are_kept_and_verified(tmp_path: Path) -> None:
+    centres = np.arange(16, dtype=np.float32).reshape(4, 4)
+    made = tiny_package(tmp_path / 'tiny', scores=ScoreSpec(similarity=0.6, centres=centres))
+    assert made.scores.similarity == 0.6
+    assert made.scores.centres is not None
+    assert np.array_equal(made.scores.centres, centres)
+    file = made.folder / 'tiny_centres.f32'
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + b'x')
+    refused(made.folder, 'tiny_centres.f32: SHA-256')
+    for wrong in (data[:-4], data[:-4] + np.float32(np.nan).tobytes()):
+        file.write_bytes(wrong)
+        entry = {'sha256': hashlib.sha256(wrong).hexdigest()}
+        edit(made.folder, lambda d, e=entry: d['scores']['unknown']['centres'].update(e))
+        refused(made.folder, 'expected 4x4 finite float32 numbers')
+    file.write_bytes(data * 2)
+    refused(made.folder, 'tiny_centres.f32')
+    edit(made.folder, lambda d: d['scores']['unknown'].pop('centres'))
+    refused(made.folder, 'centres must be|centres is missing')
 
 
 def test_smallest_precision_is_the_default(tmp_path: Path) -> None:

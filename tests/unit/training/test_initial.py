@@ -10,7 +10,7 @@ from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
 from alexnet_ros.training.drafts import measured_from
-from alexnet_ros.training.export import Logits, calibrated_scores, onnx_files
+from alexnet_ros.training.export import Logits, calibrated_scores, onnx_files, with_centres
 from alexnet_ros.training.layouts import DataSet
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.run import architecture_for, new_network, sources_for
@@ -119,3 +119,27 @@ def test_the_temperature_counts_what_is_none() -> None:
     sure = calibrated_scores(labels, start, Logits(known, known[:0]), truth)
     doubtful = calibrated_scores(labels, start, Logits(known, fooled), truth)
     assert doubtful.temperature > 2 * sure.temperature
+
+
+def test_similarity_is_limited_where_it_tells_none_from_known() -> None:
+    labels = Labels(
+        Label(i, name, 'background' if i == 4 else 'sign')
+        for i, name in enumerate([*NAMES, 'background'])
+    )
+    rng = np.random.default_rng(0)
+    truth = np.arange(400) % 4
+    usual = 8 * np.eye(5, dtype=np.float32)[:4] - 4 * np.eye(5, dtype=np.float32)[[1, 2, 3, 0]]
+    known = usual[truth] + rng.normal(0, 0.3, (400, 5)).astype(np.float32)
+    odd = 8 * np.eye(5, dtype=np.float32)[truth]  # as sure, and without the usual runner-up
+    start = ScoreSpec(unknown_class_id=4)
+    told = Logits(known, odd, known, truth)
+    scores = with_centres(labels, start, told, truth)
+    accepted, fooled = told.accepted(labels, scores)
+    assert accepted.mean() == pytest.approx(0.995, abs=0.006)
+    assert not fooled.any()
+    assert scores.centres is not None
+    assert not scores.centres[4].any()
+    alike = with_centres(labels, start, Logits(known, known[:50], known, truth), truth)
+    assert alike.centres is None  # what it cannot tell apart it leaves alone
+    missing = Logits(known, odd, known[truth > 0], truth[truth > 0])
+    assert with_centres(labels, start, missing, truth).centres is None
