@@ -1,4 +1,8 @@
-"""The ten commands of docs/transfer_learning.md do what they say, shortened in steps alone."""
+"""
+The ten commands of docs/transfer_learning.md do what they say, shortened in steps alone.
+
+The last two need ROS: tests/ros/test_ten_commands.py.
+"""
 
 import re
 import shlex
@@ -23,6 +27,27 @@ def commands() -> list[str]:
 
 def test_there_are_ten() -> None:
     assert len(commands()) == 10
+
+
+def test_a_clone_has_what_the_others_need(tmp_path: Path) -> None:
+    clone, set_up = (shlex.split(line) for line in commands()[:2])
+    if not (ROOT / '.git').exists():
+        pytest.skip('this copy of the project is no clone')
+    assert clone[:2] == ['git', 'clone']
+    words = ['git', 'clone', '--quiet', str(ROOT), clone[2].rpartition('/')[2]]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert clone[3:] == ['&&', 'cd', 'alexnet_ros']
+    here = tmp_path / 'alexnet_ros'
+    assert set_up == ['make', 'set-up-train', '&&', '.', '.venv/bin/activate']
+    dry = ['make', '--dry-run', 'set-up-train']
+    done = subprocess.run(dry, cwd=here, check=True, capture_output=True, text=True)
+    assert done.stdout.split()[-2:] == ['tools/set_up.py', 'train']
+    for line in commands()[2:]:
+        for word in shlex.split(line):
+            if word.startswith(('tools/', 'launch/')):
+                assert (here / word).is_file(), line
+    ours = {str(path.relative_to(here)) for path in (here / 'models/heading').iterdir()}
+    assert 'models/heading/model.yaml' in ours
 
 
 @pytest.mark.slow
