@@ -22,7 +22,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: demo test test-jammy lint bench colcon test-gpu test-arm64 corpus faults fuzz soak drives docs release model set-up set-up-train clean
 
 demo:
-	@$(SET_UP) run
+	@$(SET_UP) run $(if $(BAG)$(VIDEO)$(MODEL),,demo)
 	@$(RUN)/alexnet_ros demo $(if $(BAG),--bag "$(BAG)") $(if $(VIDEO),--video "$(VIDEO)") \
 	  $(if $(MODEL),--model "$(MODEL)") --output build/demo $(ARGS)
 

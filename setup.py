@@ -39,7 +39,7 @@ setup(
     install_requires=['setuptools', 'numpy', 'PyYAML', 'tqdm'],
     extras_require={
         'onnxruntime': ['onnxruntime', 'opencv-python-headless'],
-        'replay': ['rosbags', 'opencv-python-headless', 'Jinja2', 'tqdm'],
+        'replay': ['av', 'rosbags', 'opencv-python-headless', 'Jinja2', 'tqdm'],
         'train': [
             'torch',
             'onnx',

@@ -16,8 +16,8 @@ MARK_RGB = (255, 64, 32)
 
 def jpeg_from_rgb(image_rgb: Image, quality: int = 85) -> bytes:
     """Encode a picture as JPEG; ``quality`` 1 to 100."""
-    bgr = np.ascontiguousarray(image_rgb[..., ::-1])
-    return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def thumbnail(image_rgb: Image, bbox_xywh: BBoxXYWH, margin: float = 0.15) -> Image | None:

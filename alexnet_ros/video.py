@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -29,7 +30,7 @@ PICTURES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm')
 RATE_HZ = 25.0
 """Frame rate of a video that does not tell its own."""
 
-FORMATS = (  # ending and code, the best first; OpenCV's wheels hold no H.264 encoder, apt's does
+FORMATS = (  # of OpenCV, where PyAV is missing; its wheels hold no H.264 encoder, apt's does
     ('.mp4', 'avc1'),
     ('.webm', 'VP80'),
     ('.mp4', 'mp4v'),  # plays in no browser
@@ -182,6 +183,27 @@ def _without_native_messages() -> Iterator[None]:
         os.close(nowhere)
 
 
+class _H264:
+    """An MP4 with H.264, by PyAV, with the methods of OpenCV's writer."""
+
+    def __init__(self, path: Path, rate_hz: float, size_wh: tuple[int, int]) -> None:
+        import av
+
+        self._frame = av.VideoFrame.from_ndarray
+        self._file = av.open(str(path), 'w')
+        rate = Fraction(rate_hz).limit_denominator(1001)
+        self._stream = self._file.add_stream('libx264', rate, options={'preset': 'veryfast'})
+        self._stream.width, self._stream.height = size_wh
+        self._stream.pix_fmt = 'yuv420p'
+
+    def write(self, image_bgr: Image) -> None:
+        self._file.mux(self._stream.encode(self._frame(image_bgr, format='bgr24')))
+
+    def release(self) -> None:
+        self._file.mux(self._stream.encode())
+        self._file.close()
+
+
 class VideoFile:
     """
     One video, opened by its first frame.
@@ -193,7 +215,7 @@ class VideoFile:
 
     def __init__(self, path: Path, rate_hz: float) -> None:
         self.path, self._rate_hz = path, rate_hz
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: cv2.VideoWriter | _H264 | None = None
         self._size_wh = (0, 0)
 
     def write(self, image_rgb: NDArray[np.uint8]) -> None:
@@ -206,12 +228,15 @@ class VideoFile:
         if self._writer is None:
             self._size_wh = (image_rgb.shape[1] // 2 * 2, image_rgb.shape[0] // 2 * 2)
             self._writer = self._open()
-        image_bgr = np.ascontiguousarray(image_rgb[..., ::-1])
+        image_bgr = np.asarray(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR), np.uint8)
         if (image_bgr.shape[1], image_bgr.shape[0]) != self._size_wh:
             image_bgr = np.asarray(cv2.resize(image_bgr, self._size_wh), np.uint8)
         self._writer.write(image_bgr)
 
-    def _open(self) -> cv2.VideoWriter:
+    def _open(self) -> cv2.VideoWriter | _H264:
+        self.path = self.path.with_suffix('.mp4')
+        with contextlib.suppress(ImportError, OSError):
+            return _H264(self.path, self._rate_hz, self._size_wh)
         with _without_native_messages():
             for ending, code in FORMATS:
                 path = self.path.with_suffix(ending)

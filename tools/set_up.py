@@ -1,11 +1,11 @@
 """
 Make the Python environment that the Makefile's jobs run in.
 
-``python3 tools/set_up.py [run] [test] [train] [fuzz] [docs] [colcon]`` needs only Python,
-a C++ compiler and the package index, and does each step once: a step's stamp
-holds a hash of all that it was made from. Where a ROS 2 is sourced it is used;
-otherwise ROS comes as wheels and the message packages without wheels are
-built. Standard library only.
+``python3 tools/set_up.py [run] [demo] [test] [train] [fuzz] [docs] [colcon]`` needs only
+Python, a C++ compiler and the package index, and does each step once: a step's stamp
+holds a hash of all that it was made from. What compiles or renders goes on beside the
+downloads. Where a ROS 2 is sourced it is used; otherwise ROS comes as wheels and the
+message packages without wheels are built. Standard library only.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,24 +129,28 @@ def run(place: Place, words: list[str | Path], failed: str) -> None:
     :param failed: the line that says what could not be done.
     :raises SetUpError: it did not end with 0; the last line of its output is added.
     """
+    done = subprocess.run(
+        list(map(str, words)),
+        env=place.env(),
+        cwd=ROOT,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors='replace',
+    )
     with place.log.open('a', encoding='utf-8') as stream:
-        stream.write(f'$ {" ".join(map(str, words))}\n')
-        stream.flush()
-        start = stream.tell()
-        code = subprocess.call(
-            list(map(str, words)), env=place.env(), cwd=ROOT, stdout=stream, stderr=stream
-        )
-    if code:
-        with place.log.open(encoding='utf-8', errors='replace') as stream:
-            stream.seek(start)
-            lines = [line.strip() for line in stream if line.strip()]
+        stream.write(f'$ {" ".join(map(str, words))}\n{done.stdout}')
+    if done.returncode:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith('ERROR')] or lines[-1:] or ['']
         raise SetUpError(f'{failed}: {errors[0][:300]} (all of it: {place.log})')
 
 
 def pip(place: Place, *words: str | Path, failed: str) -> None:
-    """Run pip of the environment."""
-    run(place, [place.python, '-m', 'pip', 'install', '--quiet', *words], failed)
+    """Run pip of the environment; Python compiles what it imports when it first does."""
+    command = [place.python, '-m', 'pip', 'install', '--quiet', '--no-compile']
+    run(place, [*command, *words], failed)
 
 
 def usable(place: Place) -> bool:
@@ -271,6 +276,12 @@ def install_project(place: Place) -> None:
     )
 
 
+def render_drive(place: Place) -> None:
+    """Render the drive that the demo plays; the demo itself finds it there."""
+    words = [place.python, '-m', 'alexnet_ros', 'demo', '--render-only']
+    run(place, [*words, '--output', ROOT / 'build' / 'demo'], 'the drive could not be rendered')
+
+
 def install_colcon(place: Place) -> None:
     """Put colcon beside the environment, whose tests it would otherwise disturb."""
     target = place.prefix / 'colcon'
@@ -313,12 +324,14 @@ class Step:
 
     :param sources: files whose contents it depends on.
     :param needs: steps that must be done before; if one is redone so is this.
+    :param beside: it installs nothing with pip, so the next step need not wait for it.
     """
 
     text: str
     action: Callable[[Place], None]
     sources: tuple[Path, ...] = ()
     needs: tuple[str, ...] = ()
+    beside: bool = False
 
 
 def all_steps(place: Place) -> dict[str, Step]:
@@ -338,24 +351,24 @@ def all_steps(place: Place) -> dict[str, Step]:
         'run': requirements('run.txt', 'packages to run', 'environment'),
     }
     interfaces = tuple(sorted(p for p in build_messages.INTERFACES.rglob('*') if p.is_file()))
-    generators: tuple[Path, ...] = ()
+    manifests = ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')
+    steps |= {
+        'project': Step(
+            'alexnet_ros', install_project, tuple(ROOT / name for name in manifests), ('run',)
+        ),
+        'demo': Step('the drive of the demo', render_drive, (), ('project',), beside=True),
+    }
+    ros: tuple[str, ...] = ()
     if not place.sourced:
-        generators = (REQUIREMENTS / 'locked' / f'ros-{place.distro}.txt',)
-        steps['ros'] = requirements(generators[0].name, f'ROS 2 {place.distro}', 'run')
+        steps['ros'] = requirements(f'ros-{place.distro}.txt', f'ROS 2 {place.distro}', 'run')
+        ros = ('ros',)
     steps |= {
         'messages': Step(
             'message packages',
             make_messages,
-            (*interfaces, ROOT / 'tools' / 'build_messages.py', *generators),
-            ('environment',),
-        ),
-        'project': Step(
-            'alexnet_ros',
-            install_project,
-            tuple(
-                ROOT / name for name in ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')
-            ),
-            ('run',),
+            (*interfaces, ROOT / 'tools' / 'build_messages.py'),
+            ('environment', *ros),
+            beside=True,
         ),
         'train': requirements('train.txt', 'packages to train', 'run'),
         'ray': requirements('ray.txt', 'Ray', 'run'),
@@ -420,19 +433,33 @@ def set_up(groups: list[str]) -> None:
     steps = all_steps(place)
     keys = keys_of(steps, place)
     stamps = place.prefix / 'set_up'
-    with locked(place):
+
+    def do(name: str) -> None:
+        print(f'set-up: {steps[name].text} ...', flush=True)
+        began = time.monotonic()
+        stamp = stamps / name
+        stamp.unlink(missing_ok=True)
+        steps[name].action(place)
+        stamps.mkdir(exist_ok=True)
+        stamp.write_text(keys[name], encoding='utf-8')
+        print(f'set-up: {steps[name].text}: done in {time.monotonic() - began:.0f} s', flush=True)
+
+    going: dict[str, Future[None]] = {}
+    with locked(place), ThreadPoolExecutor() as pool:
         for name in steps_of(groups, place):
             stamp = stamps / name
             done = stamp.is_file() and stamp.read_text(encoding='utf-8') == keys[name]
             if done and place.python.exists():
                 continue
-            print(f'set-up: {steps[name].text} ... ', end='', flush=True)
-            began = time.monotonic()
-            stamp.unlink(missing_ok=True)
-            steps[name].action(place)
-            stamps.mkdir(exist_ok=True)
-            stamp.write_text(keys[name], encoding='utf-8')
-            print(f'{time.monotonic() - began:.0f} s', flush=True)
+            for need in steps[name].needs:
+                if need in going:
+                    going[need].result()
+            if steps[name].beside:
+                going[name] = pool.submit(do, name)
+            else:
+                do(name)
+        for future in going.values():
+            future.result()
 
 
 def main() -> int:
@@ -441,7 +468,7 @@ def main() -> int:
     parser.add_argument(
         'groups',
         nargs='+',
-        choices=['run', 'test', 'train', 'fuzz', 'docs', 'colcon'],
+        choices=['run', 'demo', 'test', 'train', 'fuzz', 'docs', 'colcon'],
         help='what it is for',
     )
     try:

@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='2 plays twice as fast (--rate is its old name)',
     )
     parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
+    parser.add_argument('--render-only', action='store_true', help='render the drive and stop')
 
 
 def steers(package: ModelPackage) -> bool:
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     package = ModelPackage.load(args.model)
     args.output.mkdir(parents=True, exist_ok=True)
     source = choose_input(args, package)
+    if args.render_only:
+        return 0
     print(f'input:  {source.text}')
     print(f'model:  {package.name} {package.version}, {package.default_precision}')
     from alexnet_ros.ros.clients.dds_check import (
