@@ -28,14 +28,17 @@ FULL_WEIGHT_PX = 48.0
 LEAST_LOG = -7.0
 """Log-probability below which one sight does not count further against a class."""
 
+REMEMBERED = 4.0
+"""A confirmed sign that is lost may be found again for so many times ``max_missed_s``."""
+
 KEEP = 0.88
 """Share of the evidence that stays at each further sight: near sights tell more."""
 
 MOST_SIGHTS = 3.0
 """Full sights that a track's probability rests on at most; neighbours are alike."""
 
-SMOOTH = 0.5
-"""Share of a newly measured speed or growth that enters the motion model."""
+MOTION_S = 0.3
+"""Time over which measured speed and growth are averaged: boxes tremble by some percent."""
 
 
 @dataclass
@@ -58,12 +61,12 @@ class _Track:
         """
         Return the box expected at a time, by speed and growth.
 
-        What grows by a rate also moves out from the vanishing point by it, so
-        its speed grows alike.
+        What is neared at an even speed grows as one over the time that is left
+        until it is reached, and moves out from the vanishing point alike.
         """
         elapsed = (stamp_ns - self.seen_ns) / 1e9
         x, y, width, height = self.bbox
-        scale = math.exp(max(-0.7, min(0.7, self.growth * elapsed)))
+        scale = 1 / max(0.4, min(2.0, 1 - self.growth * elapsed))
         if abs(self.growth) > 1e-3:
             elapsed = (scale - 1) / self.growth
         middle_x = x + width / 2 + self.speed[0] * elapsed
@@ -80,7 +83,7 @@ class _Track:
         elapsed = (stamp_ns - self.seen_ns) / 1e9
         if elapsed > 0:
             old, new = self.bbox, bbox
-            share = 1.0 if self.sights == 1 else SMOOTH
+            share = max(1 / self.sights, 1 - math.exp(-elapsed / MOTION_S))
             measured = (
                 (new[0] + new[2] / 2 - old[0] - old[2] / 2) / elapsed,
                 (new[1] + new[3] / 2 - old[1] - old[3] / 2) / elapsed,
@@ -194,11 +197,11 @@ class Tracker:
 
     def _forget(self, stamp_ns: int, size_wh: tuple[int, int]) -> None:
         """Drop tracks unseen for too long or past the frame's sides."""
-        patience = self.settings.max_missed_s * 1e9
         width, height = size_wh
 
         def stays(track: _Track) -> bool:
-            if stamp_ns - track.seen_ns > patience:
+            patience_s = self.settings.max_missed_s * (REMEMBERED if track.track_id else 1)
+            if stamp_ns - track.seen_ns > patience_s * 1e9:
                 return False
             x, y, wide, tall = track.predicted(stamp_ns)
             return 0 <= x + wide / 2 <= width and 0 <= y + tall / 2 <= height
@@ -211,12 +214,16 @@ class Tracker:
         for number, track in enumerate(self._tracks):
             expected = track.predicted(stamp_ns)
             unseen_s = (stamp_ns - track.seen_ns) / 1e9
+            lost = unseen_s > self.settings.max_missed_s
             unsure = 0.9 if track.sights == 1 else min(0.9, 0.35 + unseen_s)  # no speed at first
             for row, detection in enumerate(detections):
-                near = _likeness(expected, detection.bbox_xywh, unsure)
+                near = _likeness(expected, detection.bbox_xywh, 2 * unsure if lost else unsure)
                 if near > 0:
                     best = detection.classification.best
                     same = best is not None and best.class_id == track.confirmed
+                    further = _side(detection.bbox_xywh) < 0.8 * _side(track.bbox)
+                    if lost and (further or not (same or best is None)):
+                        continue  # the next sign of the road, or another one
                     pairs.append((-(near + 0.2 * same), number, row))
         owners: dict[int, _Track] = {}
         taken: set[int] = set()

@@ -32,7 +32,11 @@ class TrackerSettings:
         0.8, 'Least accumulated probability of a confirmed sign.', 0.0, 1.0, live=True
     )
     max_missed_s: float = setting(
-        0.5, 'A track not seen for this long is forgotten, seconds.', 0.05, 10.0, live=True
+        0.5,
+        'A track not seen for this long is forgotten (confirmed: four times), seconds.',
+        0.05,
+        10.0,
+        live=True,
     )
 
 

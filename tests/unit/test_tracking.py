@@ -134,6 +134,35 @@ def test_sign_unseen_for_too_long_is_a_new_one() -> None:
     assert ids == [None, None, '2', '2']
 
 
+@pytest.mark.parametrize('unseen', [16, 20, 24])  # frames of 40 ms, patience 0.5 s
+def test_confirmed_sign_lost_for_a_moment_is_not_confirmed_again(unseen: int) -> None:
+    def box(frame: int) -> BBoxXYWH:  # at an even speed, reached in frame 60; trembling boxes
+        scale, shake = 60 / (60 - frame), 1 + 0.05 * (-1) ** frame
+        return (640 + 60 * scale, 360 - 40 * scale, 20 * scale * shake, 20 * scale)
+
+    tracker = Tracker(TrackerSettings(max_missed_s=0.5))
+    for frame in range(12):
+        feed(tracker, frame * FRAME_NS, sight(box(frame), 2))
+    for frame in range(12, 12 + unseen):
+        feed(tracker, frame * FRAME_NS)
+    unsure = sight(box(12 + unseen), 2, 0.6, unknown=True)
+    feed(tracker, (12 + unseen) * FRAME_NS, unsure)
+    for frame in range(13 + unseen, 18 + unseen):
+        (found,) = feed(tracker, frame * FRAME_NS, sight(box(frame), 2))
+        assert (found.track_id, found.newly_confirmed) == ('1', False)
+
+
+def test_lost_sign_gives_its_name_to_no_other() -> None:
+    for class_id, side in ((1, 40.0), (2, 20.0)):  # another class; one that is further away
+        tracker = Tracker()
+        for frame in range(6):
+            feed(tracker, frame * FRAME_NS, sight((700, 300, 36, 36), 2))
+        for frame in range(26, 30):
+            other = sight((700, 300, side, side), class_id)
+            (found,) = feed(tracker, frame * FRAME_NS, other)
+        assert found.track_id == '2'
+
+
 def test_uneven_frames_are_followed_by_their_stamps() -> None:
     tracker = Tracker()
     stamp, ids = 0, []
