@@ -4,15 +4,15 @@ Run the nodes for long under good and bad input and judge what has grown.
 Two classifier processes (two raw cameras; one compressed) and a navigator get
 mixed good and broken images, cameras that come and go, configure and cleanup
 cycles, changing parameters and a neighbour that eats memory. Resident memory,
-file descriptors, threads and processor time a round are sampled; the last third
-is compared with the first after a warm-up. The time from image to result is
-printed and not judged: it says what else the machine did. Exit status 1 means
-that something leaks, works more and more, or died.
+file descriptors, threads and the time from image to result are sampled; the
+last third is compared with the first after a warm-up, the time as a multiple of
+what a question to the navigator took just before, so that a machine that gets
+busier is no slower node. Exit status 1 means that something leaks, slows down or
+died.
 """
 
 import argparse
 import math
-import os
 import random
 import statistics
 import subprocess
@@ -29,8 +29,8 @@ sys.path.insert(0, str(ROOT))
 WARM_UP = 0.25  # share of the run that is not judged: pools, caches and DDS buffers fill
 LEAK_PER_HOUR = 0.05  # growth of resident memory that is a leak
 NOISE_MIB = 6.0  # what a run of minutes cannot tell from a leak
-MORE_WORK = 0.5  # of the last third's processor time a round beyond the first's
-SLACK_MS = 5.0  # of processor time; caches are colder on a machine that does other work
+SLOWER = 2.0  # the last third's median multiple over the first's
+FEWEST = 200  # samples from which that is judged: a run of minutes has too few
 ANSWER_S = 20.0
 SPARE_FILES = 3
 NEIGHBOUR_MIB = 600
@@ -46,19 +46,13 @@ class Watched:
     node: Any
     times_s: list[float] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
-    _last: tuple[float, int] = (0.0, 0)  # processor time (ms) and rounds of the sample before
 
-    def sample(self, now_s: float, rounds: int) -> None:
-        """Note memory, open files, threads, and processor time for each round of images."""
+    def sample(self, now_s: float) -> None:
+        """Note memory, open files and threads."""
         folder = Path(f'/proc/{self.node.process.pid}')
         status = dict(line.split(':', 1) for line in (folder / 'status').read_text().splitlines())
-        used = (folder / 'stat').read_text().rpartition(')')[2].split()[11:13]
-        cpu_ms = sum(map(int, used)) * 1e3 / os.sysconf('SC_CLK_TCK')
-        before_ms, before = self._last
-        self._last = cpu_ms, rounds
         self.times_s.append(now_s)
         for key, value in (
-            ('work (ms a round)', (cpu_ms - before_ms) / max(1, rounds - before)),
             ('memory (MiB)', int(status['VmRSS'].split()[0]) / 1024),
             ('files', len(list((folder / 'fd').iterdir()))),
             ('threads', int(status['Threads'])),
@@ -111,8 +105,6 @@ def judged(one: Watched) -> list[Judgement]:
         spare: float = SPARE_FILES
         if key.startswith('memory'):
             spare = max(NOISE_MIB, LEAK_PER_HOUR * first * hours)
-        elif key.startswith('work'):
-            spare = MORE_WORK * first + SLACK_MS
         elif key == 'threads':
             spare = 0
         found.append(Judgement(f'{one.name}: {key}', first, last, first + spare))
@@ -152,7 +144,6 @@ class Soak:
         self.results = self.bench.listen(Classification, 'raw/front/classification')
         self.front = self.bench.camera('front/image')
         self.left: Any = None
-        self.rounds = 0
         self.jpegs = self.bench.node.create_publisher(CompressedImage, 'image/compressed', 1)
         self.counts = {'good': 0, 'bad': 0, 'cycles': 0, 'parameters': 0, 'cameras': 0}
         self.jpeg = self.picture()
@@ -201,7 +192,6 @@ class Soak:
 
     def turn(self) -> None:
         """Send one round of images and take what came back."""
-        self.rounds += 1
         if self.random.random() < 0.7:
             image = self.bench.image()
             self.counts['good'] += 1
@@ -226,18 +216,26 @@ class Soak:
         self.bench.spin_for(self.turn_s)
         self.results.messages.clear()
 
-    def answer_ms(self) -> float:
-        """Send one good image by itself and return when its result came."""
+    def answer(self) -> tuple[float, float]:
+        """
+        Ask the navigator for its state, then send one good image by itself.
+
+        :returns: milliseconds to either answer; NaN where the image has none.
+        """
+        from lifecycle_msgs.srv import GetState
+
+        start_s = time.monotonic()
+        self.bench.call(GetState, 'sign_navigator/get_state')
+        asked_s = time.monotonic()
         self.results.messages.clear()
         image = self.bench.image()
-        start_s = time.monotonic()
         self.front.publish(image)
         stamp = image.header.stamp.sec
-        while time.monotonic() < start_s + ANSWER_S:
+        while time.monotonic() < asked_s + ANSWER_S:
             self.bench.executor.spin_once(timeout_sec=0.01)
             if any(one.header.stamp.sec == stamp for one in self.results.messages):
-                return (time.monotonic() - start_s) * 1e3
-        return float('nan')
+                return (asked_s - start_s) * 1e3, (time.monotonic() - asked_s) * 1e3
+        return (asked_s - start_s) * 1e3, math.nan
 
     def cycle(self, name: str) -> None:
         """Take a classifier down to unconfigured and up again."""
@@ -273,13 +271,13 @@ class Soak:
             self.left = None
         self.counts['cameras'] += 1
 
-    def standing(self, answers: list[float]) -> str:
+    def standing(self, answers: list[tuple[float, float]]) -> str:
         """Return how it stands: what was done, memory of each process, the last answer."""
         done = ', '.join(f'{count} {name}' for name, count in self.counts.items())
         memory = '/'.join(
             f'{one.values["memory (MiB)"][-1]:.0f}' for one in self.watched if one.values
         )
-        last = next((f'{ms:.0f} ms' for ms in answers[-1:] if not math.isnan(ms)), 'none')
+        last = next((f'{ms:.0f} ms' for _, ms in answers[-1:] if not math.isnan(ms)), 'none')
         return f'{done}, memory {memory or "?"} MiB, last answer {last}'
 
     def close(self) -> None:
@@ -289,11 +287,11 @@ class Soak:
         self.bench.close()
 
 
-def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
+def run(soak: Soak, minutes: float, cycles: int) -> list[tuple[float, float]]:
     """
     Do everything for so long.
 
-    :returns: milliseconds of single answers, in the order of time.
+    :returns: milliseconds of single answers, as :meth:`Soak.answer` gives them.
     """
     from lifecycle_msgs.srv import GetState
 
@@ -318,7 +316,7 @@ def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
         'sample': max(1.0, length_s / 600),
     }
     neighbour: subprocess.Popen[bytes] | None = None
-    answers: list[float] = []
+    answers: list[tuple[float, float]] = []
     with Progress('soak', length_s) as progress:
         while (now_s := time.monotonic()) < start_s + length_s:
             soak.turn()
@@ -338,20 +336,30 @@ def run(soak: Soak, minutes: float, cycles: int) -> list[float]:
                 eat = f'import time; held = b"x" * ({NEIGHBOUR_MIB} << 20); time.sleep(5)'
                 neighbour = subprocess.Popen([sys.executable, '-c', eat])
             if 'sample' in due:
-                answers.append(soak.answer_ms())
+                answers.append(soak.answer())
                 for one in soak.watched:
                     if not one.node.alive():
                         raise RuntimeError(f'{one.name} ended:\n{one.node.log[-2000:]}')
-                    one.sample(time.monotonic(), soak.rounds)
+                    one.sample(time.monotonic())
     if neighbour is not None:
         neighbour.wait()
     return answers
 
 
-def verdict(soak: Soak, answers: list[float]) -> list[Judgement]:
+def verdict(soak: Soak, answers: list[tuple[float, float]]) -> list[Judgement]:
     """Judge all processes, and that images were answered."""
     found = [judgement for one in soak.watched for judgement in judged(one)]
-    lost = sum(math.isnan(one) for one in answers)
+    known = [pair for pair in answers if not math.isnan(pair[1])]
+    if len(known) >= FEWEST:
+        third = len(known) // 3
+        first, last = (
+            statistics.median(ms / asked_ms for asked_ms, ms in part)
+            for part in (known[:third], known[-third:])
+        )
+        found.append(
+            Judgement('image to result, in times of a question', first, last, SLOWER * first)
+        )
+    lost = len(answers) - len(known)
     found.append(Judgement('images of the samples without a result', 0, lost, len(answers) / 10))
     return found + [
         Judgement(f'{one.name}: tracebacks', 0, one.node.log.count('Traceback'), 0)
@@ -376,11 +384,6 @@ def main() -> int:
             soak.close()
     found += [Judgement(f'{name}: exit status', 0, abs(code), 0) for name, code in codes.items()]
     print(', '.join(f'{count} {name}' for name, count in soak.counts.items()))
-    known_ms = [one for one in answers if not math.isnan(one)]
-    third = max(1, len(known_ms) // 3)
-    parts = (known_ms[:third], known_ms[-third:])
-    told = ', '.join(f'{statistics.median(part):.0f} ms' for part in parts if part)
-    print(f'image to result, medians of the first and the last third: {told}')
     for one in found:
         print(one)
     good = all(one.good for one in found)
