@@ -151,10 +151,11 @@ class Camera:
         """
         Note that a sign is in an image.
 
-        :returns: the sign, and whether it is new or has become another class.
+        :returns: the sign, and whether it is new, has become another class, or is back
+            though it counted as passed without having been near: it is still to come.
         """
         one = self.signs.get(track_id)
-        new = one is None or one.action.class_id != action.class_id
+        new = one is None or one.gone or one.action.class_id != action.class_id
         if one is None or new:
             one = Sighting(
                 self.name, track_id, action, score, height_px, height_px, height_px,

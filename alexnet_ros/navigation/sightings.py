@@ -24,6 +24,7 @@ class Sighting:
         that it is not there; negative while it is in view.
     :param lost: frames were missing since its last sight.
     :param done: it has done what it does when it is reached.
+    :param gone: it counts as passed, though it was never near.
     :param assumed: that was done without having seen it: it may still come.
     :param behind: the limits, by the number of their last sight, whose signs
         had been left behind when this one was last seen.
@@ -41,6 +42,7 @@ class Sighting:
     absent_s: float = -1.0
     lost: bool = False
     done: bool = False
+    gone: bool = False
     assumed: bool = False
     behind: frozenset[int] = frozenset()
 

@@ -65,7 +65,7 @@ class SignRules:
             large = one.height_px >= passed_px
             if not one.done and (large if one.pending else one.came_up(passed_px)):
                 self._reach(one)
-            one.done = True
+            one.done, one.gone = True, one.height_px < self.settings.near_height_px
         elif one.pending and not passage.whole and one.may_have_come(stamp_ns, passed_px):
             self.assume(one, camera, 'it may have been passed in frames that are missing')
 

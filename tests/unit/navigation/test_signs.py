@@ -161,6 +161,15 @@ def test_stop_sign_that_was_passed_stops() -> None:
     assert drive.see(seconds=1).stop_lock
 
 
+def test_stop_sign_lost_far_away_and_seen_again_stops_again_where_it_stands() -> None:
+    drive = Drive({'stop_hold_s': 1.0, 'stop_again_s': 0.0})
+    drive.see(sign(STOP, height_px=22), seconds=1)
+    assert drive.see(seconds=1).stop_lock  # gone: it may have been passed
+    assert not drive.see(seconds=1).stop_lock
+    drive.approach(STOP, '1', 24, 40)  # the tracker knows it by its id
+    assert drive.last.stop_lock
+
+
 def test_stop_sign_of_the_same_place_does_not_stop_again() -> None:
     drive = Drive({'stop_hold_s': 1.0, 'stop_again_s': 4.0})
     drive.see(sign(STOP, '1'), sign(STOP, '2'), seconds=2)
