@@ -1,11 +1,12 @@
 """
-Recognitions as bag messages and back.
+Recognitions as messages and back.
 
-Field by field what ``alexnet_ros/ros/messages.py`` publishes, in the types of
-``rosbags``, so that replayed and recorded results can be told apart by
+One set of builders for the bags, in the types of ``rosbags``, and for the
+nodes, in those of rclpy: replayed and recorded results can be told apart by
 nothing but their arrival.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,73 +21,87 @@ DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 SPEED_LIMIT = 'nav2_msgs/msg/SpeedLimit'
 BOOL = 'std_msgs/msg/Bool'
+Types = Callable[[str], Any]
 
 
-def _hypotheses(classification: Classification) -> list[Any]:
-    """Return the hypotheses; none means unknown."""
-    kind = typestore().types['vision_msgs/msg/ObjectHypothesis']
-    if classification.unknown:
-        return []
-    return [kind(class_id=str(r.class_id), score=float(r.score)) for r in classification.results]
+def offline(kind: str) -> Any:
+    """Return the class of a message type as bags hold it, without ROS."""
+    return typestore().types[kind]
 
 
-def classification_message(recognition: Recognition, frame_id: str) -> Any:
-    """Return the top-k of the frame or of its foremost sign."""
+def classification_message(head: Any, recognition: Recognition, types: Types = offline) -> Any:
+    """
+    Return the top-k of the frame or of its foremost sign.
+
+    :param head: header of the image, unchanged.
+    :param types: gives the class of a message type, such as rclpy's.
+    """
     foremost = recognition.foremost
-    return typestore().types[CLASSIFICATION](
-        header=header(recognition.stamp_ns, frame_id),
-        results=[] if foremost is None else _hypotheses(foremost.classification),
-    )
+    found = [] if foremost is None else _hypotheses(foremost.classification, types)
+    return types(CLASSIFICATION)(header=head, results=found)
 
 
-def detections_message(recognition: Recognition, frame_id: str) -> Any:
-    """Return every detection with its box, hypotheses and track id."""
-    types = typestore().types
-    geometry = 'geometry_msgs/msg/'
-    pose = types[f'{geometry}PoseWithCovariance'](
-        pose=types[f'{geometry}Pose'](
-            position=types[f'{geometry}Point'](x=0.0, y=0.0, z=0.0),
-            orientation=types[f'{geometry}Quaternion'](x=0.0, y=0.0, z=0.0, w=1.0),
-        ),
-        covariance=np.zeros(36),
-    )
-    head = header(recognition.stamp_ns, frame_id)
+def detections_message(
+    head: Any,
+    recognition: Recognition,
+    types: Types = offline,
+    scale_xy: tuple[float, float] = (1.0, 1.0),
+) -> Any:
+    """
+    Return every detection with its box, hypotheses and track id.
+
+    :param head: header of the image, unchanged.
+    :param types: as in :func:`classification_message`.
+    :param scale_xy: from pixels of the decoded to pixels of the sent image.
+    """
+    scale_x, scale_y = scale_xy
     detections = []
     for found in recognition.detections:
         left, top, width, height = (float(value) for value in found.bbox_xywh)
-        centre = types['vision_msgs/msg/Pose2D'](
-            position=types['vision_msgs/msg/Point2D'](x=left + width / 2, y=top + height / 2),
-            theta=0.0,
+        middle = types('vision_msgs/msg/Point2D')(
+            x=(left + width / 2) * scale_x, y=(top + height / 2) * scale_y
         )
-        detections.append(
-            types['vision_msgs/msg/Detection2D'](
-                header=head,
-                results=[
-                    types['vision_msgs/msg/ObjectHypothesisWithPose'](hypothesis=one, pose=pose)
-                    for one in _hypotheses(found.classification)
-                ],
-                bbox=types['vision_msgs/msg/BoundingBox2D'](
-                    center=centre, size_x=width, size_y=height
-                ),
-                id=found.track_id or '',
-            )
+        box = types('vision_msgs/msg/BoundingBox2D')(
+            center=types('vision_msgs/msg/Pose2D')(position=middle, theta=0.0),
+            size_x=width * scale_x,
+            size_y=height * scale_y,
         )
-    return types[DETECTIONS](header=head, detections=detections)
+        results = hypotheses_with_pose(found.classification, types)
+        one = types('vision_msgs/msg/Detection2D')(
+            header=head, results=results, bbox=box, id=found.track_id or ''
+        )
+        detections.append(one)
+    return types(DETECTIONS)(header=head, detections=detections)
 
 
-def label_info_message(package: ModelPackage, stamp_ns: int, threshold: float) -> Any:
-    """Return the names of all classes that can come out of a model."""
-    types = typestore().types
+def label_info_message(
+    head: Any, package: ModelPackage, threshold: float, types: Types = offline
+) -> Any:
+    """Return the names of all classes that can come out; ``threshold`` is a least probability."""
     unknown = package.scores.unknown_class_id
-    return types[LABEL_INFO](
-        header=header(stamp_ns, ''),
-        class_map=[
-            types['vision_msgs/msg/VisionClass'](class_id=label.class_id, class_name=label.name)
-            for label in package.labels
-            if label.class_id != unknown
-        ],
-        threshold=float(threshold),
+    named = [label for label in package.labels if label.class_id != unknown]
+    kind = types('vision_msgs/msg/VisionClass')
+    classes = [kind(class_id=label.class_id, class_name=label.name) for label in named]
+    return types(LABEL_INFO)(header=head, class_map=classes, threshold=float(threshold))
+
+
+def hypotheses_with_pose(classification: Classification, types: Types = offline) -> list[Any]:
+    """Return the hypotheses with a pose that says nothing; none means unknown."""
+    pose = types('geometry_msgs/msg/PoseWithCovariance')(
+        pose=types('geometry_msgs/msg/Pose')(
+            position=types('geometry_msgs/msg/Point')(x=0.0, y=0.0, z=0.0),
+            orientation=types('geometry_msgs/msg/Quaternion')(x=0.0, y=0.0, z=0.0, w=1.0),
+        ),
+        covariance=np.zeros(36),
     )
+    kind = types('vision_msgs/msg/ObjectHypothesisWithPose')
+    return [kind(hypothesis=one, pose=pose) for one in _hypotheses(classification, types)]
+
+
+def _hypotheses(classification: Classification, types: Types) -> list[Any]:
+    kind = types('vision_msgs/msg/ObjectHypothesis')
+    results = () if classification.unknown else classification.results
+    return [kind(class_id=str(one.class_id), score=float(one.score)) for one in results]
 
 
 def speed_limit_message(stamp_ns: int, limit_mps: float) -> Any:

@@ -17,7 +17,7 @@ from alexnet_ros.bags.messages import (
     label_info_message,
     speed_limit_message,
 )
-from alexnet_ros.bags.writer import BagWriter, qos
+from alexnet_ros.bags.writer import BagWriter, header, qos
 from alexnet_ros.files import write_error
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.navigation.offline import NavigatorOutput
@@ -54,7 +54,7 @@ class ResultsWriter:
     def write_labels(self, package: ModelPackage, log_ns: int, threshold: float) -> None:
         """Write the latched class names of every camera; call first."""
         for camera in self._cameras:
-            message = label_info_message(package, log_ns, threshold)
+            message = label_info_message(header(log_ns, ''), package, threshold)
             self._bag.write(f'{self._own(camera)}/label_info', message, log_ns)
 
     def write(self, recognition: Recognition, frame_id: str, log_ns: int) -> None:
@@ -63,11 +63,9 @@ class ResultsWriter:
 
         :param log_ns: the bag's time of the image.
         """
-        own = self._own(recognition.camera)
-        self._bag.write(
-            f'{own}/classification', classification_message(recognition, frame_id), log_ns
-        )
-        self._bag.write(f'{own}/detections', detections_message(recognition, frame_id), log_ns)
+        own, head = self._own(recognition.camera), header(recognition.stamp_ns, frame_id)
+        self._bag.write(f'{own}/classification', classification_message(head, recognition), log_ns)
+        self._bag.write(f'{own}/detections', detections_message(head, recognition), log_ns)
         self._bag.write(f'{own}/annotations', annotations_message(recognition), log_ns)
 
     def write_told(self, told: Iterable[NavigatorOutput]) -> None:

@@ -20,11 +20,13 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 from alexnet_ros import overlay
+from alexnet_ros.bags.messages import classification_message, label_info_message
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Recognition
 from alexnet_ros.ros import messages, qos
+from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Arrival, Mailbox
 from alexnet_ros.ros.matching import StampMatcher
@@ -169,14 +171,14 @@ class CameraPort:
     def publish_labels(self, package: ModelPackage, threshold: float) -> None:
         """Latch the class names."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._label_info.publish(messages.label_info_from_package(header, package, threshold))
+        self._label_info.publish(label_info_message(header, package, threshold, message_class))
 
     def publish(
         self, header: Header, recognition: Recognition, detections: Detection2DArray
     ) -> None:
         """Publish the results of one image under its own header."""
         self._outputs['classification'].publish(
-            messages.classification_from_recognition(header, recognition)
+            classification_message(header, recognition, message_class)
         )
         self._outputs['detections'].publish(detections)
         features = self._outputs.get('features')

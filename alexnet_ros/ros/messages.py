@@ -1,57 +1,17 @@
-"""ROS messages made from recognitions; nothing here knows a node."""
+"""Given boxes read and filled, features and stamps; nothing here knows a node."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension
-from vision_msgs.msg import (
-    Classification,
-    Detection2D,
-    Detection2DArray,
-    LabelInfo,
-    ObjectHypothesis,
-    ObjectHypothesisWithPose,
-    VisionClass,
-)
+from std_msgs.msg import Float32MultiArray, MultiArrayDimension
+from vision_msgs.msg import Detection2DArray
 
 from alexnet_ros import records
-from alexnet_ros.model_package import ModelPackage
-
-
-def classification_from_recognition(
-    header: Header, recognition: records.Recognition
-) -> Classification:
-    """Return the hypotheses of the frame, or of the foremost sign in it."""
-    message = Classification(header=header)
-    foremost = recognition.foremost
-    if foremost is not None:
-        message.results = _hypotheses(foremost.classification)
-    return message
-
-
-def detections_from_recognition(
-    header: Header, recognition: records.Recognition, scale_xy: tuple[float, float] = (1.0, 1.0)
-) -> Detection2DArray:
-    """
-    Return every detection with its box, hypotheses and track id.
-
-    :param scale_xy: from pixels of the decoded to pixels of the sent image.
-    """
-    message = Detection2DArray(header=header)
-    scale_x, scale_y = scale_xy
-    for found in recognition.detections:
-        left, top, width, height = found.bbox_xywh
-        one = Detection2D(header=header, id=found.track_id or '')
-        one.bbox.center.position.x = float(left + width / 2) * scale_x
-        one.bbox.center.position.y = float(top + height / 2) * scale_y
-        one.bbox.size_x = float(width) * scale_x
-        one.bbox.size_y = float(height) * scale_y
-        one.results = _with_pose(found.classification)
-        message.detections.append(one)
-    return message
+from alexnet_ros.bags.messages import hypotheses_with_pose
+from alexnet_ros.ros.interfaces import message_class
 
 
 def filled_detections(
@@ -68,7 +28,9 @@ def filled_detections(
     """
     for index, one in enumerate(boxes.detections):
         detection = found.get(index)
-        one.results = [] if detection is None else _with_pose(detection.classification)
+        one.results = []
+        if detection is not None:
+            one.results = hypotheses_with_pose(detection.classification, message_class)
         if own_track_ids:
             one.id = (detection.track_id or '') if detection is not None else ''
     return boxes
@@ -93,24 +55,6 @@ def regions_from_boxes(boxes: Detection2DArray) -> dict[int, records.Region]:
     return regions
 
 
-def label_info_from_package(header: Header, package: ModelPackage, threshold: float) -> LabelInfo:
-    """
-    Return the names of all classes that can come out of a model.
-
-    :param threshold: least probability of a result.
-    """
-    unknown = package.scores.unknown_class_id
-    return LabelInfo(
-        header=header,
-        class_map=[
-            VisionClass(class_id=label.class_id, class_name=label.name)
-            for label in package.labels
-            if label.class_id != unknown
-        ],
-        threshold=float(threshold),
-    )
-
-
 def features_message(features: NDArray[np.float32]) -> Float32MultiArray:
     """
     Return fc7 values with their layout.
@@ -125,23 +69,6 @@ def features_message(features: NDArray[np.float32]) -> Float32MultiArray:
     ]
     message.data = array('f', np.ascontiguousarray(features).tobytes())
     return message
-
-
-def _hypotheses(classification: records.Classification) -> list[ObjectHypothesis]:
-    return [
-        ObjectHypothesis(class_id=str(one.class_id), score=float(one.score))
-        for one in _accepted(classification)
-    ]
-
-
-def _with_pose(classification: records.Classification) -> list[ObjectHypothesisWithPose]:
-    return [ObjectHypothesisWithPose(hypothesis=one) for one in _hypotheses(classification)]
-
-
-def _accepted(classification: records.Classification) -> Iterable[records.ClassScore]:
-    """Return the hypotheses to publish: none for what is unknown."""
-    results: Sequence[records.ClassScore] = classification.results
-    return () if classification.unknown else results
 
 
 def stamp_ns_of(header: Any) -> int:

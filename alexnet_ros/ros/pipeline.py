@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alexnet_ros import codec
+from alexnet_ros.bags.messages import detections_message
 from alexnet_ros.codec.headers import header_of, kind_of
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.errors import EngineFatalError, EngineRunError, ImageFormatError
@@ -14,6 +15,7 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Recognition, Region
 from alexnet_ros.ros import messages
 from alexnet_ros.ros.camera import CameraPort
+from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.mailbox import Arrival
 from alexnet_ros.ros.stats import Samples, Throttle
 
@@ -152,7 +154,7 @@ class Pipeline:
                 own_track_ids=settings.own_track_ids,
             )
         else:
-            detections = messages.detections_from_recognition(header, recognition, job.scale_xy)
+            detections = detections_message(header, recognition, message_class, job.scale_xy)
         port.publish(header, recognition, detections)
         port.stats.on_result()
         end_s = time.monotonic()

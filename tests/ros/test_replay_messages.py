@@ -1,4 +1,4 @@
-"""What replay writes is, field for field, what the node would publish."""
+"""The builders give the same messages in the types of ROS and of bags."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ from std_msgs.msg import Header
 
 from alexnet_ros.bags import messages as offline
 from alexnet_ros.bags.typestore import typestore
+from alexnet_ros.bags.writer import header
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
-from alexnet_ros.ros import messages as live
+from alexnet_ros.ros.interfaces import message_class
 
 STAMP_NS = 1_750_000_000_123_456_789
 
@@ -46,27 +47,27 @@ def as_offline(message: object, kind: str) -> bytes:
 
 def test_detections_and_classification_are_equal() -> None:
     found = recognition()
-    detections = live.detections_from_recognition(live_header('camera'), found)
-    assert cdr(offline.detections_message(found, 'camera')) == as_offline(
+    detections = offline.detections_message(live_header('camera'), found, message_class)
+    assert cdr(offline.detections_message(header(STAMP_NS, 'camera'), found)) == as_offline(
         detections, offline.DETECTIONS
     )
-    classification = live.classification_from_recognition(live_header('camera'), found)
-    assert cdr(offline.classification_message(found, 'camera')) == as_offline(
+    classification = offline.classification_message(live_header('camera'), found, message_class)
+    assert cdr(offline.classification_message(header(STAMP_NS, 'camera'), found)) == as_offline(
         classification, offline.CLASSIFICATION
     )
 
 
 def test_label_info_is_equal(model: Path) -> None:
     package = ModelPackage.load(model)
-    message = live.label_info_from_package(live_header(''), package, 0.25)
-    assert cdr(offline.label_info_message(package, STAMP_NS, 0.25)) == as_offline(
+    message = offline.label_info_message(live_header(''), package, 0.25, message_class)
+    assert cdr(offline.label_info_message(header(STAMP_NS, ''), package, 0.25)) == as_offline(
         message, offline.LABEL_INFO
     )
 
 
 def test_recorded_detections_read_back() -> None:
     found = recognition()
-    message = live.detections_from_recognition(live_header('camera'), found)
+    message = offline.detections_message(live_header('camera'), found, message_class)
     seen: set[tuple[str, str]] = set()
     names = {14: 'Stop', 2: '50'}
     back = offline.recognition_from_detections(message, '', (640, 480), names, seen)
