@@ -56,8 +56,3 @@ def bag_from_sources(
     except ImageFormatError as error:
         raise BagError(f'{error.detail} (after {frames} frames)') from error
     return frames
-
-
-def bag_from_video(folder: str | Path, video: str | Path, **how: Any) -> int:
-    """Write the frames of one video, as :func:`bag_from_sources` does."""
-    return bag_from_sources(folder, [str(video)], **how)

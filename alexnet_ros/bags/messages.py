@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_ros.bags.typestore import typestore
+from alexnet_ros.bags.typestore import stamp_ns_of, typestore
 from alexnet_ros.bags.writer import header
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
@@ -151,5 +151,4 @@ def recognition_from_detections(
         )
         if one.id:
             seen_ids.add(key)
-    stamp = message.header.stamp
-    return Recognition(camera, stamp.sec * 10**9 + stamp.nanosec, size_wh, tuple(detections))
+    return Recognition(camera, stamp_ns_of(message.header), size_wh, tuple(detections))

@@ -25,7 +25,7 @@ from alexnet_ros.bags.pace import gap_text, is_gap
 from alexnet_ros.bags.pictures import MediaFile, is_media
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.storage import UNREADABLE, Storage, open_storage
-from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, typestore
+from alexnet_ros.bags.typestore import COMPRESSED, IMAGE_TYPES, stamp_ns_of, typestore
 from alexnet_ros.bags.unpack import UNPACK_ERRORS, Allowance, unpack_file, unpacked_message
 from alexnet_ros.closing import Closing
 from alexnet_ros.errors import BagError
@@ -284,11 +284,10 @@ class BagReader(Closing):
         chosen = list(topics) or self.image_topics()
         self._check(chosen)
         for stored, message in self.readable(chosen):
-            stamp = message.header.stamp
             yield BagImage(
                 stored.topic,
                 stored.kind == COMPRESSED,
-                stamp.sec * 10**9 + stamp.nanosec,
+                stamp_ns_of(message.header),
                 stored.log_ns,
                 message.header.frame_id,
                 message,

@@ -8,6 +8,7 @@ real packages'.
 """
 
 from functools import cache
+from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -73,3 +74,8 @@ def typestore() -> Typestore:
         found.update(get_types_from_msg(text, name))
     store.register(found)
     return store
+
+
+def stamp_ns_of(header: Any) -> int:
+    """Return a header's stamp as integer nanoseconds."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

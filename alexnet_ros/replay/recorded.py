@@ -3,15 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.bags.messages import (
-    BOOL,
-    DETECTIONS,
-    LABEL_INFO,
-    SPEED_LIMIT,
-    recognition_from_detections,
-)
+from alexnet_ros.bags import messages
 from alexnet_ros.bags.reader import BagReader
-from alexnet_ros.bags.typestore import typestore
+from alexnet_ros.bags.typestore import stamp_ns_of, typestore
 from alexnet_ros.errors import BagError
 from alexnet_ros.navigation.offline import NavigationLog
 from alexnet_ros.records import Recognition
@@ -37,34 +31,34 @@ class Recorded:
                 {
                     t
                     for t, i in bag.topics.items()
-                    if i.kind == DETECTIONS and t.endswith('/detections')
+                    if i.kind == messages.DETECTIONS and t.endswith('/detections')
                 }
             )
             if not self._cameras:
                 raise BagError(f"{path} has no detections: record the node's ~/detections")
-            kinds = {DETECTIONS, LABEL_INFO, SPEED_LIMIT, BOOL}  # never images
+            kinds = {
+                messages.DETECTIONS,
+                messages.LABEL_INFO,
+                messages.SPEED_LIMIT,
+                messages.BOOL,
+            }  # never images
             for message in bag.messages(t for t, i in bag.topics.items() if i.kind in kinds):
                 self._take(message.topic, message.kind, message.data, message.log_ns)
 
     def _take(self, topic: str, kind: str, data: bytes, log_ns: int) -> None:
+        found: Any = typestore().deserialize_cdr(data, kind)
         if topic in self._cameras:
-            found: Any = typestore().deserialize_cdr(data, kind)
-            stamp = found.header.stamp
-            stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+            stamp_ns = stamp_ns_of(found.header)
             self._data[self._cameras[topic], stamp_ns] = data
             self.whole_frames &= all(map(_is_whole, found.detections))
             if self._offset_ns is None:
                 self._offset_ns = log_ns - stamp_ns
-        elif kind == LABEL_INFO:
-            found = typestore().deserialize_cdr(data, kind)
+        elif kind == messages.LABEL_INFO:
             self.names |= {int(one.class_id): str(one.class_name) for one in found.class_map}
-        elif kind == SPEED_LIMIT:
-            found = typestore().deserialize_cdr(data, kind)
-            stamp = found.header.stamp
-            at_ns = stamp.sec * 10**9 + stamp.nanosec or log_ns
+        elif kind == messages.SPEED_LIMIT:
+            at_ns = stamp_ns_of(found.header) or log_ns
             self.navigation.note_limit(at_ns, found.speed_limit or None)
-        elif kind == BOOL and topic.endswith('stop_lock'):
-            found = typestore().deserialize_cdr(data, kind)
+        elif kind == messages.BOOL and topic.endswith('stop_lock'):
             # Without a header; the recording may run on another clock than the images.
             self.navigation.note_lock(log_ns - (self._offset_ns or 0), bool(found.data))
 
@@ -79,8 +73,10 @@ class Recorded:
         data = self._data.get((camera, stamp_ns))
         if data is None:
             return None
-        message = typestore().deserialize_cdr(data, DETECTIONS)
-        return recognition_from_detections(message, camera, size_wh, self.names, self._seen)
+        message = typestore().deserialize_cdr(data, messages.DETECTIONS)
+        return messages.recognition_from_detections(
+            message, camera, size_wh, self.names, self._seen
+        )
 
 
 def _is_whole(detection: Any) -> bool:

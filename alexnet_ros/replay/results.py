@@ -4,19 +4,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from alexnet_ros.bags import messages
 from alexnet_ros.bags.annotations import annotations_message
-from alexnet_ros.bags.messages import (
-    BOOL,
-    CLASSIFICATION,
-    DETECTIONS,
-    LABEL_INFO,
-    SPEED_LIMIT,
-    bool_message,
-    classification_message,
-    detections_message,
-    label_info_message,
-    speed_limit_message,
-)
 from alexnet_ros.bags.writer import BagWriter, header, qos
 from alexnet_ros.files import write_error
 from alexnet_ros.model_package import ModelPackage
@@ -43,9 +32,11 @@ class ResultsWriter:
         self._closed = False
         for camera in self._cameras:
             own = self._own(camera)
-            self._bag.add_topic(f'{own}/label_info', LABEL_INFO, qos(latched=True, depth=1))
-            self._bag.add_topic(f'{own}/classification', CLASSIFICATION)
-            self._bag.add_topic(f'{own}/detections', DETECTIONS)
+            self._bag.add_topic(
+                f'{own}/label_info', messages.LABEL_INFO, qos(latched=True, depth=1)
+            )
+            self._bag.add_topic(f'{own}/classification', messages.CLASSIFICATION)
+            self._bag.add_topic(f'{own}/detections', messages.DETECTIONS)
 
     @staticmethod
     def _own(camera: str) -> str:
@@ -54,7 +45,7 @@ class ResultsWriter:
     def write_labels(self, package: ModelPackage, log_ns: int, threshold: float) -> None:
         """Write the latched class names of every camera; call first."""
         for camera in self._cameras:
-            message = label_info_message(header(log_ns, ''), package, threshold)
+            message = messages.label_info_message(header(log_ns, ''), package, threshold)
             self._bag.write(f'{self._own(camera)}/label_info', message, log_ns)
 
     def write(self, recognition: Recognition, frame_id: str, log_ns: int) -> None:
@@ -64,19 +55,23 @@ class ResultsWriter:
         :param log_ns: the bag's time of the image.
         """
         own, head = self._own(recognition.camera), header(recognition.stamp_ns, frame_id)
-        self._bag.write(f'{own}/classification', classification_message(head, recognition), log_ns)
-        self._bag.write(f'{own}/detections', detections_message(head, recognition), log_ns)
+        self._bag.write(
+            f'{own}/classification', messages.classification_message(head, recognition), log_ns
+        )
+        self._bag.write(
+            f'{own}/detections', messages.detections_message(head, recognition), log_ns
+        )
         self._bag.write(f'{own}/annotations', annotations_message(recognition), log_ns)
 
     def write_told(self, told: Iterable[NavigatorOutput]) -> None:
         """Write the navigator's topics, told in the bag's time."""
-        self._bag.add_topic('/speed_limit', SPEED_LIMIT)
-        self._bag.add_topic('/stop_lock', BOOL)
+        self._bag.add_topic('/speed_limit', messages.SPEED_LIMIT)
+        self._bag.add_topic('/stop_lock', messages.BOOL)
         for one in told:
             if one.limit_mps is not None:
-                message = speed_limit_message(one.at_ns, one.limit_mps)
+                message = messages.speed_limit_message(one.at_ns, one.limit_mps)
                 self._bag.write('/speed_limit', message, one.at_ns)
-            self._bag.write('/stop_lock', bool_message(one.stop_lock), one.at_ns)
+            self._bag.write('/stop_lock', messages.bool_message(one.stop_lock), one.at_ns)
 
     def close(self, *, keep: bool = True) -> None:
         """

@@ -21,7 +21,7 @@ except ImportError:  # Humble
 
 from alexnet_ros import overlay
 from alexnet_ros.bags.messages import classification_message, label_info_message
-from alexnet_ros.bags.typestore import COMPRESSED, IMAGE
+from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, stamp_ns_of
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Recognition
@@ -114,7 +114,7 @@ class CameraPort:
         if not self._open_gate():
             return
         now_s = time.monotonic()
-        self.stats.on_image(messages.stamp_ns_of(message.header))
+        self.stats.on_image(stamp_ns_of(message.header))
         if self.matcher is None:
             self._leave(message, None, now_s)
             return

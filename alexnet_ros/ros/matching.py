@@ -4,15 +4,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from alexnet_ros.bags.typestore import stamp_ns_of
+
 MOST_WAITING = 8  # frames, and box arrays, held at once: bounds the memory
-Stamp = tuple[int, int]
 Pair = tuple[Any, Any, float]  # frame, boxes, when the frame came
-
-
-def stamp_of(message: Any) -> Stamp:
-    """Return the header's stamp of a message as (seconds, nanoseconds)."""
-    stamp = message.header.stamp
-    return stamp.sec, stamp.nanosec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +25,8 @@ class StampMatcher:
     """
 
     def __init__(self) -> None:
-        self._frames: OrderedDict[Stamp, _Waiting] = OrderedDict()
-        self._boxes: OrderedDict[Stamp, _Waiting] = OrderedDict()
+        self._frames: OrderedDict[int, _Waiting] = OrderedDict()
+        self._boxes: OrderedDict[int, _Waiting] = OrderedDict()
         self.unmatched_frames = 0
         self.unmatched_boxes = 0
 
@@ -43,7 +38,7 @@ class StampMatcher:
         :returns: what is complete now, or None.
         """
         self.expire(now_s, wait_s)
-        stamp = stamp_of(message)
+        stamp = stamp_ns_of(message.header)
         boxes = self._boxes.pop(stamp, None)
         if boxes is not None:
             self._drop_before(stamp)
@@ -57,7 +52,7 @@ class StampMatcher:
     def add_boxes(self, message: Any, now_s: float, wait_s: float) -> Pair | None:
         """Take an array of boxes in; as :meth:`add_frame`."""
         self.expire(now_s, wait_s)
-        stamp = stamp_of(message)
+        stamp = stamp_ns_of(message.header)
         frame = self._frames.pop(stamp, None)
         if frame is not None:
             self._drop_before(stamp)
@@ -78,14 +73,14 @@ class StampMatcher:
         self._frames.clear()
         self._boxes.clear()
 
-    def _drop_before(self, stamp: Stamp) -> None:
+    def _drop_before(self, stamp: int) -> None:
         """Give up frames that are overtaken by the one just paired."""
         for earlier in [held for held in self._frames if held < stamp]:
             del self._frames[earlier]
             self.unmatched_frames += 1
 
 
-def _expire(waiting: 'OrderedDict[Stamp, _Waiting]', oldest_s: float) -> int:
+def _expire(waiting: 'OrderedDict[int, _Waiting]', oldest_s: float) -> int:
     count = 0
     while waiting and next(iter(waiting.values())).received_s < oldest_s:
         waiting.popitem(last=False)

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +68,3 @@ def features_message(features: NDArray[np.float32]) -> Float32MultiArray:
     ]
     message.data = array('f', np.ascontiguousarray(features).tobytes())
     return message
-
-
-def stamp_ns_of(header: Any) -> int:
-    """Return a header's stamp as integer nanoseconds."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from array import array
 from dataclasses import dataclass
@@ -22,16 +22,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Classification
 
+from alexnet_ros.bags.typestore import stamp_ns_of
 from alexnet_ros.parent import child_environment, end_with_parent
+from alexnet_ros.ros.clients.control import NodeControlError, NodeProcess
+from alexnet_ros.ros.clients.session import Session
 
 START_S = 60.0  # longest wait for the node to load its model
 SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
@@ -61,11 +60,10 @@ class Scenario:
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-class Bench(Node):
+class Bench:
     """Publishes images of all cameras and notes when their results arrive."""
 
-    def __init__(self, scenario: Scenario, context: Context) -> None:
-        super().__init__('alexnet_bench', context=context)
+    def __init__(self, scenario: Scenario, node: Node) -> None:
         self.scenario = scenario
         self.names = _camera_names(scenario.cameras)
         self.arrived_ns: dict[str, dict[int, int]] = {name: {} for name in self.names}
@@ -75,8 +73,8 @@ class Bench(Node):
         for name in self.names:
             base = f'{name}/' if name else ''
             topic = f'{base}image{suffix}'
-            self.cameras.append(self.create_publisher(kind, topic, qos_profile_sensor_data))
-            self.create_subscription(
+            self.cameras.append(node.create_publisher(kind, topic, qos_profile_sensor_data))
+            node.create_subscription(
                 Classification,
                 f'/alexnet/{base}classification',
                 lambda message, name=name: self._on_result(name, message),
@@ -86,8 +84,7 @@ class Bench(Node):
 
     def _on_result(self, name: str, message: Classification) -> None:
         now_ns = time.time_ns()
-        stamp = message.header.stamp
-        self.arrived_ns[name].setdefault(stamp.sec * 10**9 + stamp.nanosec, now_ns)
+        self.arrived_ns[name].setdefault(stamp_ns_of(message.header), now_ns)
 
     def send(self, count: int) -> tuple[list[int], float]:
         """
@@ -141,78 +138,56 @@ def _messages(scenario: Scenario, seed: int, count: int = 4) -> list[Any]:
 
 
 def measure(scenario: Scenario) -> dict[str, Any]:
-    """
-    Start the node, send the frames, and sum up what came back.
-
-    :raises RuntimeError: the node did not come up.
-    """
-    context = Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    bench = Bench(scenario, context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(bench)
-    spinner = threading.Thread(target=executor.spin, daemon=True)
-    spinner.start()
-    began = time.perf_counter()
-    env = child_environment()
-    child = subprocess.Popen(_command(scenario), stdout=subprocess.DEVNULL, env=env)
-    hog = [sys.executable, '-c', HOG]
-    hogs = [subprocess.Popen(hog, env=env) for _ in range(scenario.hogs)]
-    try:
-        _wait_for_results(bench, child)
-        first_result_s = time.perf_counter() - began
-        bench.send(max(5, round(SETTLE_S * scenario.rate_hz)))
-        cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
-        stamps, kept_hz = bench.send(round(scenario.seconds * scenario.rate_hz))
-        time.sleep(DRAIN_S)
-        cpu_s, wall_s = _cpu_s(child.pid) - cpu_start, time.perf_counter() - wall_start
-        row = _summary(
-            bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s, rss_mb=_rss_mb(child.pid)
-        )
-        cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
-        time.sleep(IDLE_S)  # no camera sends
-        idle_cores = (_cpu_s(child.pid) - cpu_start) / (time.perf_counter() - wall_start)
-        row['first_result_s'] = round(first_result_s, 2)
-        row['idle_cpu_cores'] = round(idle_cores, 4)
-        return row
-    finally:
-        for process in (*hogs, child):
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        executor.shutdown()
-        bench.destroy_node()
-        rclpy.shutdown(context=context)
-        spinner.join(2)
-
-
-def _command(scenario: Scenario) -> list[str]:
-    names = _camera_names(scenario.cameras)
-    values = {
+    """Start the node, send the frames, and sum up what came back."""
+    parameters = {
         'model': scenario.model,
         'autostart': True,
         'image_transport': 'compressed' if scenario.compressed else 'raw',
-        **({'cameras': names} if names != [''] else {}),
+        **({'cameras': _camera_names(scenario.cameras)} if scenario.cameras > 1 else {}),
         **scenario.parameters,
     }
-    words = [sys.executable, '-m', 'alexnet_ros.ros.classifier_node', '--ros-args']
-    words += ['--log-level', 'warn', '-r', '__node:=alexnet']
-    for name, value in values.items():
-        words += ['-p', f'{name}:={json.dumps(value)}']
-    return words
+    module, name = 'alexnet_ros.ros.classifier_node', 'alexnet'
+    began = time.perf_counter()
+    hogs: list[subprocess.Popen[bytes]] = []
+    try:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            Session('alexnet_bench') as session,
+            NodeProcess(module, name, parameters=parameters, log=Path(scratch) / 'log') as child,
+        ):
+            bench = Bench(scenario, session.node)
+            hog = [sys.executable, '-c', HOG]
+            hogs += [subprocess.Popen(hog, env=child_environment()) for _ in range(scenario.hogs)]
+            _wait_for_results(bench, child)
+            first_result_s = time.perf_counter() - began
+            bench.send(max(5, round(SETTLE_S * scenario.rate_hz)))
+            cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
+            stamps, kept_hz = bench.send(round(scenario.seconds * scenario.rate_hz))
+            time.sleep(DRAIN_S)
+            cpu_s, wall_s = _cpu_s(child.pid) - cpu_start, time.perf_counter() - wall_start
+            rss_mb = _rss_mb(child.pid)
+            row = _summary(
+                bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s, rss_mb=rss_mb
+            )
+            cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
+            time.sleep(IDLE_S)  # no camera sends
+            idle_cores = (_cpu_s(child.pid) - cpu_start) / (time.perf_counter() - wall_start)
+            row['first_result_s'] = round(first_result_s, 2)
+            row['idle_cpu_cores'] = round(idle_cores, 4)
+            return row
+    finally:
+        for one in hogs:
+            one.kill()
+            one.wait()
 
 
-def _wait_for_results(bench: Bench, child: 'subprocess.Popen[bytes]') -> None:
+def _wait_for_results(bench: Bench, child: NodeProcess) -> None:
     """Send single frames until every camera has its first result."""
     end = time.perf_counter() + START_S
     while not all(bench.arrived_ns.values()):
-        if child.poll() is not None:
-            raise RuntimeError(f'the classifier ended with exit status {child.returncode}')
+        child.check()
         if time.perf_counter() > end:
-            raise RuntimeError(f'the classifier gave no result within {START_S:.0f} s')
+            raise NodeControlError(f'the classifier gave no result within {START_S:.0f} s')
         bench.send(1)
         time.sleep(0.1)
 

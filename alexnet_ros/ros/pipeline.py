@@ -8,6 +8,7 @@ from typing import Any
 
 from alexnet_ros import codec
 from alexnet_ros.bags.messages import detections_message
+from alexnet_ros.bags.typestore import stamp_ns_of
 from alexnet_ros.codec.headers import header_of, kind_of
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.errors import EngineFatalError, EngineRunError, ImageFormatError
@@ -107,7 +108,7 @@ class Pipeline:
         except ImageFormatError as error:
             self._reject(port, error)
             return None
-        job = Job(arrival, Frame(image_rgb, messages.stamp_ns_of(message.header), arrival.camera))
+        job = Job(arrival, Frame(image_rgb, stamp_ns_of(message.header), arrival.camera))
         if full_wh is not None:
             height, width = image_rgb.shape[:2]
             job.scale_xy = (full_wh[0] / width, full_wh[1] / height)

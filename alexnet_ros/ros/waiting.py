@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, IMAGE_TYPES
 from alexnet_ros.ros.clients.dds_check import loss_remedy
+
+if TYPE_CHECKING:
+    from alexnet_ros.ros.camera import CameraPort
 
 WAIT_S = 5.0  # without an image, until the log says what is wrong
 SHORT = {IMAGE: 'Image', COMPRESSED: 'CompressedImage'}
@@ -68,20 +71,6 @@ def image_topics_of(node: Node) -> str:
     return f'image topics there are: {", ".join(found[:MAX_LISTED])}{more}'
 
 
-class _Clocked(Protocol):
-    def silent_s(self) -> float: ...
-
-
-class _Port(Protocol):
-    name: str
-    topic: str
-
-    @property
-    def stats(self) -> _Clocked: ...
-
-    def missing(self) -> str: ...
-
-
 class WaitingLog:
     """Logs what cameras without images wait for: once for each reason and silence."""
 
@@ -89,7 +78,7 @@ class WaitingLog:
         self._warn = warn
         self._told: dict[str, str] = {}
 
-    def tell(self, ports: Iterable[_Port], *, wanted: bool) -> None:
+    def tell(self, ports: 'Iterable[CameraPort]', *, wanted: bool) -> None:
         """Look at all cameras; call about once a second."""
         for port in list(ports):
             if not wanted or port.stats.silent_s() < WAIT_S:

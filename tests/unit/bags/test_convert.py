@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from alexnet_ros.bags.convert import bag_from_sources, bag_from_video
+from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.find import bags_in
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.errors import BagError
@@ -32,7 +32,7 @@ def test_video_becomes_a_bag_with_its_frame_rate(
     tmp_path: Path, recognizer: Recognizer, compressed: bool
 ) -> None:
     video = small_video(tmp_path, recognizer)
-    count = bag_from_video(tmp_path / 'bag', video, compressed=compressed, start_ns=10**9)
+    count = bag_from_sources(tmp_path / 'bag', [str(video)], compressed=compressed, start_ns=10**9)
     with BagReader(tmp_path / 'bag') as bag:
         stamps = [image.stamp_ns for image in bag.images()]
     assert count == 8
@@ -44,7 +44,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
     for name in ('text.mp4', 'none.mp4', 'empty', 'none*.png'):
         with pytest.raises(BagError, match=re.escape(name)):
-            bag_from_video(tmp_path / 'bag', tmp_path / name)
+            bag_from_sources(tmp_path / 'bag', [str(tmp_path / name)])
         assert not (tmp_path / 'bag').exists()
 
 
@@ -91,7 +91,7 @@ def test_video_and_pictures_are_replayed_as_they_are(
 @pytest.mark.slow
 def test_real_drive_is_replayed_whole(tmp_path: Path, recognizer: Recognizer) -> None:
     video = shared('drive') / 'solidWhiteRight.mp4'
-    bag_from_video(tmp_path / 'bag', video, compressed=True)
+    bag_from_sources(tmp_path / 'bag', [str(video)], compressed=True)
     run = replay_bag(tmp_path / 'bag', tmp_path / 'out', recognizer)
     assert run.processed == 221
     assert not run.losses
