@@ -21,13 +21,13 @@ class ClassifierSettings:
     )
     precision: str = setting(
         'auto',
-        'Which file of the model package; auto takes what the runtime runs best.',
+        'Model file to run; auto: the one this runtime runs fastest.',
         choices=('auto', 'int8', 'fp16', 'fp32'),
     )
-    threads: int = setting(0, 'CPU threads of the network; 0 = the engine chooses.', 0, 256)
+    threads: int = setting(0, 'CPU threads for inference; 0 = chosen by the engine.', 0, 256)
     spinning: bool = setting(False, 'Busy-wait between operators: lower latency, more CPU time.')
-    max_batch: int = setting(16, 'Most regions in one run of the network.', 1, 64)
-    cache_dir: str = setting('', 'Where built engines are kept; empty for the user cache.')
+    max_batch: int = setting(16, 'Maximum regions per inference batch.', 1, 64)
+    cache_dir: str = setting('', 'Engine cache directory; empty = the user cache.')
     cameras: list[str] = setting(
         [''], 'Camera names; topics are NAME/image and ~/NAME/...; [""] is one without a name.'
     )
@@ -36,45 +36,45 @@ class ClassifierSettings:
     )
     image_reliability: str = setting(
         'best_effort',
-        'Reliability asked of the camera; best_effort takes any.',
+        'Reliability requested of the camera; best_effort accepts any.',
         choices=('best_effort', 'reliable'),
     )
     max_rate_hz: float = setting(
-        0.0, 'Most results a second and camera; 0 is no limit.', 0.0, 1000.0, live=True
+        0.0, 'Maximum result rate per camera, Hz; 0 = no limit.', 0.0, 1000.0, live=True
     )
     batch_wait_ms: float = setting(
-        5.0,
-        'Longest wait for other cameras to share a batch, milliseconds.',
-        0.0,
-        1000.0,
-        live=True,
+        5.0, 'Maximum wait for other cameras to join a batch, ms.', 0.0, 1000.0, live=True
     )
     detections_wait_ms: float = setting(
-        200.0, 'Longest wait for the boxes of a frame, milliseconds.', 0.0, 5000.0, live=True
+        200.0, 'Maximum wait for the boxes of a frame, milliseconds.', 0.0, 5000.0, live=True
     )
     own_track_ids: bool = setting(
-        False, 'With regions: detections, ids of confirmed signs replace those given.', live=True
+        False, 'With regions: detections, replace the given ids by own track ids.', live=True
     )
-    lazy: bool = setting(True, 'Do no work while nobody listens to a result.', live=True)
+    lazy: bool = setting(True, 'Skip inference while no output has subscribers.', live=True)
     overlay_quality: int = setting(80, 'JPEG quality of the overlay, percent.', 1, 100, live=True)
     stale_after_s: float = setting(
-        1.0, 'No image for this long makes the input stale, seconds.', 0.05, 3600.0, live=True
+        1.0,
+        'The input is stale after this long without an image, seconds.',
+        0.05,
+        3600.0,
+        live=True,
     )
     error_after_s: float = setting(
-        5.0, 'No image for this long puts the input in error, seconds.', 0.05, 3600.0, live=True
+        5.0, 'The input is in error after this long without an image, s.', 0.05, 3600.0, live=True
     )
     inference_timeout_s: float = setting(
-        10.0, 'Longest a frame may take before the process ends, seconds.', 0.1, 3600.0, live=True
+        10.0, 'Maximum time per frame; then the process exits, seconds.', 0.1, 3600.0, live=True
     )
     diagnostics_period_s: float = setting(
-        1.0, 'Time between diagnostics, on the steady clock, seconds.', 0.1, 60.0, live=True
+        1.0, 'Diagnostics period, seconds (monotonic clock).', 0.1, 60.0, live=True
     )
-    hardware_id: str = setting('', 'Hardware id in the diagnostics; empty for the host name.')
+    hardware_id: str = setting('', 'hardware_id in the diagnostics; empty = the host name.')
     executor: str = setting(
         'auto', 'rclpy executor; auto: events if available.', choices=('auto', 'events', 'single')
     )
     autostart: bool = setting(False, 'Configure and activate without a lifecycle manager.')
-    bond: bool = setting(False, "Keep a bond with Nav2's lifecycle manager (needs bondpy).")
+    bond: bool = setting(False, "Hold a bond with Nav2's lifecycle manager (needs bondpy).")
     recognizer: RecognizerSettings = dataclasses.field(default_factory=RecognizerSettings)
     tensorrt: TensorRtSettings = dataclasses.field(default_factory=TensorRtSettings)
 
@@ -106,56 +106,47 @@ def _check_cameras(names: list[str]) -> None:
 class NavigatorSettings:
     """How the navigator turns confirmed signs and classes into limits and locks."""
 
-    actions: str = setting('sign_actions.yaml', 'Table of actions: a path or a file in config/.')
+    actions: str = setting('sign_actions.yaml', 'Action table: a path, or a file in config/.')
     max_speed_mps: float | None = setting(
         None,
-        "Cap, metres a second: the controller's own maximum or less; without it no limit "
-        'in m/s is sent.',
+        "Speed cap, m/s: at most the controller's maximum; unset: no limit in m/s is sent.",
         0.01,
         100.0,
         live=True,
         kind=float,
     )
     max_age_s: float = setting(
-        1.0, 'Images older than this do nothing, seconds.', 0.01, 60.0, live=True
+        1.0, 'Results of older images are ignored, seconds.', 0.01, 60.0, live=True
     )
     max_skew_s: float = setting(
-        0.05, 'How far ahead of the clock a stamp may be, seconds.', 0.0, 1.0, live=True
+        0.05, 'Maximum lead of a stamp over the clock, seconds.', 0.0, 1.0, live=True
     )
     stale_after_s: float = setting(
-        1.0, 'No good result for this long makes the input stale, seconds.', 0.05, 60.0, live=True
+        1.0, 'Stale after this long without a good result, seconds.', 0.05, 60.0, live=True
     )
     on_stale: str = setting(
         'hold', 'When stale: hold the last state, or stop.', choices=('hold', 'stop'), live=True
     )
     min_score: float = setting(
-        0.5, 'Results below this probability do nothing.', 0.0, 1.0, live=True
+        0.5, 'Results below this probability are ignored.', 0.0, 1.0, live=True
     )
     near_height_px: float = setting(
-        32.0, 'A sign this high is reached, pixels of the camera frame.', 0.0, 10000.0, live=True
+        32.0, 'Image height at which a sign counts as reached, pixels.', 0.0, 10000.0, live=True
     )
     passed_height_px: float = setting(
-        20.0, 'A sign that was this high and is gone was passed, pixels.', 0.0, 10000.0, live=True
+        20.0, 'Minimum last height of a sign that was passed, pixels.', 0.0, 10000.0, live=True
     )
     passed_after_s: float = setting(
-        0.6, 'A sign unseen this long is gone; above max_missed_s, seconds.', 0.05, 20.0, live=True
+        0.6, 'A sign unseen for this long is gone, s; above max_missed_s.', 0.05, 20.0, live=True
     )
     same_place_s: float = setting(
-        1.0,
-        'Limit signs passed within this time: the lowest counts, seconds.',
-        0.0,
-        20.0,
-        live=True,
+        1.0, 'Of limit signs passed this close in time the lowest wins, s.', 0.0, 20.0, live=True
     )
     limit_time_s: float = setting(
-        0.0,
-        'A limit expires after this, seconds; 0 = at an end sign only.',
-        0.0,
-        86400.0,
-        live=True,
+        0.0, 'A limit expires after this, s; 0 = only at an end sign.', 0.0, 86400.0, live=True
     )
     limit_distance_m: float = setting(
-        0.0, 'A limit expires after this, metres; 0 = at an end sign only.', 0.0, 1e6, live=True
+        0.0, 'A limit expires after this, m; 0 = only at an end sign.', 0.0, 1e6, live=True
     )
     release_to: str = setting(
         'none',
@@ -164,44 +155,40 @@ class NavigatorSettings:
         live=True,
     )
     stop_hold_s: float = setting(
-        3.0,
-        'How long a stop sign locks (from standstill if known), seconds.',
-        0.1,
-        600.0,
-        live=True,
+        3.0, 'Stop duration, s; counted from standstill if speed is known.', 0.1, 600.0, live=True
     )
     stop_again_s: float = setting(
-        5.0, 'No other stop sign stops so soon after a stop, seconds.', 0.0, 600.0, live=True
+        5.0, 'Ignore further stop signs this long after a stop, seconds.', 0.0, 600.0, live=True
     )
     yield_speed_mps: float = setting(
-        2.8, 'Speed at a yield sign, metres a second.', 0.01, 100.0, live=True
+        2.8, 'Speed limit at a yield sign, m/s.', 0.01, 100.0, live=True
     )
     yield_hold_s: float = setting(
-        4.0, 'How long a yield sign slows after last being seen, seconds.', 0.1, 600.0, live=True
+        4.0, 'A yield sign slows this long after it was last seen, s.', 0.1, 600.0, live=True
     )
     warn_hold_s: float = setting(
-        5.0, 'How long a warning sign slows after last being seen, seconds.', 0.1, 600.0, live=True
+        5.0, 'A warning sign slows this long after it was last seen, s.', 0.1, 600.0, live=True
     )
     engage_frames: int = setting(
-        2, 'Frames in a row that make a whole-frame class stricter.', 1, 100, live=True
+        2, 'Consecutive frames before a stricter class takes effect.', 1, 100, live=True
     )
     release_frames: int = setting(
-        5, 'Frames in a row that make a whole-frame class less strict.', 1, 1000, live=True
+        5, 'Consecutive frames before a less strict class takes effect.', 1, 1000, live=True
     )
     heading_smoothing: float = setting(
-        0.5, 'Share of the last heading kept in the next, 0 to 1.', 0.0, 0.99, live=True
+        0.5, 'Weight of the previous heading in the next, 0 to 1.', 0.0, 0.99, live=True
     )
     velocity_source: str = setting(
-        'none', 'Measured speed: none, twist or odom.', choices=('none', 'twist', 'odom')
+        'none', 'Source of the measured speed.', choices=('none', 'twist', 'odom')
     )
     require_label_info: bool = setting(
-        False, "Do nothing before the model's label_info has confirmed the table."
+        False, "Wait until the model's label_info has confirmed the table."
     )
     cameras: list[str] = setting(
         [''], 'Camera names; topics are NAME/detections ...; [""] is one topic for all cameras.'
     )
     state_file: str = setting(
-        '', 'What must survive a restart; empty: in $ROS_HOME/alexnet_ros, none: nothing survives.'
+        '', 'State kept over a restart; empty: in $ROS_HOME/alexnet_ros; none: not kept.'
     )
 
     def __post_init__(self) -> None:
@@ -215,11 +202,11 @@ class NavigatorSettings:
 class GateSettings:
     """When the velocity gate lets commands pass."""
 
-    stamped: bool = setting(False, 'Commands are TwistStamped (the default of Kilted), not Twist.')
+    stamped: bool = setting(False, 'Commands are TwistStamped (default in Kilted), not Twist.')
     lock_timeout_s: float = setting(
-        0.5, 'Closed while stop_lock has been silent for so long, seconds.', 0.15, 10.0
+        0.5, 'Close after this long without stop_lock, seconds.', 0.15, 10.0
     )
     command_timeout_s: float = setting(
-        0.5, 'Zeros where no command has come for so long, seconds.', 0.05, 10.0
+        0.5, 'Send zeros after this long without a command, seconds.', 0.05, 10.0
     )
-    period_s: float = setting(0.05, 'Time between two zeros, seconds.', 0.01, 0.5)
+    period_s: float = setting(0.05, 'Period of the zero commands, seconds.', 0.01, 0.5)
