@@ -23,6 +23,7 @@ Target = tuple[Image, Floats, Floats, Floats, Floats]
 CENTRE_SPREAD = 0.09  # of the size: standard deviation of the heat round a centre
 BOX_REACH = 0.12  # of the size: how far from the centre a cell learns the box
 FAINT = 6.0  # grey levels: what differs less from what it hides is not judged
+YELLOW_SHARE = 0.08  # of pasted signs get a yellow face, as in the north and at road works
 OUTLINES = {
     'triangle': ((0.5, -0.02), (1.02, 1.0), (-0.02, 1.0)),
     'inverted': ((-0.02, 0.0), (1.02, 0.0), (0.5, 1.02)),
@@ -261,6 +262,8 @@ class SceneMaker:
             top = (middle_x - half, int(middle[1]))
             cv2.rectangle(image, top, (middle_x + half, side), (grey, grey, grey), -1)
         around = image[y0:y1, x0:x1].astype(np.float32)
+        if counts and rng.random() < YELLOW_SHARE:
+            _colour_yellow(piece, rng)
         piece *= float(np.exp(rng.normal(0, 0.35)))
         if rng.random() < 0.5:  # lit as its surroundings are
             light = (float(around.mean()) + 40) / (float(piece.mean()) + 40)
@@ -272,6 +275,13 @@ class SceneMaker:
                 float(np.abs(mixed - around).mean()) > FAINT or float(piece.std()) > 2 * FAINT
             )
             (boxes if counts and visible else ignored).append(placed)
+
+
+def _colour_yellow(piece: Floats, rng: np.random.Generator) -> None:
+    """Make what is white or grey yellow, in place."""
+    pale = np.clip(1.6 - (piece.max(2) - piece.min(2)) / 30, 0, 1)[..., None]
+    face = np.array([1.0, rng.uniform(0.6, 0.95), rng.uniform(0.05, 0.5)], np.float32)
+    piece *= 1 + pale * (face - 1)
 
 
 def _mask(cutout: Cutout, rng: np.random.Generator) -> Image:

@@ -172,7 +172,8 @@ class Trainer:
                 raise self._diverged(f'the loss became {loss:.4g}')
             if loss > 1 + 3 * math.log(logits.shape[1]) and self.progress < 1 and not self._stop:
                 return  # worse than guessing by far: the previous one is the better to resume
-        worst = max(_largest(tensor) for tensor in tensors.values() if tensor.numel())
+        weights = [t for t in tensors.values() if t.is_floating_point() and t.numel()]
+        worst = max(map(_largest, weights))  # counts of batches are no weights
         if not worst <= ABSURD:
             raise self._diverged(f'a weight became {worst:.3g}')
         save_checkpoint(self.folder / name, tensors, {**self.facts, 'run': run})

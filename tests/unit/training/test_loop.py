@@ -126,6 +126,15 @@ def test_not_finite_loss_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
     assert all(torch.isfinite(t.float()).all() for t in tensors.values())
 
 
+def test_a_long_runs_count_of_batches_is_no_absurd_weight(tmp_path: Path) -> None:
+    one = trainer(tmp_path)
+    for name, buffer in one.network.named_buffers():
+        if name.endswith('num_batches_tracked'):
+            buffer.fill_(1_000_000)
+    one.save()
+    assert 'model.features.0.norm.num_batches_tracked' in weights(tmp_path)
+
+
 def test_full_disk_leaves_the_previous_checkpoint_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
