@@ -218,6 +218,9 @@ class Tracker:
             unsure = 0.9 if track.sights == 1 else min(0.9, 0.35 + unseen_s)  # no speed at first
             for row, detection in enumerate(detections):
                 near = _likeness(expected, detection.bbox_xywh, 2 * unsure if lost else unsure)
+                if lost and _side(detection.bbox_xywh) >= 0.85 * _side(track.bbox):
+                    # Motion learnt from a few small boxes may be wrong by its whole amount
+                    near = max(near, _likeness(track.bbox, detection.bbox_xywh, 2 * unsure))
                 if near > 0:
                     best = detection.classification.best
                     same = best is not None and best.class_id == track.confirmed

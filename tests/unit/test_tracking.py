@@ -152,6 +152,17 @@ def test_confirmed_sign_lost_for_a_moment_is_not_confirmed_again(unseen: int) ->
         assert (found.track_id, found.newly_confirmed) == ('1', False)
 
 
+def test_sign_lost_when_its_motion_was_not_yet_known_is_found_again() -> None:
+    tracker = Tracker(TrackerSettings(max_missed_s=0.5))
+    for frame, side in enumerate((20, 22, 24)):  # boxes of a far sign: the growth is an error
+        feed(tracker, frame * FRAME_NS, sight((700.0 + frame, 330, side, side), 2))
+    for frame in range(3, 34):
+        feed(tracker, frame * FRAME_NS)
+    for frame in range(34, 38):
+        (found,) = feed(tracker, frame * FRAME_NS, sight((731.0 + frame - 34, 321, 23, 23), 2))
+    assert (found.track_id, found.newly_confirmed) == ('1', False)
+
+
 def test_lost_sign_gives_its_name_to_no_other() -> None:
     for class_id, side in ((1, 40.0), (2, 20.0)):  # another class; one that is further away
         tracker = Tracker()
