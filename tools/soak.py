@@ -218,14 +218,14 @@ class Soak:
 
     def answer(self) -> tuple[float, float]:
         """
-        Ask the navigator for its state, then send one good image by itself.
+        Ask the navigator for its parameters, then send one good image by itself.
 
         :returns: milliseconds to either answer; NaN where the image has none.
         """
-        from lifecycle_msgs.srv import GetState
+        from rcl_interfaces.srv import ListParameters
 
         start_s = time.monotonic()
-        self.bench.call(GetState, 'sign_navigator/get_state')
+        self.bench.call(ListParameters, 'sign_navigator/list_parameters')
         asked_s = time.monotonic()
         self.results.messages.clear()
         image = self.bench.image()

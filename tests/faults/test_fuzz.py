@@ -169,7 +169,7 @@ def test_fuzzer_finds_nothing_in_a_short_run() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

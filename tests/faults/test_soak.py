@@ -26,7 +26,7 @@ def test_short_soak_finds_nothing_growing() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
         check=False,
     )
     print(done.stdout)

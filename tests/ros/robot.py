@@ -23,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ROOT / 'config' / 'fastdds.xml'
-DEADLINE_S = 90.0  # generous: it bounds a failure, no test waits for it to pass
+DEADLINE_S = 300.0  # bounds a failure; no test waits for it to pass, a busy machine may
 ASK_AGAIN_S = 5.0
 SETTLE_S = 0.15
 
