@@ -217,16 +217,18 @@ class Tracker:
             lost = unseen_s > self.settings.max_missed_s
             unsure = 0.9 if track.sights == 1 else min(0.9, 0.35 + unseen_s)  # no speed at first
             for row, detection in enumerate(detections):
-                near = _likeness(expected, detection.bbox_xywh, 2 * unsure if lost else unsure)
-                if lost and _side(detection.bbox_xywh) >= 0.85 * _side(track.bbox):
-                    # Motion learnt from a few small boxes may be wrong by its whole amount
-                    near = max(near, _likeness(track.bbox, detection.bbox_xywh, 2 * unsure))
-                if near > 0:
-                    best = detection.classification.best
-                    same = best is not None and best.class_id == track.confirmed
-                    further = _side(detection.bbox_xywh) < 0.8 * _side(track.bbox)
-                    if lost and (further or not (same or best is None)):
+                best = detection.classification.best
+                same = best is not None and best.class_id == track.confirmed
+                reach = 2 * unsure if lost or same else unsure
+                near = _likeness(expected, detection.bbox_xywh, reach)
+                if lost:
+                    if _side(detection.bbox_xywh) < 0.85 * _side(track.bbox) or not (
+                        same or best is None
+                    ):
                         continue  # the next sign of the road, or another one
+                    # Motion learnt from a few small boxes may be wrong by its whole amount
+                    near = max(near, _likeness(track.bbox, detection.bbox_xywh, reach))
+                if near > 0:
                     pairs.append((-(near + 0.2 * same), number, row))
         owners: dict[int, _Track] = {}
         taken: set[int] = set()
