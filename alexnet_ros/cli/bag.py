@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('sources', nargs='+', metavar='SOURCE', help=SOURCES)
     parser.add_argument('out', type=Path, metavar='OUT', help='folder of the new bag')
-    parser.add_argument('--topic', default=TOPIC, help='of the images (default: %(default)s)')
+    parser.add_argument('--topic', default=TOPIC, help='image topic (default: %(default)s)')
     parser.add_argument(
         '--compressed', action='store_true', help='JPEG on TOPIC/compressed, not raw images'
     )
@@ -24,17 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=above(0, 1000),
         default=PICTURE_RATE_HZ,
         metavar='HZ',
-        help='of pictures; a video has its own (default: %(default)g)',
+        help='frame rate of pictures; videos keep theirs (default: %(default)g)',
     )
     add_number(
-        parser, '--seconds', above(0, 1e6), 0.0, 'S', 'stop after so much, such as of a camera'
+        parser,
+        '--seconds',
+        above(0, 1e6),
+        0.0,
+        'S',
+        'stop after this long, such as from a camera; 0 = at the end',
     )
     parser.add_argument('--storage', choices=tuple(STORAGES), default='mcap')
     parser.add_argument(
         '--compression',
         choices=tuple(name for name in COMPRESSIONS if name),
         default='',
-        help='of the whole bag, with zstd (default: none)',
+        help='zstd compression mode (default: none)',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object')
 

@@ -56,9 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--only', choices=PARTS, action='append', help='measure this part alone; repeat for more'
     )
     add_number(parser, '--rounds', whole(1, 1000), 5, 'N', 'alternating rounds')
-    add_number(parser, '--seconds', above(0, 3600), 5.0, 'S', 'each run of the node')
-    parser.add_argument('--slow-model', help='a slow model package, for the overload of the node')
-    parser.add_argument('--check', type=Path, metavar='FILE', help='say which ratios moved since')
+    add_number(parser, '--seconds', above(0, 3600), 5.0, 'S', 'duration of each node run')
+    parser.add_argument('--slow-model', help='slow model package, for the overload scenario')
+    parser.add_argument(
+        '--check', type=Path, metavar='FILE', help='report which ratios changed since FILE'
+    )
     parser.add_argument('--json', action='store_true', help='one JSON object a row')
 
 

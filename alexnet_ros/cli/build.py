@@ -30,15 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--compute-capability',
         action='append',
         metavar='X.Y',
-        help='build for such GPUs rather than for the one in this machine; may be given more '
-        'than once; tensorrt_rtx only',
+        help='target GPU instead of the one in this machine; repeatable; tensorrt_rtx only',
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         '--precision',
         action='append',
         choices=('int8', 'fp16', 'fp32'),
-        help="may be given more than once (default: the model's own choice)",
+        help="repeatable (default: the model's own choice)",
     )
     which.add_argument('--all', action='store_true', help='build every precision of the model')
     add_number(
@@ -47,19 +46,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         whole(1, 256),
         16,
         'N',
-        'largest batch, 1 to 256; the node must ask for the same',
+        "largest batch; must match the node's max_batch",
     )
     parser.add_argument(
         '--cache-dir',
         metavar='DIR',
-        help='where engines are kept (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)',
+        help='engine cache (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)',
     )
     parser.add_argument(
         '--explain',
         action='store_true',
         help='list the kernels of the engine: types, fused layers, weights',
     )
-    parser.add_argument('--rebuild', action='store_true', help='build again what is there')
+    parser.add_argument(
+        '--rebuild', action='store_true', help='build even if the engine is cached'
+    )
     for field in dataclasses.fields(TensorRtSettings):
         if field.name == 'cuda_graph':  # plays no role in a build
             continue

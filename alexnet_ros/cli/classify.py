@@ -26,14 +26,14 @@ AT_ONCE = 8  # images in one batch; more would only hold more memory
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model_options(parser)
-    add_number(parser, '--top-k', whole(1, 100), 5, 'K', 'hypotheses for each image')
+    add_number(parser, '--top-k', whole(1, 100), 5, 'K', 'hypotheses per image')
     add_number(
         parser,
         '--score-threshold',
         fraction,
         0.0,
         'P',
-        "below this probability an image is unknown, beside the model's own rule",
+        "images below this probability are unknown, on top of the model's rule",
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object an image')
     parser.add_argument('images', nargs='+', metavar='SOURCE', help=SOURCES)

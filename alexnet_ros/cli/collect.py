@@ -30,24 +30,23 @@ from alexnet_ros.errors import ConfigError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``collect``."""
     parser.add_argument(
-        'bags', nargs='*', metavar='BAG', help='bags; without any, only manifest.csv is made anew'
+        'bags', nargs='*', metavar='BAG', help='bags; without any, only rebuild manifest.csv'
     )
     parser.add_argument('--output', required=True, type=Path, help='the collection')
     parser.add_argument(
         '--by',
         choices=HOW,
-        help='take by time, by change, or what the model is unsure of (default: uncertain, with '
-        '--classes change)',
+        help='select by rate, change or uncertainty (default: uncertain; change with --classes)',
     )
     parser.add_argument(
         '--classes',
         metavar='A,B,...',
-        help='own classes: takes whole frames without a model, for you to sort into these folders',
+        help='your own classes: collect whole frames without a model, to sort into these folders',
     )
     parser.add_argument(
         '--whole-frames',
         action='store_true',
-        help='whole frames in place of the regions found in them',
+        help='whole frames instead of the regions found in them',
     )
     add_number(
         parser,
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         above(0, 1000),
         1.0,
         'HZ',
-        'with --by rate: most images a second and sign or camera',
+        'with --by rate: maximum images per second per sign or camera',
     )
     add_number(
         parser,
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         fraction,
         0.06,
         'FRACTION',
-        'with --by change: least difference to the last one, 0 to 1',
+        'with --by change: minimum difference to the last one, 0 to 1',
     )
     add_number(
         parser,
@@ -71,10 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         fraction,
         0.9,
         'SCORE',
-        'with --by uncertain: probabilities under this are unsure',
+        'with --by uncertain: probabilities below this are uncertain',
     )
     add_number(
-        parser, '--limit', whole(0, math.inf), 0, 'N', 'maximum number of new images per bag'
+        parser,
+        '--limit',
+        whole(0, math.inf),
+        0,
+        'N',
+        'maximum number of new images per bag; 0 = no limit',
     )
     add_model_options(parser)
     add_bag_options(parser)

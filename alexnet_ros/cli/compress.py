@@ -13,7 +13,7 @@ truncated singular value decomposition; fine-tune afterwards:
   alexnet_ros compress run/best.safetensors --fc6-rank 192 --fc7-rank 128 \\
       --output small/start.safetensors
   alexnet_ros train --initial small/start.safetensors --fc6-rank 192 --fc7-rank 128 \\
-      --rate 0.002 --steps 1000 --data ... --output small/
+      --lr 0.002 --steps 1000 --data ... --output small/
 """
 
 

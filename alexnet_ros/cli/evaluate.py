@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='DIR|TAR',
-        help='where the files lie; without --manifest a folder or tar of classes',
+        help='where the files are; without --manifest a folder or tar of classes',
     )
     add_number(
         parser,
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--background',
         type=Path,
         metavar='VIDEO|DIR',
-        help='also count how often crops of this are taken for a class',
+        help='also measure how often crops of this are accepted as a class',
     )
     add_number(
         parser,
@@ -72,9 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         fraction,
         0.0,
         'FRACTION',
-        'use the video from this fraction of its length on',
+        'start at this fraction of the video',
     )
-    add_number(parser, '--background-crops', whole(1, math.inf), 2000, 'N', 'crops cut from it')
+    add_number(
+        parser, '--background-crops', whole(1, math.inf), 2000, 'N', 'number of background crops'
+    )
     parser.add_argument(
         '--report',
         type=Path,

@@ -29,8 +29,10 @@ From another machine: ssh -L 8765:127.0.0.1:8765 robot
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('folder', type=Path, help='takes a folder a class')
-    parser.add_argument('--classes', metavar='A,B,...', help='default: what the folder has')
+    parser.add_argument('folder', type=Path, help='gets one folder per class')
+    parser.add_argument(
+        '--classes', metavar='A,B,...', help='default: the class folders that exist'
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument('--topic', help='image topic of a running camera')
     what.add_argument('--source', type=Path, metavar='VIDEO|BAG|DIR', help='recorded pictures')
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         above(0, 86400),
         10.0,
         'S',
-        'frames labelled within so many seconds stay on one side of the split',
+        'frames labelled within this many seconds stay on one side of the split',
     )
     add_number(
         parser,
@@ -49,10 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         whole(0, 1000),
         5,
         'N',
-        'one scene in N goes to val/, the others to train/; 0 = no such parts',
+        'one scene in N goes to val/, the others to train/; 0 = no split',
     )
     parser.add_argument(
-        '--port', type=whole(0, 65_535), default=8765, help='of the page; 0 = a free one'
+        '--port', type=whole(0, 65_535), default=8765, help='port of the page; 0 = any free one'
     )
 
 

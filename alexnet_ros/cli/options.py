@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from alexnet_ros.training.layouts import DataSet
 
 MODEL = 'signs'
-SOURCES = (
-    'picture, video, folder or pattern of them, or a camera: its number, /dev/video0, rtsp://...'
-)
+SOURCES = 'image, video, folder or glob of them, or a camera: index, /dev/video0, rtsp://...'
 DATA_HELP = """\
 Data may be
   a folder with one sub-folder a class (its name is the class name), or with
@@ -157,7 +155,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         '--backend',
         choices=tuple(CANDIDATES),
         default='auto',
-        help='what runs the network (default: auto, TensorRT where it works)',
+        help='inference runtime (default: auto, TensorRT if it works)',
     )
     parser.add_argument('--precision', choices=PRECISIONS, help="default: the model's smallest")
     add_number(
@@ -166,7 +164,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         whole(0, 256),
         0,
         'N',
-        'CPU threads of the network; 0 = as the engine chooses',
+        'CPU threads for inference; 0 = chosen by the engine',
     )
 
 
@@ -188,7 +186,7 @@ def add_bag_options(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='TOPIC',
-        help='image topic, repeatable; without it all cameras of the bag',
+        help='image topic, repeatable (default: all cameras of the bag)',
     )
     parser.add_argument(
         '--set',
@@ -196,7 +194,7 @@ def add_bag_options(parser: argparse.ArgumentParser) -> None:
         type=setting(),
         default=[],
         metavar='NAME=VALUE',
-        help='a setting of the recognizer, such as confirm_hits=4; repeatable',
+        help='recognizer parameter, such as confirm_hits=4; repeatable',
     )
 
 
@@ -231,14 +229,14 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
         nargs='+',
         default=[],
         metavar='DIR|TAR',
-        help="where a manifest's files lie",
+        help="where a manifest's files are",
     )
     parser.add_argument('--labels', type=Path, metavar='CSV|TXT', help='class names')
     parser.add_argument(
         '--group',
         default='',
         metavar='REGEX',
-        help='part of a file path that names one physical thing, such as "(.*)_[0-9]+"',
+        help='part of a file path that identifies one physical object, such as "(.*)_[0-9]+"',
     )
 
 

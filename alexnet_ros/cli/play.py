@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='TOPIC',
-        help='repeatable; without it the image topics',
+        help='repeatable (default: the image topics)',
     )
     parser.add_argument(
         '--speed',
@@ -53,11 +53,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=0,
         default=1,
         metavar='N',
-        help='play N times, without N until Ctrl-C',
+        help='play N times; without N, until Ctrl-C',
     )
     parser.add_argument('--no-clock', action='store_true', help='do not publish /clock')
     add_number(
-        parser, '--wait', number(0, math.inf), 10.0, 'SECONDS', 'for subscribers, before playing'
+        parser,
+        '--wait',
+        number(0, math.inf),
+        10.0,
+        'SECONDS',
+        'maximum wait for subscribers before playing',
     )
     parser.add_argument(
         '--record',
@@ -65,13 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FOLDER',
         help='write what the nodes publish to a new bag, for replay --results',
     )
-    parser.add_argument('--node', default='/alexnet', help='whose results are recorded')
+    parser.add_argument('--node', default='/alexnet', help='node whose results are recorded')
     parser.add_argument(
         '--camera',
         action='append',
         default=[],
         metavar='NAME',
-        help='with several cameras: their names, for --record',
+        help='camera name for --record, if there are several; repeatable',
     )
 
 

@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, metavar='DIR', help='write annotated pictures and videos there'
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
-    add_number(parser, '--every', whole(1, 10000), 1, 'N', 'look at every N-th frame of a video')
+    add_number(parser, '--every', whole(1, 10000), 1, 'N', 'process every Nth frame of a video')
     add_number(
         parser,
         '--score-threshold',
         fraction,
         0.0,
         'P',
-        "below this probability a sign is unknown, beside the model's own rule",
+        "signs below this probability are unknown, on top of the model's rule",
     )
     add_number(
         parser,
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         whole(0, 64),
         FinderSettings().max_regions,
         'N',
-        'most candidates classified in a frame; 0 = 8',
+        'maximum candidates classified per frame; 0 = 8',
     )
 
 

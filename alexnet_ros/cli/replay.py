@@ -44,39 +44,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--realtime',
         action='store_true',
-        help="in the bag's own time, dropping frames as the live node does",
+        help="at the bag's own rate, dropping frames as the live node does",
     )
     parser.add_argument('--video', action='store_true', help='also write annotated video')
     parser.add_argument(
-        '--truth', metavar='CSV', help='what is to be seen; a bare name is looked for in each bag'
+        '--truth', metavar='CSV', help='ground truth; a bare name is looked up in each bag'
     )
     parser.add_argument(
-        '--results',
-        metavar='BAG',
-        help='score these recorded results in place of running the model',
+        '--results', metavar='BAG', help='score this recording instead of running the model'
     )
     parser.add_argument(
-        '--compare', metavar='REPORT', type=Path, help='say what changed from another report.json'
+        '--compare',
+        metavar='REPORT',
+        type=Path,
+        help='add the differences from another report.json',
     )
     parser.add_argument(
         '--min-recall',
         type=fraction,
         metavar='FRACTION',
-        help='exit 1 if less of the signs are confirmed',
+        help='exit 1 if fewer of the signs are confirmed',
     )
     parser.add_argument(
         '--max-false',
         type=whole(0, math.inf),
         metavar='N',
-        help='exit 1 if more signs are wrongly confirmed',
+        help='exit 1 if there are more false positives',
     )
     parser.add_argument(
         '--actions',
         default='sign_actions.yaml',
         metavar='TABLE',
-        help="the navigator's table; 'none' for no navigation",
+        help="the navigator's action table; 'none' for no navigation",
     )
-    add_number(parser, '--jobs', whole(1, 256), 1, 'N', 'bags at a time')
+    add_number(parser, '--jobs', whole(1, 256), 1, 'N', 'bags in parallel')
     parser.add_argument('--ray', metavar='ADDRESS', help='run the bags on a Ray cluster')
     parser.add_argument('--json', action='store_true', help='print the figures as one JSON line')
 
