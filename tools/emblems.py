@@ -124,6 +124,17 @@ class Emblems:
             blank = self.made.slashed_canvas(blank, base, np.array([170.0, 30, 35]))
         return blank
 
+    def turned(self) -> Image:
+        """Return a photographed arrow on a blue disc that points where no class does."""
+        rng = self.rng
+        ahead = rng.random() < 0.7
+        base = self.made.sign((35,) if ahead else (38, 39))
+        turn = float(rng.choice((-90, 90, 90, -90, 180)) if ahead else rng.choice((-45, 45, 135)))
+        middle = (float(base.middle[0]), float(base.middle[1]))
+        matrix = cv2.getRotationMatrix2D(middle, turn + float(rng.normal(0, 5)), 1.0)
+        spun = cv2.warpAffine(base.canvas(), matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(spun, np.uint8)
+
     def zone(self) -> Image:
         """Return a plate with a limit and the word zone, or its grey end."""
         rng, made = self.rng, self.made

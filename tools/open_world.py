@@ -25,23 +25,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.training.negatives import video_frames
-from alexnet_ros.training.sources import (
-    ImageBank,
-    held_out,
-    is_dev,
-    records_from_manifest,
-    tar_members,
-)
+from alexnet_ros.training.sources import ImageBank, is_dev, tar_members
 from tools import lookalikes, sign_text
 from tools.emblems import BLUE, Emblems, emblem_of
 from tools.find_candidates import found_in
+from tools.lamps import lit_lamp
 from tools.lookalikes import Limit, Lookalikes
 from tools.sign_text import Image
+from tools.training_split import split_rows
 
 BACKGROUND = 43
 ROUND = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 32, 41, 42)
 TRIANGLES = tuple(range(18, 32))
 YIELD = 13
+BASES = (*ROUND, *TRIANGLES, *BLUE, YIELD)
 HELD_FONTS = ('STIXGeneral', 'cmss10', 'DejaVuSerif')
 KNOWN_DRAWN = Path(__file__).parents[1] / 'config/recipes/drawn_known.csv'
 Box = tuple[float, float, float, float]
@@ -50,24 +47,26 @@ Maker = Callable[[], tuple[Image, int]]
 MIX = {  # kind: (share of the added crops, how many are made)
     'mined': (0.16, 0),
     'boxed': (0.12, 0),
-    'road': (0.14, 5000),
-    'pasted': (0.20, 12000),
-    'pasted_known': (0.07, 4000),
-    'other_limit': (0.07, 3500),
-    'plate': (0.04, 2000),
-    'known_limit': (0.05, 2500),
-    'unit': (0.06, 2500),
-    'unit_less': (0.05, 2000),
-    'end_of': (0.09, 4500),
-    'end_of_80': (0.01, 500),
-    'yellow': (0.02, 1200),
-    'yellow_known': (0.02, 1200),
-    'slashed': (0.01, 600),
-    'triangle': (0.04, 2500),
-    'triangle_known': (0.02, 1200),
-    'prohibition': (0.03, 2000),
-    'blue': (0.02, 1500),
-    'zone': (0.02, 1500),
+    'road': (0.12, 8000),
+    'pasted': (0.20, 24000),
+    'pasted_known': (0.07, 8000),
+    'other_limit': (0.07, 7000),
+    'plate': (0.05, 5000),
+    'known_limit': (0.06, 5000),
+    'unit': (0.08, 7000),
+    'unit_less': (0.06, 5000),
+    'end_of': (0.10, 10000),
+    'end_of_80': (0.015, 1200),
+    'yellow': (0.02, 2400),
+    'yellow_known': (0.025, 2400),
+    'slashed': (0.015, 1200),
+    'triangle': (0.04, 5000),
+    'triangle_known': (0.02, 2400),
+    'prohibition': (0.04, 5000),
+    'blue': (0.02, 3000),
+    'turned': (0.015, 1500),
+    'zone': (0.025, 3000),
+    'lamp': (0.02, 3000),
 }
 
 
@@ -138,17 +137,13 @@ class World:
 
     def _signs(self) -> dict[int, list[Limit]]:
         """Return GTSRB's crops of this side by class."""
-        manifest = self.data / 'gtsrb/train.csv'
-        records = records_from_manifest(manifest, sorted((self.data / 'gtsrb').glob('*.tar')))
-        with manifest.open(newline='') as file:
-            rows = list(csv.DictReader(file))
+        records, rows = split_rows(self.data)
         bank = ImageBank(records)
         signs: dict[int, list[Limit]] = {}
-        for index, out in enumerate(held_out(records, 8)):
+        for index, row in enumerate(rows):
             class_id = records[index].class_id
-            if out != self.held or class_id not in (*ROUND, *TRIANGLES, *BLUE, YIELD):
+            if row['split'] != ('val' if self.held else 'train') or class_id not in BASES:
                 continue
-            row = rows[index]
             x1, y1, x2, y2 = (int(row[f'roi_{key}']) for key in ('x1', 'y1', 'x2', 'y2'))
             if y2 - y1 >= 20 and int(row['frame']) % 2 == 0:
                 signs.setdefault(class_id, []).append(Limit(bank[index], (x1, y1, x2, y2)))
@@ -256,8 +251,10 @@ class World:
         if kind.startswith('triangle'):
             crop, class_id = self.emblems.triangle(kind == 'triangle_known')
             return crop, BACKGROUND if class_id < 0 else class_id
-        if kind in ('prohibition', 'blue', 'zone'):
+        if kind in ('prohibition', 'blue', 'turned', 'zone'):
             return getattr(self.emblems, kind)(), BACKGROUND
+        if kind == 'lamp':
+            return lit_lamp(self.road(), rng), BACKGROUND
         if kind == 'slashed':
             return make.slashed((0, 1, 2, 3, 4, 5, 9, 10, 15, 16)), BACKGROUND
         if kind == 'end_of_80':

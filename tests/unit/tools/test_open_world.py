@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tools import lookalikes, open_world, sign_text
+from tools.emblems import Emblems
+from tools.lamps import lit_lamp
 from tools.lookalikes import LIMITS, Limit, Lookalikes
 
 ROI = (12, 12, 78, 78)
@@ -75,3 +77,22 @@ def test_boxes_get_the_margin_and_edges_repeat() -> None:
     assert crop.shape == (24, 24, 3)
     assert (crop[:, -2:] == 200).all()
     assert open_world.overlap((0, 0, 10, 10), (5, 0, 20, 10)) == 0.5
+
+
+def test_an_arrow_is_turned_to_where_no_class_points() -> None:
+    image = np.full((90, 90, 3), (30, 70, 170), np.uint8)
+    cv2.arrowedLine(image, (45, 70), (45, 20), (240, 240, 240), 7, tipLength=0.4)
+    arrow = [Limit(image, ROI)]
+    limits = {c: signs(c) for c in LIMITS.values()} | {35: arrow, 38: arrow, 39: arrow}
+    emblems = Emblems(Lookalikes(limits, np.random.default_rng(1)), (), ())
+    upright = cv2.resize(image, (lookalikes.SIDE, lookalikes.SIDE)).astype(int)
+    for _ in range(12):
+        assert np.abs(emblems.turned() - upright).mean() > 10
+
+
+def test_a_lamp_is_brighter_than_what_is_round_it() -> None:
+    rng = np.random.default_rng(2)
+    lamps = [lit_lamp(np.full((40, 50, 3), 90, np.uint8), rng).mean(2) for _ in range(30)]
+    assert {lamp.shape for lamp in lamps} == {(lookalikes.SIDE, lookalikes.SIDE)}
+    brighter = [lamp[33:63, 33:63].max() > lamp[:4].mean() + 20 for lamp in lamps]
+    assert sum(brighter) >= 25
