@@ -93,7 +93,9 @@ OPTIONAL = {  # used where they are found
     'tensorrt_rtx',
     'compression',
     'bond',
-    'bondpy',  # apt has them, the index has not
+    'bondpy',
+    'launch',
+    'launch_ros',  # apt has these, the index has not
 }
 BROUGHT = {'apsw': 'rosbags', 'backports': 'rosbags', 'lz4': 'rosbags'}
 MODULES = {
