@@ -3,7 +3,8 @@ Run the core's tests with what Ubuntu 22.04 brings: ``make test-jammy``.
 
 A robot with ROS 2 Humble has Python 3.10, pytest 6.2, NumPy 1.21 and OpenCV 4.5 from apt.
 An environment with those versions, ``build/jammy``, stands in for it; ROS itself is not in
-it, so the nodes' tests run where ROS is. Standard library only.
+it, so the nodes' tests run where ROS is. The documentation's commands are tried there too.
+Standard library only.
 """
 
 import os
@@ -81,9 +82,9 @@ def main() -> int:
         print(f'test-jammy: {" ".join(error.cmd)} ended with {error.returncode}', file=sys.stderr)
         return 1
     env = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
-    return subprocess.call(
-        [inside, '-m', 'pytest', '-q', *TESTS, *sys.argv[1:]], cwd=ROOT, env=env
-    )
+    tests = [inside, '-m', 'pytest', '-q', *TESTS, *sys.argv[1:]]
+    pages = [inside, '-m', 'tests.doc_commands', 'torch,onnx,PIL,safetensors,openvino,ray']
+    return max(subprocess.call(words, cwd=ROOT, env=env) for words in (tests, pages))
 
 
 if __name__ == '__main__':

@@ -258,7 +258,7 @@ def read_data(
         records = records_from_gtsrb(data)
     else:
         beside = data.parent / 'labels.csv'
-        if not own and beside.is_file():
+        if not own and beside.is_file() and not beside.samefile(data):
             own = labels_from(beside)
         places = list(images) or sorted(data.parent.glob('*.tar')) or [data.parent]
         records = records_from_manifest(data, places, len(own or known) or None)
