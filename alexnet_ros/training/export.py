@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +135,13 @@ class Logits:
     """
     What one file of a package gives for the held-out crops and the negatives.
 
-    :param learnt: for some crops of each class that it learnt from; may be empty.
-    :param learnt_ids: their classes.
+    :param usual: the mean pattern of each class (C, C), from crops that it learnt; zero where
+        it learnt none.
     """
 
     known: NDArray[np.float32]
     none: NDArray[np.float32]
-    learnt: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    learnt_ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    usual: NDArray[np.float32] | None = None
 
     def accepted(self, labels: Labels, scores: ScoreSpec) -> list[NDArray[np.bool_]]:
         """Return which of the known and which of the others are called a known class."""
@@ -159,16 +158,14 @@ def measured_logits(
         if not crops:
             return Logits(known, known[:0])
         none = logits_from_engine(engine, package.input, crops, len(crops))
-        ids = measured.calibration_ids
-        picks = np.concatenate([_some(np.flatnonzero(ids == c)) for c in np.unique(ids)])
-        images = [measured.calibration[index] for index in picks.tolist()]
-        learnt = logits_from_engine(engine, package.input, images, len(images))
-    return Logits(known, none, learnt, ids[picks])
-
-
-def _some(places: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return at most ``CENTRE_IMAGES`` of them, evenly spread."""
-    return places[:: -(-len(places) // CENTRE_IMAGES)]
+        usual = np.zeros((known.shape[1], known.shape[1]), np.float32)
+        for class_id in np.unique(measured.calibration_ids):
+            places = np.flatnonzero(measured.calibration_ids == class_id)
+            places = places[:: -(-len(places) // CENTRE_IMAGES)]  # evenly spread
+            images = [measured.calibration[index] for index in places.tolist()]
+            learnt = logits_from_engine(engine, package.input, images, len(images))
+            usual[class_id] = correlated(learnt).mean(0)
+    return Logits(known, none, correlated(usual))
 
 
 def calibrated_scores(
@@ -208,20 +205,17 @@ def with_centres(
 
     It pays if it refuses a larger share of the accepted negatives than of the known.
     """
-    known = [c for c in range(len(labels)) if c != scores.unknown_class_id]
-    if scores.activation != 'softmax' or not set(known) <= set(logits.learnt_ids.tolist()):
+    usual = logits.usual
+    if usual is None or scores.activation != 'softmax':
         return scores
-    rows, centres = correlated(logits.learnt), np.zeros((len(labels), len(labels)), np.float32)
-    for class_id in known:
-        centres[class_id] = rows[logits.learnt_ids == class_id].mean(0)
-    centres = correlated(centres)
     accepted, fooled = logits.accepted(labels, scores)
-    alike = (correlated(logits.known) * centres[class_ids]).sum(1)[accepted]
+    alike = (correlated(logits.known) * usual[class_ids]).sum(1)[accepted]
     right = logits.known[accepted].argmax(1) == class_ids[accepted]
-    if not fooled.any() or not right.any():
+    named = np.arange(len(labels)) != scores.unknown_class_id
+    if not (fooled.any() and right.any() and usual[named].any(1).all()):
         return scores
     limit = round(float(np.quantile(alike[right], TOLD_UNKNOWN)), 4)
-    closer = replace(scores, similarity=limit, centres=centres)
+    closer = replace(scores, similarity=limit, centres=usual)
     lost, refused = (
         1 - after.sum() / before.sum()
         for before, after in zip((accepted, fooled), logits.accepted(labels, closer), strict=True)

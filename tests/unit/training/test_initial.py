@@ -9,6 +9,7 @@ import torch
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
+from alexnet_ros.postprocess import correlated
 from alexnet_ros.training.drafts import measured_from
 from alexnet_ros.training.export import Logits, calibrated_scores, onnx_files, with_centres
 from alexnet_ros.training.layouts import DataSet
@@ -132,14 +133,15 @@ def test_similarity_is_limited_where_it_tells_none_from_known() -> None:
     known = usual[truth] + rng.normal(0, 0.3, (400, 5)).astype(np.float32)
     odd = 8 * np.eye(5, dtype=np.float32)[truth]  # as sure, and without the usual runner-up
     start = ScoreSpec(unknown_class_id=4)
-    told = Logits(known, odd, known, truth)
+    pattern = correlated(np.concatenate([usual, np.zeros((1, 5), np.float32)]))
+    told = Logits(known, odd, pattern)
     scores = with_centres(labels, start, told, truth)
     accepted, fooled = told.accepted(labels, scores)
     assert accepted.mean() == pytest.approx(0.995, abs=0.006)
     assert not fooled.any()
     assert scores.centres is not None
     assert not scores.centres[4].any()
-    alike = with_centres(labels, start, Logits(known, known[:50], known, truth), truth)
+    alike = with_centres(labels, start, Logits(known, known[:50], pattern), truth)
     assert alike.centres is None  # what it cannot tell apart it leaves alone
-    missing = Logits(known, odd, known[truth > 0], truth[truth > 0])
+    missing = Logits(known, odd, pattern * (np.arange(5) > 0)[:, None])
     assert with_centres(labels, start, missing, truth).centres is None
