@@ -203,6 +203,9 @@ def _draft(args: argparse.Namespace, name: str) -> 'tuple[Draft, dict[str, Any] 
         return draft_from_weights(weights, resize=args.resize, **common), None
     from alexnet_ros.training.foreign import draft_from_onnx
     from alexnet_ros.training.imported import PRESETS, Preprocessing
+    from alexnet_ros.training.weights import refuse_caffe
+
+    refuse_caffe(args.onnx)
 
     mean, scale, colour = PRESETS[args.preset or 'none']
     if args.preset is None and args.mean is None and args.scale is None:

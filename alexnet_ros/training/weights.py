@@ -72,6 +72,15 @@ class Weights:
         return 0 if last is None else len(last)
 
 
+def refuse_caffe(path: Path) -> None:
+    """Refuse Caffe's own files, and say which way in they have."""
+    if path.suffix in {'.caffemodel', '.prototxt'}:
+        raise TrainingError(
+            f"{path}: Caffe's files are not read; take bvlc_alexnet as ONNX from ONNX's model "
+            'zoo, or convert your own (caffe2onnx), then export --onnx FILE --preset caffe'
+        )
+
+
 def read_weights(path: Path) -> Weights:
     """
     Read the weights of an AlexNet from any file that may hold them.
@@ -79,6 +88,7 @@ def read_weights(path: Path) -> Weights:
     :raises TrainingError: unreadable, or of another network.
     """
     names: tuple[str, ...] = ()
+    refuse_caffe(path)
     if not path.is_file():
         raise TrainingError(f'{path} is no file; expected .pth, .safetensors or .npz weights')
     if path.suffix == '.npz':

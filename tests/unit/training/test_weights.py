@@ -164,3 +164,19 @@ def test_missing_names_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drafts.importlib.util, 'find_spec', lambda _: None)
     with pytest.raises(LabelFileError, match='--labels'):
         imagenet_names()
+
+
+@pytest.mark.parametrize('name', ['bvlc_alexnet.caffemodel', 'deploy.prototxt'])
+def test_caffes_files_are_told_their_way_in(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(b'\x0a\x07AlexNet')
+    output = ['--output', str(tmp_path / 'm')]
+    for command in (
+        ['export', str(tmp_path / name), *output],
+        ['export', '--onnx', str(tmp_path / name), *output],
+        ['features', str(tmp_path / name), str(tmp_path / 'f.npz')],
+    ):
+        assert main(command) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert 'export --onnx FILE --preset caffe' in line
