@@ -1,5 +1,6 @@
 """ONNX classifiers of every form become packages that give what the original gives."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,24 @@ def half_input(path: Path) -> Path:
     return maker.save(path, y, kind=kind, out_kind=kind)
 
 
+def half_inside(path: Path) -> Path:
+    maker = Maker()
+    maker.constants = {name: v.astype(np.float16) for name, v in maker.constants.items()}
+    x = maker.logits(maker.add('Cast', ['x'], 'half', to=TensorProto.FLOAT16))
+    x = maker.add('Softmax', [x], 'p_half', axis=1)
+    return maker.save(path, maker.add('Cast', [x], 'y', to=TensorProto.FLOAT))
+
+
+def convolution_head(path: Path) -> Path:
+    """No matrix at the end: a map of each class, and its mean, as SqueezeNet has it."""
+    maker = Maker()
+    maker.constants['w'] = np.ascontiguousarray(maker.constants['w'].T[..., None, None])
+    x = maker.add('Relu', [maker.add('Conv', ['x', 'k'], 'c', pads=[1] * 4)], 'r')
+    x = maker.add('GlobalAveragePool', [maker.add('Conv', [x, 'w', 'b'], 'maps')], 'means')
+    x = maker.add('Softmax', [maker.add('Flatten', [x], 'z')], 'y', axis=1)
+    return maker.save(path, x)
+
+
 def static(batch: int) -> Callable[[Path], Path]:
     def make(path: Path) -> Path:
         maker = Maker()
@@ -201,6 +220,8 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     'rows of pixels': rows_of_pixels,
     'bias first': bias_first,
     'half input': half_input,
+    'half inside': half_inside,
+    'convolution head': convolution_head,
     'static batch 1': static(1),
     'static batch 8': static(8),
     'argmax': arg_max,
@@ -244,6 +265,8 @@ def test_package_gives_what_the_original_gives(form: str, tmp_path: Path) -> Non
         found = engine.infer(batch, features=True)
     assert found.features is not None
     assert found.features.shape == (5, 8)  # the network's own width
+    if 'INT8' not in form:  # nothing is padded to another width
+        assert package.files['fp32'].bytes < path.stat().st_size + 8000
     got, wanted = found.logits.astype(np.float64), original(path, batch)
     if form == 'argmax':
         np.testing.assert_array_equal(got.argmax(1), wanted[:, 0])
@@ -391,3 +414,27 @@ def test_a_raw_file_as_model_says_how_to_make_a_package(
     path = head('Softmax')(tmp_path / 'm.onnx')
     assert main(['classify', '--model', str(path), 'x.png']) == 1
     assert f'alexnet_ros export --onnx {path}' in capsys.readouterr().err
+
+
+def test_roles_and_several_answers_reach_the_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = head('Sigmoid')(tmp_path / 'm.onnx')
+    rows = ''.join(f'{n},thing {n},{role}\n' for n, role in enumerate(['way', '', 'x', '', 'y']))
+    (tmp_path / 'roles.csv').write_text('class_id,name,role\n' + rows)
+    command = ['export', '--onnx', str(path), '--labels', str(tmp_path / 'roles.csv')]
+    assert main([*command, '--resize', 'stretch', '--output', str(tmp_path / 'out')]) == 0
+    assert 'no normalisation given' in capsys.readouterr().err
+    package = ModelPackage.load(tmp_path / 'out')
+    assert [label.role for label in package.labels] == ['way', 'object', 'x', 'object', 'y']
+    (image,) = images(1)
+    cv2.imwrite(str(tmp_path / 'x.png'), image[..., ::-1])
+    command = ['classify', '--model', str(tmp_path / 'out'), '--backend', 'cpu', '--json']
+    assert main([*command, str(tmp_path / 'x.png')]) == 0
+    told = json.loads(capsys.readouterr().out)['results']
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    planes = image.transpose(2, 0, 1)[None].astype(np.float32)
+    (wanted,) = session.run(None, {'x': planes})[0]
+    assert {one['class_id']: one['score'] for one in told} == pytest.approx(
+        dict(enumerate(wanted.tolist())), abs=1e-4
+    )

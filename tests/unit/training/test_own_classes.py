@@ -15,11 +15,12 @@ from alexnet_ros.cli.main import main
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.labels import Label
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.training.checkpoint import load_checkpoint
+from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
 from alexnet_ros.training.classes import class_of, labels_from
 from alexnet_ros.training.layouts import read_data
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.probe import frozen_features, logistic_regression, start_from_probe
+from alexnet_ros.training.sources import decode
 from alexnet_ros.training.weights import write_features
 from tests.models import colour_of, tiny_package
 from tests.unit.training.generated import picture
@@ -142,6 +143,34 @@ def test_out_of_memory_names_the_batch(
     assert 'out of memory with --batch 4' in capsys.readouterr().err
 
 
+def test_a_run_is_validated_twenty_times_unasked(tmp_path: Path) -> None:
+    trained(tmp_path, '--steps', 40)
+    rows = (tmp_path / 'r/metrics.csv').read_text().splitlines()[1:]
+    assert len(rows) == 20
+    assert (tmp_path / 'r/metrics.png').is_file()
+
+
+@pytest.mark.parametrize('features_factor', [0, 0.1])
+def test_a_fine_tuned_file_starts_a_run_and_its_features_stay_what_they_were(
+    features_factor: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    start = AlexNet(Architecture(classes=2, fc6_rank=2, fc7_rank=2))
+    content = {'arch': 'alexnet', 'state_dict': start.state_dict()}
+    torch.save(content, tmp_path / 'best.pth.tar')
+    words = ['--initial', tmp_path / 'best.pth.tar', '--features-factor', features_factor]
+    checkpoint = trained(tmp_path, *words, '--batch-norm', '--lr', 1e-7)
+    assert 'conv1, conv2, conv3, conv4, conv5' in capsys.readouterr().err
+    network, facts = network_from_checkpoint(checkpoint)
+    assert facts['architecture']['batch_norm'] is (features_factor > 0)
+    data = read_data(tmp_path / 'data')
+    images = np.stack([cv2.resize(decode(record), (67, 67)) for record in data.records])
+    wanted = frozen_features(start, images, hidden=False)
+    found = frozen_features(network, images, hidden=False)
+    # measured statistics, no fresh ones: half the pictures were not among those measured
+    assert float((found - wanted).norm() / wanted.norm()) < 0.1
+
+
 def test_early_stopping_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ['--patience', 2, '--val-interval', 1, '--lr', 1e-7, '--steps', 50]
     trained(tmp_path, *words)
@@ -216,8 +245,6 @@ def test_every_common_kind_of_picture_is_read(suffix: str, tmp_path: Path) -> No
         grey = image.convert('L') if suffix == '.pgm' else image
         grey.save(folder / f'free/more{suffix}', kinds.get(suffix, suffix[1:].upper()))
     data = read_data(folder)
-    from alexnet_ros.training.sources import decode
-
     (more,) = (record for record in data.records if 'more' in record.name)
     assert decode(more).shape == (48, 48, 3)
 
