@@ -50,11 +50,12 @@ def frozen_features(network: AlexNet, images: NDArray[np.uint8], *, hidden: bool
     return torch.cat(rows)
 
 
-def logistic_regression(x: Tensor, class_ids: Tensor, classes: int) -> Linear:
+def logistic_regression(x: Tensor, class_ids: Tensor, classes: int, pictures: int = 0) -> Linear:
     """
-    Fit multinomial logistic regression, L2 penalty 1 / (2 N), by L-BFGS.
+    Fit multinomial logistic regression, L2 penalty 1 / (2 pictures), by L-BFGS.
 
     :param x: features (N, F); centred and scaled inside, undone in the result.
+    :param pictures: how many of them are no changed copies; 0 for all.
     """
     middle, scale = x.mean(0), x.std().clamp_min(1e-6)
     unit = (x - middle) / scale
@@ -65,7 +66,7 @@ def logistic_regression(x: Tensor, class_ids: Tensor, classes: int) -> Linear:
     def loss() -> Tensor:
         solver.zero_grad()
         value = cross_entropy(unit @ weight.T + bias, class_ids)
-        value = value + weight.square().sum() / (2 * len(x))
+        value = value + weight.square().sum() / (2 * (pictures or len(x)))
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
@@ -78,13 +79,15 @@ def start_from_probe(
     network: AlexNet,
     images: NDArray[np.uint8],
     class_ids: NDArray[np.int64],
+    pictures: int = 0,
     *,
     hidden: bool = False,
 ) -> bool:
     """
     Set the fully connected layers so that the network is a linear probe.
 
-    :param images: training inputs (N, H, W, 3), augmented ones among them.
+    :param images: training inputs (N, H, W, 3), changed copies among them.
+    :param pictures: how many of them are no changed copies; 0 for all.
     :param hidden: fc6 and fc7 are known too: the last layer alone is set.
     :returns: False where the hidden layers are too thin to hold it.
     """
@@ -94,7 +97,7 @@ def start_from_probe(
     if not hidden and (replicas < 1 or ranks[0] < classes or ranks[1] < 2 * classes):
         return False
     x = frozen_features(network, images, hidden=hidden)
-    found = logistic_regression(x, torch.from_numpy(class_ids), classes)
+    found = logistic_regression(x, torch.from_numpy(class_ids), classes, pictures)
     last = cast('nn.Linear', network.classifier[6])
     with torch.no_grad():
         if hidden:

@@ -42,8 +42,8 @@ OUT_OF_MEMORY = re.compile(
 )
 BACKGROUND = 'background'
 Report = Callable[[str], None]
-Probe = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64]]]
-PROBE_IMAGES = 3000
+Probe = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64], int]]
+PROBE_IMAGES = 1000
 FIRST_PROBE = 1 << 40  # steps of the batch maker that no training reaches
 
 
@@ -101,7 +101,7 @@ def new_network(
     :param typical: some training images (N, H, W, 3); batch normalisation
         then starts from their statistics, so that it changes nothing at first
         and frozen convolutions stay what they were.
-    :param probe: gives inputs and class ids for a linear probe to begin with.
+    :param probe: gives what :func:`start_from_probe` takes, to begin as one.
     """
     torch.manual_seed(settings.seed)
     network = AlexNet(architecture)
@@ -145,11 +145,10 @@ def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
         return plain
     stretch = settings.resize == 'stretch'
     components = colour_components(bank, len(bank), settings.seed)
-    if settings.augmentation == 'paper':
-        return PaperAugmentation(components, mirror=settings.mirror, stretch=stretch)
-    return PaperAugmentation(
-        components, crop=1.0, smallest=0.5, mirror=settings.mirror, stretch=stretch
-    )
+    paper = settings.augmentation == 'paper'
+    # where the node sees whole pictures, training must see some (Touvron et al. 2019)
+    crop, smallest = (224 / 256, 1.0) if paper and not stretch else (1.0, 0.875 if paper else 0.5)
+    return PaperAugmentation(components, crop, 0.1, settings.mirror, smallest, stretch)
 
 
 def sources_for(
@@ -300,18 +299,19 @@ def _train(
     batches = BatchMaker(
         sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
     )
-    typical = None
-    if settings.initial and old is None:
-        picks = np.random.default_rng(settings.seed).permutation(len(bank))[:256].tolist()
-        typical = whole_images(bank, picks, InputSpec(architecture.size_px, architecture.size_px))
+    whole = InputSpec(architecture.size_px, architecture.size_px, **spec)
+    picks = np.random.default_rng(settings.seed).permutation(len(bank)).tolist()
+    typical = whole_images(bank, picks[:256], whole) if settings.initial and not old else None
 
-    def probe() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        count = min(max(3 * len(learn), 200), PROBE_IMAGES)
-        parts = [
+    def probe() -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
+        some = picks[:PROBE_IMAGES]  # as they are, and twice as many changed ones
+        parts = [(whole_images(bank, some, whole), class_ids[some])]
+        parts += [
             batches.make(FIRST_PROBE + number, architecture.size_px)
-            for number in range(-(-count // settings.batch))
+            for number in range(-(-2 * max(len(some), 100) // settings.batch))
         ]
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        images, ids = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return images, ids, len(some)
 
     network = new_network(
         architecture,

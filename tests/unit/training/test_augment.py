@@ -1,4 +1,6 @@
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +10,9 @@ from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.augment import SignAugmentation, backlit, behind_leaves, colour_matrix
 from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
 from alexnet_ros.training.measure import whole_images
+from alexnet_ros.training.run import augmentation_for
+from alexnet_ros.training.settings import TrainSettings
+from alexnet_ros.training.sources import ImageBank, Record
 from tests.unit.training.generated import picture
 
 STILL = SignAugmentation(
@@ -115,3 +120,30 @@ def test_leaves_hide_a_part_and_never_all() -> None:
     shares = [(behind_leaves(image, rng) != image).any(2).mean() for _ in range(40)]
     assert 0.01 < np.mean(shares) < 0.3
     assert max(shares) < 0.7
+
+
+@pytest.mark.parametrize(
+    ('augmentation', 'resize', 'smallest', 'largest'),
+    [
+        ('paper', 'stretch', 0.875, 1.0),
+        ('paper', 'centre_crop', 0.875, 0.875),
+        ('photo', 'stretch', 0.5, 1.0),
+    ],
+)
+def test_training_sees_as_much_of_a_picture_as_the_node(
+    augmentation: str, resize: str, smallest: float, largest: float, tmp_path: Path
+) -> None:
+    ramp = np.repeat(np.arange(200, dtype=np.uint8)[None], 200, 0)
+    cv2.imwrite(str(tmp_path / 'ramp.png'), ramp)
+    bank = ImageBank([Record(tmp_path / 'ramp.png', 0, '')])
+    settings = TrainSettings(augmentation=augmentation, resize=resize)
+    found = augmentation_for(settings, bank)
+    assert isinstance(found, PaperAugmentation)
+    change = replace(found, components=None)
+    rng, seen = np.random.default_rng(0), []
+    for _ in range(300):
+        out = np.empty((100, 100, 3), np.uint8)
+        change(bank[0], out, rng)
+        seen.append(np.ptp(out[50, :, 0].astype(int)) / 199)
+    assert min(seen) == pytest.approx(smallest, abs=0.03)
+    assert max(seen) == pytest.approx(largest, abs=0.03)
