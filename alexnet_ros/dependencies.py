@@ -123,11 +123,7 @@ def _pip(*, in_environment: bool) -> str:
 
 
 def missing_package(error: ImportError) -> str:
-    """
-    Return one line on a failed import: what is missing and the command that brings it.
-
-    :returns: empty where it is this package itself that is at fault.
-    """
+    """Return one line on a failed import with what installs it; empty if our own module failed."""
     name = (error.name or '').partition('.')[0]
     if name == 'alexnet_ros' or (not name and not str(error)):
         return ''

@@ -126,11 +126,7 @@ def write_file(path: Path, data: bytes | str, *, mode: int = 0o666) -> None:
 
 
 def append_lines(path: Path, data: str) -> None:
-    """
-    Append whole lines to a text file, or nothing of them.
-
-    :raises FileWriteError: they cannot be written; what was there stands.
-    """
+    """Append whole lines to a text file, or raise FileWriteError and leave it as it was."""
     try:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), 'r+b') as file:
             end = _end_of_lines(file)
@@ -239,11 +235,7 @@ _PlainDumper.add_representer(str, _PlainDumper.represent_text)
 
 
 def yaml_from_mapping(values: Mapping[str, Any], error: type[AlexnetRosError]) -> bytes:
-    """
-    Write plain values as YAML in the given order.
-
-    :raises error: a value is no plain text, number, list or mapping.
-    """
+    """Write plain values as YAML in the given order; ``error`` if one is not plain."""
     try:
         text: str = yaml.dump(
             dict(values), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=99

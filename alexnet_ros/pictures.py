@@ -21,11 +21,7 @@ def jpeg_from_rgb(image_rgb: Image, quality: int = 85) -> bytes:
 
 
 def thumbnail(image_rgb: Image, bbox_xywh: BBoxXYWH, margin: float = 0.15) -> Image | None:
-    """
-    Cut a box out of a frame and scale it to :data:`THUMB_PX`; None if outside.
-
-    :param margin: fraction of the box's side added on each side.
-    """
+    """Cut a box and a fraction of its sides out, scaled to :data:`THUMB_PX`; None if outside."""
     part = crop(image_rgb, bbox_xywh, margin)[0]
     if not part.size:
         return None

@@ -255,11 +255,7 @@ class VideoFile:
 
 
 class VideoWriter:
-    """
-    One annotated video a camera.
-
-    :param folder: gets ``video.webm`` (or ``.mp4``), or ``video_CAMERA.webm``.
-    """
+    """One annotated video a camera: ``video.webm`` or ``.mp4``, or ``video_CAMERA.webm``."""
 
     def __init__(self, folder: Path, rate_hz: float) -> None:
         self._folder, self._rate_hz = folder, rate_hz
@@ -274,11 +270,7 @@ class VideoWriter:
         return [file.path for file in self._files.values()]
 
     def write(self, recognition: Recognition, image_rgb: NDArray[np.uint8]) -> None:
-        """
-        Add one frame with what was recognised drawn into it.
-
-        :raises BagError: the video cannot be written.
-        """
+        """Add a frame with its results drawn in; BagError if the video cannot be written."""
         camera = recognition.camera
         if camera not in self._files:
             name = f'video_{camera}' if camera else 'video'

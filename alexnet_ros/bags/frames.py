@@ -24,11 +24,7 @@ TAKE_S = 0.2  # how soon a stopped reader is noticed
 
 @dataclass(frozen=True, slots=True)
 class BagFrame:
-    """
-    One image of a bag, decoded, or the reason why it was refused.
-
-    :param dropped: images of this camera that were passed over before it.
-    """
+    """One decoded image, or why it was refused; ``dropped`` images were passed over before it."""
 
     camera: str
     image: BagImage

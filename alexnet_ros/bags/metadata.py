@@ -12,11 +12,7 @@ SCALE = 16  # of the limits on YAML: a bag may be split into thousands of files
 
 
 def read_metadata(path: Path, say: Callable[[str], None]) -> tuple[list[str], Counter[str]]:
-    """
-    Read the names of the files, each once, and the promised messages of each topic.
-
-    :returns: nothing of either where the file is missing or damaged.
-    """
+    """Read the files' names and the promised messages by topic; neither where it is damaged."""
     order = 'the files are read in the order of names'
     if not path.exists():
         say(f'metadata.yaml is missing; {order}')

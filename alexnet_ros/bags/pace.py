@@ -39,11 +39,7 @@ class Pace:
         self._last_ns = 0
 
     def due_s(self, at_ns: int) -> float:
-        """
-        Return when the next message is due, on the caller's clock.
-
-        :param at_ns: its own time; call once for each message, in order.
-        """
+        """Return when a message is due on the caller's clock; call once for each, in order."""
         if self._origin_ns is None:
             self._origin_ns = at_ns
         gap_ns = at_ns - self._last_ns

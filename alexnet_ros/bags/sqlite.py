@@ -21,11 +21,7 @@ LEFT_BEHIND = ('-wal', '-journal')  # what sqlite keeps beside a database that i
 
 
 class SqliteFile:
-    """
-    The messages of one ``.db3`` file.
-
-    :param scratch: a folder for a copy, needed where the recorder left its log.
-    """
+    """Messages of one ``.db3`` file; what a recorder left beside it goes to ``scratch``."""
 
     def __init__(self, path: Path, say: Say, scratch: Path) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()

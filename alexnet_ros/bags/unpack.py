@@ -77,20 +77,12 @@ class Allowance:
 
 
 def unpacked_chunk(compression: str, data: bytes) -> bytes:
-    """
-    Decompress as much of an MCAP chunk as there is.
-
-    :raises UNPACK_ERRORS: it is damaged or larger than ``MAX_UNPACKED_BYTES``.
-    """
+    """Decompress what there is of an MCAP chunk; UNPACK_ERRORS if it is damaged or too large."""
     return _CHUNKS.get(compression, _as_it_is)(data)
 
 
 def unpacked_message(data: bytes) -> bytes:
-    """
-    Return a message as it was before the compression mode "message".
-
-    :raises UNPACK_ERRORS: it is damaged or larger than ``MAX_UNPACKED_BYTES``.
-    """
+    """Return a message as it was before the mode "message"; UNPACK_ERRORS as above."""
     return _unpacked_zstd(data, whole=True) if data[:4] == ZSTD_MAGIC else data
 
 

@@ -65,11 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """
-    Measure and print.
-
-    :returns: 0; 1 if ``--check`` found a ratio that got worse.
-    """
+    """Measure and print; 1 if ``--check`` found a ratio that got worse."""
     package = ModelPackage.load(args.model)
     parts = args.only or list(PARTS)
     facts = machine()

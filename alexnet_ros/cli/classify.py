@@ -9,7 +9,7 @@ from alexnet_ros.cli.options import (
     SOURCES,
     add_model_options,
     add_number,
-    fraction,
+    add_threshold_option,
     open_recognizer,
     whole,
 )
@@ -27,14 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model_options(parser)
     add_number(parser, '--top-k', whole(1, 100), 5, 'K', 'hypotheses per image')
-    add_number(
-        parser,
-        '--score-threshold',
-        fraction,
-        0.0,
-        'P',
-        "images below this probability are unknown, on top of the model's rule",
-    )
+    add_threshold_option(parser)
     parser.add_argument('--json', action='store_true', help='print one JSON object an image')
     parser.add_argument('images', nargs='+', metavar='SOURCE', help=SOURCES)
 

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.typestore import COMPRESSED
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive
-from alexnet_ros.cli.options import SOURCES, above, add_model_option, add_regions_option
+from alexnet_ros.cli.options import (
+    SOURCES,
+    above,
+    add_model_option,
+    add_regions_option,
+    add_speed_option,
+)
 from alexnet_ros.cli.play import tell
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import AlexnetRosError
@@ -61,15 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
     add_model_option(parser)
     add_regions_option(parser)
-    parser.add_argument(
-        '--speed',
-        '--rate',
-        dest='rate',
-        type=above(0, 100),
-        default=1.0,
-        metavar='X',
-        help='2 plays twice as fast (--rate is its old name)',
-    )
+    add_speed_option(parser)
     parser.add_argument('--output', type=Path, default=Path('build/demo'), help='folder to write')
     parser.add_argument('--render-only', action='store_true', help='render the drive and stop')
 

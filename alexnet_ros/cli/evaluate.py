@@ -9,6 +9,7 @@ from typing import Any
 
 from alexnet_ros.cli.options import (
     DATA_HELP,
+    add_images_option,
     add_model_options,
     add_number,
     engine_of,
@@ -38,14 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
     )
-    parser.add_argument(
-        '--images',
-        type=Path,
-        nargs='+',
-        default=[],
-        metavar='DIR|TAR',
-        help='where the files are; without --manifest a folder or tar of classes',
-    )
+    told = 'where the files are; without --manifest a folder or tar of classes'
+    add_images_option(parser, told)
     add_number(
         parser,
         '--hold-out-every',

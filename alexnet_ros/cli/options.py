@@ -178,6 +178,26 @@ def add_regions_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_threshold_option(parser: argparse.ArgumentParser) -> None:
+    """Declare from which probability on a class counts."""
+    told = "results below this probability are unknown, on top of the model's rule"
+    add_number(parser, '--score-threshold', fraction, 0.0, 'P', told)
+
+
+def add_speed_option(parser: argparse.ArgumentParser) -> None:
+    """Declare how fast a bag is played."""
+    told = '2 plays twice as fast (default: 1; --rate is the old name)'
+    kind = above(0, 100)
+    parser.add_argument(
+        '--speed', '--rate', dest='rate', type=kind, default=1.0, metavar='X', help=told
+    )
+
+
+def add_images_option(parser: argparse.ArgumentParser, told: str) -> None:
+    """Declare the folders and tars that a manifest's files are in."""
+    parser.add_argument('--images', type=Path, nargs='+', default=[], metavar='DIR|TAR', help=told)
+
+
 def add_bag_options(parser: argparse.ArgumentParser) -> None:
     """Declare what of a bag is looked at, and how."""
     add_regions_option(parser)
@@ -223,14 +243,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True
         metavar='PATH',
         help='CSV manifest, folder of classes, tar, or GTSRB folder',
     )
-    parser.add_argument(
-        '--images',
-        type=Path,
-        nargs='+',
-        default=[],
-        metavar='DIR|TAR',
-        help="where a manifest's files are",
-    )
+    add_images_option(parser, "where a manifest's files are")
     parser.add_argument('--labels', type=Path, metavar='CSV|TXT', help='class names')
     parser.add_argument(
         '--group',

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.writer import BagWriter
-from alexnet_ros.cli.options import above, add_number, number, whole
+from alexnet_ros.cli.options import add_number, add_speed_option, number, whole
 from alexnet_ros.errors import BagError
 
 if TYPE_CHECKING:
@@ -37,15 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='TOPIC',
         help='repeatable (default: the image topics)',
     )
-    parser.add_argument(
-        '--speed',
-        '--rate',
-        dest='rate',
-        type=above(0, 100),
-        default=1.0,
-        metavar='X',
-        help='2 plays twice as fast (--rate is its old name)',
-    )
+    add_speed_option(parser)
     parser.add_argument(
         '--loop',
         type=whole(0, math.inf),

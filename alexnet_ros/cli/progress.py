@@ -13,11 +13,7 @@ LINE_EVERY_S = 10.0
 
 
 class Progress(tqdm):  # type: ignore[misc]  # it has no types
-    """
-    A bar on a terminal; elsewhere, such as in a log, a whole line every ten seconds.
-
-    :param total: how much there is to do, 0 where that is not known.
-    """
+    """A bar on a terminal, a line every ten seconds elsewhere; ``total`` 0 is not known."""
 
     def __init__(self, total: int, name: str, unit: str = 'frames', **kwargs: Any) -> None:
         kwargs.setdefault('file', sys.stderr)

@@ -13,7 +13,7 @@ from alexnet_ros.cli.options import (
     add_model_options,
     add_number,
     add_regions_option,
-    fraction,
+    add_threshold_option,
     open_recognizer,
     whole,
 )
@@ -36,14 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
     add_number(parser, '--every', whole(1, 10000), 1, 'N', 'process every Nth frame of a video')
-    add_number(
-        parser,
-        '--score-threshold',
-        fraction,
-        0.0,
-        'P',
-        "signs below this probability are unknown, on top of the model's rule",
-    )
+    add_threshold_option(parser)
     add_number(
         parser,
         '--max-regions',

@@ -152,11 +152,7 @@ class Collection:
         write_file(self._state_path, json.dumps(self._state, indent=1, sort_keys=True) + '\n')
 
     def add(self, item: Item, image_rgb: Image) -> bool:
-        """
-        Keep an image unless it is there already, or one like it.
-
-        :returns: whether it was kept.
-        """
+        """Keep an image unless it or one like it is there already; return whether it was kept."""
         if item.name in self._items:
             return False
         value = picture_hash(image_rgb)

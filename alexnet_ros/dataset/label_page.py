@@ -32,11 +32,7 @@ LARGEST_BODY = 4096
 
 @dataclass(frozen=True)
 class Shown:
-    """
-    One picture to label.
-
-    :param path: its file, which is moved when it is labelled; None for a frame.
-    """
+    """One picture to label; ``path`` is its file, to be moved when labelled, None for a frame."""
 
     number: int
     image_rgb: Image
@@ -56,11 +52,7 @@ class Source(Protocol):
 
 
 class Sequenced:
-    """
-    Pictures one after the other, from a video, a bag or a folder.
-
-    :param pictures: image and file (or None), read as they are needed.
-    """
+    """Pictures in a row, from a video, a bag or a folder, read as they are needed."""
 
     def __init__(self, pictures: Iterator[tuple[Image, Path | None]]) -> None:
         self._pictures, self._numbers = pictures, itertools.count(1)

@@ -1,6 +1,6 @@
 """The protocol every engine follows."""
 
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from alexnet_ros.records import EngineInfo, Outputs
 
 
-class Engine(Protocol):
+class Engine(AbstractContextManager['Engine'], Protocol):
     """
     A loaded network.
 
@@ -34,17 +34,4 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release everything; calling again does nothing."""
-        ...
-
-    def __enter__(self) -> 'Engine':
-        """Return the engine."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the engine."""
         ...

@@ -96,11 +96,7 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """
-    One file of the cache as ``doctor`` shows it.
-
-    :param state: ``ok``, or why it would be refused.
-    """
+    """One file of the cache as ``doctor`` shows it; ``state`` is ``ok`` or why it is refused."""
 
     path: Path
     bytes: int
@@ -155,11 +151,7 @@ class EngineCache:
                 file.rename(file.with_name(f'{file.name}.refused'))
 
     def store(self, key: EngineKey, data: bytes, build_s: float) -> Path:
-        """
-        Keep a file, whole or not at all.
-
-        :raises EngineCacheError: the disk is full or the folder was lost.
-        """
+        """Keep a file, whole or not at all; EngineCacheError on a full disk or lost folder."""
         path = self.path(key)
         facts = {
             'format': FORMAT,

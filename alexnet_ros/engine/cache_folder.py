@@ -11,11 +11,7 @@ from alexnet_ros.files import one_line
 
 
 def default_folder() -> Path:
-    """
-    Return ``$XDG_CACHE_HOME/alexnet_ros``, or ``~/.cache/alexnet_ros``.
-
-    :raises EngineCacheError: there is no home folder either.
-    """
+    """Return the user's cache folder for engines; EngineCacheError without a home folder."""
     base = os.environ.get('XDG_CACHE_HOME', '')
     if base.startswith('/'):
         return Path(base) / 'alexnet_ros'

@@ -93,16 +93,7 @@ class OnnxRuntimeEngine(Closing):
         self._run(self._session, np.zeros((1, *self.info.input_hw, 3), np.uint8), ['logits'])
 
     def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
-        """
-        Run one batch.
-
-        :param batch_nhwc: shape (N, H, W, 3), uint8, R, G, B; not copied if it
-            is C-contiguous, not modified.
-        :param features: also return the fc7 values, shape (N, 4096).
-        :returns: new arrays owned by the caller.
-        :raises ImageFormatError: wrong shape or dtype.
-        :raises EngineRunError: closed, the run failed, or NaN or infinity.
-        """
+        """Run one batch, as :meth:`~alexnet_ros.engine.base.Engine.infer` says."""
         session = self._session  # closing meanwhile leaves this run its session
         if session is None:
             raise EngineRunError('the engine is closed')

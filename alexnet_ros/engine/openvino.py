@@ -88,16 +88,7 @@ class OpenVinoEngine(Closing):
             request.infer([np.zeros((size, height, width, 3), np.uint8)])
 
     def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
-        """
-        Run one batch.
-
-        :param batch_nhwc: shape (N, H, W, 3), uint8, R, G, B; not copied if it
-            is C-contiguous, not modified.
-        :param features: also return the fc7 values, shape (N, 4096).
-        :returns: new arrays owned by the caller.
-        :raises ImageFormatError: wrong shape or dtype.
-        :raises EngineRunError: closed, the run failed, or NaN or infinity.
-        """
+        """Run one batch, as :meth:`~alexnet_ros.engine.base.Engine.infer` says."""
         requests = self._requests
         if not requests:
             raise EngineRunError('the engine is closed')

@@ -165,11 +165,7 @@ def _guide(
 def score_recording(
     bag: str | Path, output: str | Path, results: str | Path, options: ReplayOptions | None = None
 ) -> Run:
-    """
-    Score what running nodes published for a bag, with the bag's own pictures.
-
-    :returns: the finished run; frames without a result count as dropped.
-    """
+    """Score what nodes published for a bag; frames without a result count as dropped."""
     options = options or ReplayOptions()
     folder = _folder(output)
     recorded = Recorded(results)

@@ -16,11 +16,7 @@ NODE = '/alexnet'
 
 
 class ResultsWriter:
-    """
-    Writes ``results.mcap``: the same bag and model give the same bytes.
-
-    :param cameras: their names; one empty name for the only one.
-    """
+    """Writes ``results.mcap``: the same bag and model give the same bytes."""
 
     def __init__(self, folder: Path, cameras: Iterable[str]) -> None:
         self.path = folder / 'results.mcap'
@@ -49,11 +45,7 @@ class ResultsWriter:
             self._bag.write(f'{self._own(camera)}/label_info', message, log_ns)
 
     def write(self, recognition: Recognition, frame_id: str, log_ns: int) -> None:
-        """
-        Write what one frame gave.
-
-        :param log_ns: the bag's time of the image.
-        """
+        """Write what one frame gave, at the bag's time of its image."""
         own, head = self._own(recognition.camera), header(recognition.stamp_ns, frame_id)
         self._bag.write(
             f'{own}/classification', messages.classification_message(head, recognition), log_ns
@@ -74,11 +66,7 @@ class ResultsWriter:
             self._bag.write('/stop_lock', messages.bool_message(one.stop_lock), one.at_ns)
 
     def close(self, *, keep: bool = True) -> None:
-        """
-        Finish the file and put it in its place; calling again does nothing.
-
-        :param keep: False throws it away, so that an older file stands.
-        """
+        """Finish the file; without ``keep`` throw it away, so that an older one stands."""
         if self._closed:
             return
         self._closed = True

@@ -35,11 +35,7 @@ class ManagerBond:
         self._bond: Any = None
 
     def start(self) -> None:
-        """
-        Form the bond.
-
-        :raises ConfigError: bondpy is not installed.
-        """
+        """Form the bond, or raise ConfigError if bondpy is not installed."""
         try:
             bondpy = importlib.import_module('bondpy.bondpy')
         except ImportError as error:

@@ -68,11 +68,7 @@ class Mailbox:
         self._closed = False
 
     def put(self, arrival: Arrival) -> bool:
-        """
-        Leave the newest frame of a camera.
-
-        :returns: whether an older one was replaced, thus dropped.
-        """
+        """Leave the newest frame of a camera; return whether it replaced one, thus dropped it."""
         with self._changed:
             if self._closed:
                 return False

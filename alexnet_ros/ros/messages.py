@@ -55,11 +55,7 @@ def regions_from_boxes(boxes: Detection2DArray) -> dict[int, records.Region]:
 
 
 def features_message(features: NDArray[np.float32]) -> Float32MultiArray:
-    """
-    Return fc7 values with their layout.
-
-    :param features: shape (N, 4096), float32, one row a region.
-    """
+    """Return fc7 values, shape (N, 4096) float32, one row a region, with their layout."""
     rows, columns = features.shape
     message = Float32MultiArray()
     message.layout.dim = [

@@ -87,11 +87,7 @@ class Bench:
         self.arrived_ns[name].setdefault(stamp_ns_of(message.header), now_ns)
 
     def send(self, count: int) -> tuple[list[int], float]:
-        """
-        Publish ``count`` frames of each camera on the scenario's schedule.
-
-        :returns: the stamps, nanoseconds, and the rate that was kept, hertz.
-        """
+        """Publish ``count`` frames a camera on schedule; return stamps, ns, and the rate, Hz."""
         stamps = []
         period_s = 1.0 / self.scenario.rate_hz
         start = time.perf_counter()

@@ -68,11 +68,7 @@ class Pipeline:
         self._told: set[str] = set()  # kinds of errors that the log has
 
     def __call__(self, recognizer: Recognizer, arrivals: list[Arrival]) -> None:
-        """
-        Handle at most one image a camera, all in one batch.
-
-        :raises EngineFatalError: the process must be replaced.
-        """
+        """Handle one image a camera at most, in one batch; EngineFatalError ends the process."""
         settings = self._settings()
         if recognizer.settings != settings.recognizer:
             recognizer.settings = settings.recognizer

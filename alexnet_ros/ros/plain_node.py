@@ -15,11 +15,7 @@ T = TypeVar('T')
 
 
 class PlainNode(Node, Generic[T]):
-    """
-    Holds settings as parameters and asks its process to end.
-
-    :raises ConfigError: a parameter is not as it must be.
-    """
+    """Holds settings as parameters, which ConfigError refuses, and asks its process to end."""
 
     executor_choice = 'single'
 
@@ -43,11 +39,7 @@ class PlainNode(Node, Generic[T]):
         return self.parameters.current
 
     def request_exit(self, code: int, reason: str) -> None:
-        """
-        Ask the process to end; the first request stands.
-
-        :param code: exit status, not 0 if something must respawn the node.
-        """
+        """Ask the process to end; a code other than 0 respawns it; the first request stands."""
         if self.exit_request is None:
             self.exit_request = (code, reason)
             self.exit_hook(code, reason)

@@ -130,12 +130,7 @@ class Throttle:
         self._held: Counter[str] = Counter()
 
     def take(self, key: str) -> Mapping[str, int] | None:
-        """
-        Count one message under a key.
-
-        :returns: how many came under each key since the last one that went
-            through, with this one, or None if it must wait.
-        """
+        """Count a message; return counts by key since the last let through, None to wait."""
         self._held[key] += 1
         now_s = self._clock()
         if now_s < self._next_s:

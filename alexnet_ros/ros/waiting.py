@@ -39,11 +39,7 @@ def remedy_for_type(topic: str, wanted: str, sent: str) -> str:
 
 
 def what_is_missing(node: Node, topic: str, wanted: str) -> str:
-    """
-    Say why no image comes on a topic.
-
-    :returns: one line with its remedy.
-    """
+    """Return one line on why no image comes on a topic, with its remedy."""
     publishers = node.get_publishers_info_by_topic(topic)
     sent = wrong_type(publishers, wanted)
     if sent:

@@ -84,11 +84,7 @@ class Worker:
         return 0.0 if since_s is None else now_s - since_s
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """
-        End the thread, which releases the recognizer; calling again does nothing.
-
-        :raises EngineUnavailableError: the thread hangs in a frame.
-        """
+        """End the thread, freeing the recognizer; EngineUnavailableError if it hangs."""
         self._stop.set()
         self._mailbox.close()
         thread = self._thread

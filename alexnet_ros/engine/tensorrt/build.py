@@ -156,11 +156,7 @@ def network_flags(trt: Any) -> int:
 
 
 def set_compute_capability(api: TensorRtApi, config: Any, wanted: str) -> None:
-    """
-    Build for a GPU that need not be in this machine.
-
-    :raises EngineBuildError: this TensorRT cannot, or does not know the GPU.
-    """
+    """Build for another GPU; EngineBuildError if this TensorRT cannot or does not know it."""
     check_capability(api, wanted)
     config.num_compute_capabilities = 1
     member = getattr(api.module.ComputeCapability, 'SM' + wanted.replace('.', ''))
@@ -169,11 +165,7 @@ def set_compute_capability(api: TensorRtApi, config: Any, wanted: str) -> None:
 
 
 def check_capability(api: TensorRtApi, wanted: str) -> None:
-    """
-    Refuse a compute capability that engines cannot be built for.
-
-    :raises EngineBuildError: the message says which there are.
-    """
+    """Raise EngineBuildError for a compute capability that engines cannot be built for."""
     known = known_capabilities(api)
     if not known:
         raise EngineBuildError(

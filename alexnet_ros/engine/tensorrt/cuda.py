@@ -76,12 +76,7 @@ class Device:
 
 
 def load_cuda() -> 'Cuda':
-    """
-    Load cuda-python and find a driver.
-
-    :raises EngineUnavailableError: no cuda-python, no driver or no GPU; the
-        message says which and what to do.
-    """
+    """Load cuda-python and find a driver, or raise EngineUnavailableError with the remedy."""
     cuda = Cuda(_runtime_module())
     try:
         status, count = cuda.runtime.cudaGetDeviceCount()
@@ -147,11 +142,7 @@ class Cuda:
         return str(getattr(status, 'name', status))
 
     def call(self, function: str, *args: Any) -> Any:
-        """
-        Call one runtime function.
-
-        :returns: its result without the status; a tuple if there are several.
-        """
+        """Call a runtime function; return its result without the status, several as a tuple."""
         status, *results = getattr(self.runtime, function)(*args)
         name = self.name(status)
         if name == 'cudaSuccess':

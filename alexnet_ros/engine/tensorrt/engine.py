@@ -141,11 +141,7 @@ def prepare(
 
 
 def probe(flavour: str) -> str:
-    """
-    Say what is there to run a flavour: versions and GPU, for ``doctor``.
-
-    :raises EngineUnavailableError: it cannot run here; the message says why.
-    """
+    """Return versions and GPU of a flavour, for ``doctor``, or raise EngineUnavailableError."""
     api = load_tensorrt(flavour)
     device = load_cuda().device()
     return f'{flavour} {api.version} on {device}, driver {device.driver}'

@@ -190,11 +190,7 @@ class DeviceSession:
         return b'' if self._contexts is None else self._contexts.kernels()
 
     def close(self, *, lost: bool = False) -> None:
-        """
-        Release everything, in the order that CUDA wants.
-
-        :param lost: the CUDA context is broken; only let go of the objects.
-        """
+        """Release everything in CUDA's order; only let go of it where the context is lost."""
         contexts, self._contexts = self._contexts, None
         buffers, self._buffers = self._buffers, {}
         events, self._events = self._events, []

@@ -75,11 +75,7 @@ class NodeProcess(Closing):
         return self._process.pid
 
     def check(self) -> None:
-        """
-        Make sure that the process lives.
-
-        :raises NodeControlError: it ended; with the last line that it printed.
-        """
+        """Raise NodeControlError, with the last line that it printed, if the process ended."""
         code = self._process.poll()
         if code is not None:
             raise NodeControlError(f'{self.name} ended with {code}: {self.last_line()}')
@@ -108,11 +104,7 @@ class NodeProcess(Closing):
 
 
 class LifecycleClient:
-    """
-    Leads one lifecycle node.
-
-    :param node: its executor must spin in another thread.
-    """
+    """Leads one lifecycle node, by a node whose executor spins in another thread."""
 
     def __init__(self, node: Node, process: NodeProcess) -> None:
         self._process = process

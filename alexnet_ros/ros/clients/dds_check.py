@@ -124,11 +124,7 @@ def loss_remedy(env: Mapping[str, str]) -> str:
 
 
 def environment_faults(env: Mapping[str, str]) -> dict[str, str]:
-    """
-    Name variables that keep nodes of this package from finding each other.
-
-    :returns: variable to what is wrong with it.
-    """
+    """Return variables that keep nodes from finding each other, with what is wrong."""
     faults = {name: f'{name}={env[name]} is set' for name in FOREIGN if env.get(name)}
     middleware = env.get('RMW_IMPLEMENTATION', '')
     if middleware and 'fastrtps' not in middleware:

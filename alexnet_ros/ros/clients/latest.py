@@ -14,11 +14,7 @@ from alexnet_ros.errors import ImageFormatError
 
 
 class LatestImage:
-    """
-    A subscription that keeps one message.
-
-    :param topic: a ``CompressedImage`` where it ends in ``/compressed``.
-    """
+    """Keeps the newest message; ``CompressedImage`` if the topic ends in ``/compressed``."""
 
     def __init__(self, node: Node, topic: str) -> None:
         compressed = topic.endswith('/compressed')

@@ -56,11 +56,7 @@ class PlayReport:
 
 
 def stamp_ns_from_cdr(data: bytes) -> int:
-    """
-    Return the stamp of a serialised message that begins with a header.
-
-    :param data: CDR with its four bytes of encapsulation, at least twelve.
-    """
+    """Return the stamp of a serialised message (12 bytes or more) that begins with a header."""
     order = '<' if data[1] & 1 else '>'
     seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
     return int(seconds) * 10**9 + int(nanoseconds)

@@ -12,11 +12,7 @@ SPIN_S = 0.1
 
 
 class Session(Closing):
-    """
-    Context, node and executor thread; a context manager.
-
-    :param domain: ROS domain; None for that of the environment.
-    """
+    """Context, node and executor thread; ``domain`` None takes that of the environment."""
 
     def __init__(self, name: str, *, domain: int | None = None) -> None:
         self.context = Context()
