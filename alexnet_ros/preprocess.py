@@ -40,7 +40,6 @@ def resize_region(
     :param image_rgb: shape (H, W, 3), uint8; may be a read-only view with
         padded rows; not modified.
     :param bbox_xywh: tight box in pixels of the frame; must overlap it.
-    :param spec: the network's input.
     :param out: shape (spec.height, spec.width, 3), uint8, C-contiguous;
         overwritten.
     :param margin: instead of ``spec.margin``; 0 for a whole frame.

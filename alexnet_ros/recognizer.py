@@ -43,9 +43,7 @@ class Recognizer(Closing):
     One thread at a time may call :meth:`recognize`; ``settings`` may be set
     from any thread and counts from the next call on.
 
-    :param package: the model.
     :param engine: runs that model; closed with the recognizer.
-    :param settings: what is looked at, and what counts as known.
     :param finder: finds signs; closed with the recognizer. None opens the
         model's own on ONNX Runtime when it is first needed.
     """
@@ -79,7 +77,6 @@ class Recognizer(Closing):
         Load a model and the engine that runs it.
 
         :param model: name or folder of a model package, or a loaded one.
-        :param backend: see :func:`alexnet_ros.engine.select.open_engine`.
         :param options: further options of the engine.
         :raises ModelPackageError: the model is missing or damaged.
         :raises EngineUnavailableError: the backend asked for cannot run here.

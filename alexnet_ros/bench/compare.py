@@ -19,8 +19,6 @@ def moved(
     """
     Say which ratios got worse or better, and which rows came or went.
 
-    :param old: rows of the committed file, each with ``group``, ``name``, ``faster``.
-    :param new: rows of this run.
     :param tolerance: share of a ratio that counts as noise.
     """
     before = {(row['group'], row['name']): row for row in old if 'faster' in row}

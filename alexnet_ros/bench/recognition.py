@@ -29,7 +29,6 @@ def rows_from(
     """
     Turn timings into table rows, each with its ratio to one of them.
 
-    :param group: heading of these rows.
     :param baseline: name of the case that the others are compared with.
     :param work: how many frames one call of a case does; 1 if missing.
     """

@@ -82,7 +82,6 @@ def alternate(
     :param rounds: how often each case has its turn.
     :param round_s: about how long one turn lasts, seconds.
     :param least_calls: calls in a turn, however long they take.
-    :param tick: called after each turn, for a progress bar.
     """
     for case in cases.values():
         case()

@@ -46,8 +46,6 @@ class DemoInput:
     Images of one camera.
 
     :param text: one line that names it.
-    :param topic: the image topic, of a compressed one with ``/compressed``.
-    :param kind: its message type.
     :param truth: CSV of what is to be seen, or None.
     :param losses: what could not be read; known when the pictures are over.
     """

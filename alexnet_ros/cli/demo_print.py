@@ -12,7 +12,6 @@ class Printer:
     One line for each new sign, speed limit and stop lock.
 
     :param first_ns: what times are counted from, nanoseconds.
-    :param names: class id to name.
     """
 
     def __init__(self, first_ns: int, names: Mapping[int, str]) -> None:

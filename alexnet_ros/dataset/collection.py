@@ -91,7 +91,6 @@ class Collection:
     """
     The folder, opened to be added to; a second run goes on where one ended.
 
-    :param names: class names, for ``labels.csv``.
     :raises DatasetError: the folder's own list is damaged.
     """
 

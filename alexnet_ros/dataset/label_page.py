@@ -194,7 +194,6 @@ def page_server(labelling: Labelling, port: int) -> ThreadingHTTPServer:
     Return a server of the page on 127.0.0.1; call ``serve_forever``.
 
     :param port: 0 takes a free one.
-    :raises OSError: the port is taken.
     """
 
     class Handler(BaseHTTPRequestHandler):

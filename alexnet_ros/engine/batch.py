@@ -11,7 +11,6 @@ def check_batch(batch_nhwc: NDArray[np.uint8], input_hw: tuple[int, int]) -> Non
     Refuse anything but images of the network's size.
 
     :param batch_nhwc: expected (N >= 1, H, W, 3), uint8.
-    :param input_hw: height and width of the network's input, pixels.
     :raises ImageFormatError: another shape or dtype.
     """
     wanted = (*input_hw, 3)

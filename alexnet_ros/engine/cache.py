@@ -43,9 +43,7 @@ class EngineKey:
     Everything that an engine depends on.
 
     :param kind: ``engine``, or what else is kept beside it.
-    :param flavour: ``tensorrt`` or ``tensorrt_rtx``.
     :param gpu: the GPU's name, ``any`` for an engine built ahead of time.
-    :param compute_capability: such as ``8.7``.
     :param driver: driver release and CUDA version, ``any`` likewise.
     :param shapes: the input's name and its smallest, tuned and largest shape.
     :param flags: builder options that change the result.

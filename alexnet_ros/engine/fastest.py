@@ -51,10 +51,7 @@ def open_fastest(
 
     :param openers: runtime name to what opens it for a largest batch; one that
         refuses the model is passed over while another takes it.
-    :param model_sha256: of the file that they run.
     :param max_batch: largest batch that will be run at once.
-    :param threads: asked for, 0 = all usable cores.
-    :param cache_dir: where the times are kept, None for the user's folder.
     :returns: the runtime's name, its engine, and milliseconds by name (empty
         where only one runtime can run).
     :raises EngineUnavailableError: none of them can run here.

@@ -36,7 +36,6 @@ class OnnxRuntimeEngine(Closing):
 
     :param package: a verified package; its bytes are verified again as they
         are read, and those bytes are loaded, never the path.
-    :param precision: which of its files; None for the default one.
     :param threads: of one run; 0 takes every core this process may use, at
         most eight.
     :param provider: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works.

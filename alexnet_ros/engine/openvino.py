@@ -31,7 +31,6 @@ class OpenVinoEngine(Closing):
 
     :param package: a verified package; its bytes are verified again as they
         are read.
-    :param precision: which of its files; None for the default one.
     :param threads: of one run; 0 takes every core this process may use.
     :param max_batch: larger batches are run in parts.
     :raises EngineUnavailableError: OpenVINO is not installed.

@@ -11,7 +11,6 @@ class BuildProgress:
     :param phase: what is being done, a few words.
     :param fraction: done share of the whole build, 0 to 1, or None where the
         builder does not tell.
-    :param elapsed_s: seconds since the build began.
     """
 
     phase: str

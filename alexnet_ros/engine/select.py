@@ -58,7 +58,6 @@ def open_engine(
     """
     Load a model into the best runtime that this machine has.
 
-    :param package: a verified model package.
     :param backend: ``auto`` tries TensorRT, TensorRT for RTX, ONNX Runtime on
         CUDA, then the faster of OpenVINO and ONNX Runtime on the CPU, measured
         once; ``onnxruntime`` takes ONNX Runtime on CUDA or the CPU; ``tensorrt``,
@@ -67,10 +66,8 @@ def open_engine(
         own choice.
     :param max_batch: largest batch run at once, 1 to 256.
     :param threads: CPU threads, 0 = all usable cores (ONNX Runtime: at most 8).
-    :param spinning: ONNX Runtime's threads wait for each other in a loop.
     :param cache_dir: where TensorRT engines and measured times are kept, None for
         the user's.
-    :param progress: called while an engine is being built.
     :param cancelled: asked while the model is tried; see
         :mod:`alexnet_ros.engine.trial`.
     :param options: fields of :class:`TensorRtSettings`.
@@ -185,11 +182,6 @@ def _with_reason(
 
 
 def _is_trouble(name: str, missing: Mapping[str, EngineUnavailableError]) -> bool:
-    """
-    Tell a GPU that is left idle from a machine that simply has none.
-
-    :param name: what runs instead.
-    :param missing: what was passed over.
-    """
+    """Tell a GPU that is left idle from a machine that simply has none."""
     broken = any(one in MODULES and is_installed(one) for one in missing)
     return has_nvidia_gpu() and (broken or (bool(missing) and name in {'cpu', 'openvino'}))

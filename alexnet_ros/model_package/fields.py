@@ -12,7 +12,6 @@ def mapping_from_yaml(data: bytes, source: str) -> 'Fields':
     """
     Parse a small YAML file whose top level is a mapping.
 
-    :param source: how messages call the file.
     :raises ModelPackageError: see :func:`alexnet_ros.files.yaml_mapping`.
     """
     return Fields(yaml_mapping(data, source, ModelPackageError), source)

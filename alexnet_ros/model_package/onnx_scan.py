@@ -194,8 +194,6 @@ def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
     """
     Check that an ONNX file stands alone and is bounded, and tell what it does.
 
-    :param data: the whole file.
-    :param name: how messages call it.
     :raises ModelPackageError: no ONNX file, cut short, written in a form that
         parsers read differently, a part that may load something else or run
         without end, an operator that is not in ``OPERATORS``, or a weight

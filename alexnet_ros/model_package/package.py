@@ -62,7 +62,6 @@ class ModelPackage:
         """
         Find a model folder and verify all of it.
 
-        :param name_or_path: see :func:`find_package`.
         :raises ModelPackageError: missing, incomplete, altered or
             inconsistent; the message names the file and the remedy.
         """

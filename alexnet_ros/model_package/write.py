@@ -43,7 +43,6 @@ def write_package(
     :param folder: becomes the package; an old package there is replaced, any
         other folder is left alone.
     :param files: precision to the content or the path of its ONNX file.
-    :returns: the package as read back.
     :raises ModelPackageError: the parts do not fit, or ``folder`` holds
         something else.
     """

@@ -137,7 +137,6 @@ def timeline(
     """
     Draw the signs over time, each with its picture, above the ground truth.
 
-    :param signs: entries of the report.
     :param pictures: data URI of each, or empty.
     :param spans: of the ground truth; may be empty.
     """

@@ -20,8 +20,6 @@ def compare(report: Report, other: Report, other_name: str) -> dict[str, Any]:
     """
     Say what changed from another report of the same bag to this one.
 
-    :param report: the new one.
-    :param other: the old one, the base of the comparison.
     :returns: ``other`` (its name and model), ``figures`` and ``signs``.
     """
     figures = [_figure('signs confirmed', len(other['signs']), len(report['signs']), None)]
@@ -115,7 +113,6 @@ def drops(found: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
     """
     Say why a report is worse than another one by more than is allowed.
 
-    :param found: of :func:`compare`.
     :param limits: largest allowed loss of event ``recall`` and ``precision``, 0 to 1.
     :returns: one sentence a reason; empty if it is good enough.
     """

@@ -53,7 +53,6 @@ class Truth:
     """
     Spans and marks of one bag.
 
-    :param spans: in any order.
     :param marks: in any order; without spans these are made from them.
     """
 

@@ -106,7 +106,6 @@ def page(
     """
     Return the page of one report.
 
-    :param report: what ``report.json`` holds.
     :param thumbs: JPEG of each sign; may be empty bytes.
     :param errors: JPEG of each error against the ground truth.
     :param picture: an annotated frame, as JPEG; may be empty.
@@ -159,7 +158,6 @@ def index_page(merged: Mapping[str, Any], folder: Path) -> str:
     """
     Return the page of many replayed bags.
 
-    :param merged: what ``summary.json`` holds.
     :param folder: where the page goes; its links are relative to it.
     """
     runs = [(one, os.path.relpath(one['output'], folder)) for one in merged['runs']]

@@ -53,8 +53,6 @@ class Run:
     """
     One bag's results.
 
-    :param bag: what the report calls it.
-    :param names: class id to name.
     :param identity: ``model``, ``engine`` and ``settings``, for the report.
     :param truth: to score against, if known.
     :param navigation: filled by a :class:`~alexnet_ros.navigation.offline.OfflineNavigator` or

@@ -87,11 +87,7 @@ def _said(detection: Detection | None) -> int:
 
 
 class Scorer:
-    """
-    Compares what comes with what is true.
-
-    :param truth: of this bag.
-    """
+    """Compares what comes with what is true."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth

@@ -68,9 +68,7 @@ class DriveTruth:
     """
     What a drive shows.
 
-    :param signs: in the order in which they are passed.
     :param boxes: every sign wholly visible and at least 20 px wide.
-    :param frames: how many frames were written.
     """
 
     signs: list[SignTruth] = field(default_factory=list)
@@ -220,13 +218,8 @@ def write_drive_bag(
     """
     Render a drive into a bag, with ``truth.csv`` and ``boxes.csv`` in its folder.
 
-    :param folder: the new bag; must not exist.
     :param compressed: JPEG on ``TOPIC/compressed`` instead of raw images.
-    :param frames: these frames rather than the drive's.
     :param storage: ``mcap`` or ``sqlite3``.
-    :param on_frame: called after each frame, for a progress bar.
-    :param drive: passed on to :func:`drive_frames`.
-    :returns: what the drive shows.
     :raises BagError: the folder exists or cannot be written.
     """
     truth, open_signs = DriveTruth(), dict[int, int]()

@@ -127,7 +127,6 @@ class Scene:
     A road with trees and signs.
 
     :param signs: in any order.
-    :param size_wh: of the image in pixels.
     :param seed: of all that is random.
     """
 

@@ -270,7 +270,6 @@ def sign_texture(class_id: int) -> NDArray[np.float32]:
     """
     Return a sign with its coverage, ready to be blended.
 
-    :param class_id: one of :data:`NAMES`.
     :returns: shape (TEXTURE_PX, TEXTURE_PX, 4), float32, 0 to 255; R, G, B
         already multiplied by the coverage, then the coverage. Shared: do not
         change it.

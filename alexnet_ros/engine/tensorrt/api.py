@@ -31,7 +31,6 @@ class TensorRtApi:
     """
     One loaded TensorRT.
 
-    :param module: the Python module.
     :param logger: the one logger of the process for it (TensorRT keeps one).
     :param errors: the latest error messages, oldest first.
     :param layers: the latest list of layers that a builder told, if any.

@@ -80,8 +80,6 @@ def build_engine(
     :param onnx: the whole ONNX file, already verified.
     :param compute_capability: build for another GPU, such as ``8.6``; only
         TensorRT for RTX can. None means the GPU of this machine.
-    :param timing: an earlier build's kernel times.
-    :param report: called about twice a second.
     :raises EngineBuildError: refused, failed, or not done in time.
     :raises EngineUnavailableError: TensorRT cannot start here.
     """

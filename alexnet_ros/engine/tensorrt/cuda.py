@@ -130,8 +130,6 @@ class Cuda:
     Call it from the thread that owns the device. A failing call raises
     :class:`DeviceOutOfMemoryError`, :class:`EngineFatalError` for an error
     that only a new process cures, or :class:`EngineRunError`.
-
-    :param runtime: ``cuda.bindings.runtime`` or a module with its functions.
     """
 
     def __init__(self, runtime: Any) -> None:

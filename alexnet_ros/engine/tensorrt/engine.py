@@ -47,7 +47,6 @@ def open_tensorrt(
     """
     Run a model with TensorRT on this machine's GPU.
 
-    :param flavour: ``tensorrt`` or ``tensorrt_rtx``.
     :raises EngineUnavailableError: no such library, driver or GPU.
     :raises EngineBuildError: the network cannot be compiled.
     :raises EngineCacheError: the cache folder cannot be used.
@@ -104,7 +103,6 @@ def prepare(
 
     :param compute_capability: such as ``8.6``: build for such GPUs, without
         one; None builds for this machine's GPU.
-    :param rebuild: set a cached engine aside and build it again.
     :raises EngineUnavailableError: no such library, or no GPU where one is
         needed.
     :raises EngineBuildError: the network cannot be compiled, or not for that

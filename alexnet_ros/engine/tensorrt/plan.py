@@ -126,7 +126,6 @@ def plan_for(
 
     Of several processes that ask at once, one builds and the others wait.
 
-    :param rebuild: set a cached engine aside and build it again.
     :raises EngineBuildError: refused, failed, or not done in time.
     :raises EngineUnavailableError: TensorRT cannot start or support this GPU.
     """
@@ -244,8 +243,6 @@ def first_that_builds(
     """
     Take the first form of the network that this TensorRT compiles.
 
-    :param requests: best first, at least one.
-    :param use: compiles and uses one.
     :raises EngineBuildError: it compiles none; of the last one.
     """
     for request, other in itertools.pairwise(requests):

@@ -18,8 +18,6 @@ class BuildWatch:
     What is known of a running build.
 
     TensorRT's progress monitor tells phases and steps and can cancel.
-
-    :param trt: the TensorRT module.
     """
 
     def __init__(self, trt: Any) -> None:
@@ -97,10 +95,8 @@ def guarded(
     """
     Run a build in its own thread, reporting and ending it when it takes too long.
 
-    :param job: does the build.
     :param limit_s: after so many seconds it is cancelled; if it does not end
         then either, it is left behind (its thread ends with the process).
-    :returns: what the job returns.
     :raises EngineBuildError: it took too long.
     """
     results: list[T] = []
