@@ -33,7 +33,7 @@ MODULES = {  # of a target: what is instrumented, besides what that imports
     **dict.fromkeys(('model_yaml', 'onnx'), 'model_package'),
     'labels_csv': 'labels',
     'actions': 'navigation.actions',
-    **dict.fromkeys(('metadata', 'mcap', 'packed', 'sqlite'), 'bags.reader'),
+    **dict.fromkeys(('metadata', 'mcap', 'packed', 'sqlite', 'ros1'), 'bags.reader'),
 }
 OUTPUT = Path('build/fuzz')
 LATE_S = 300  # a target that runs on for so long after its time is ended; on a busy machine

@@ -128,6 +128,11 @@ def sqlite(data: bytes) -> None:
     _read_bag('fuzz.db3', data)
 
 
+def ros1(data: bytes) -> None:
+    """Read all images of these bytes as a bag of ROS 1."""
+    _read_bag('fuzz.bag', data)
+
+
 def metadata(data: bytes) -> None:
     """Read a bag whose metadata.yaml is these bytes."""
     _read_bag('metadata.yaml', data)
@@ -197,6 +202,33 @@ def _files(storage: str, compression: str = '') -> list[bytes]:
     return [data for name, data in _bag(storage, compression) if name != 'metadata.yaml']
 
 
+def _ros1_bag(compression: str, images: int, side_px: int) -> bytes:
+    """Return a bag of ROS 1, each image in a chunk of its own."""
+    from rosbags.rosbag1 import Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    from alexnet_ros.bags.typestore import IMAGE, typestore
+    from alexnet_ros.bags.writer import header
+
+    image = typestore().types[IMAGE]
+    with tempfile.TemporaryDirectory() as folder:
+        writer = Writer(Path(folder, 'b.bag'))
+        if compression:
+            writer.set_compression(Writer.CompressionFormat[compression])
+        with writer:
+            store = get_typestore(Stores.ROS1_NOETIC)
+            topic = writer.add_connection('/image', IMAGE, typestore=store)
+            for index in range(images):
+                pixels = np.zeros(3 * side_px * side_px, np.uint8)
+                made = image(
+                    header(10**9 + index, 'c'), side_px, side_px, 'rgb8', 0, 3 * side_px, pixels
+                )
+                data = typestore().cdr_to_ros1(typestore().serialize_cdr(made, IMAGE), IMAGE)
+                writer.write(topic, 10**9 + index, bytes(data))
+                writer.write_chunk(writer.chunks[-1])
+        return Path(folder, 'b.bag').read_bytes()
+
+
 def seeds(target: str) -> list[bytes]:
     """Return small valid inputs to start from."""
     image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -213,6 +245,8 @@ def seeds(target: str) -> list[bytes]:
         return [path.read_bytes() for path in sorted((ROOT / 'config').glob('*_actions.yaml'))]
     if target == 'mcap':
         return _files('mcap') + _files('mcap', 'storage') + _files('mcap', 'message')
+    if target == 'ros1':
+        return [_ros1_bag(compression, 3, 4) for compression in ('', 'BZ2', 'LZ4')]
     if target == 'packed':
         return _files('mcap', 'file')
     if target == 'sqlite':
@@ -254,6 +288,8 @@ def dear(target: str) -> list[bytes]:
                         bag.write_raw('/a', 'std_msgs/msg/Bool', b'\0\1\0\0\1', index)
                 found += [p.read_bytes() for p in place.iterdir() if p.suffix != '.yaml']
         return found
+    if target == 'ros1':
+        return [_ros1_bag(compression, 3, 2000) for compression in ('BZ2', 'LZ4')]
     if target == 'raw':
         return [bytes([255, 255, kind, 128, 0, 0, 8, 2, 1]) + bytes(9) for kind in range(16)]
     nodes, names = b'\x0a\0' * 3_900, b'\x6a\0' * 41_100
@@ -284,7 +320,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
         *(compressed, raw, model_yaml, onnx, labels_csv, actions),
-        *(metadata, mcap, packed, sqlite, recognizer),
+        *(metadata, mcap, packed, sqlite, ros1, recognizer),
     )
 }
 

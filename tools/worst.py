@@ -69,6 +69,7 @@ BUDGETS = {
     'mcap': BAG,
     'packed': BAG,
     'sqlite': BAG,
+    'ros1': BAG,
     'recognizer': Budget(500, 0, 128, 0),  # a picture of 640 x 360, whatever it shows
 }
 
