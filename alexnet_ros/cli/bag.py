@@ -19,21 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compressed', action='store_true', help='JPEG on TOPIC/compressed, not raw images'
     )
+    text = 'frame rate of pictures; videos keep theirs (default: %(default)g)'
     parser.add_argument(
-        '--rate',
-        type=above(0, 1000),
-        default=PICTURE_RATE_HZ,
-        metavar='HZ',
-        help='frame rate of pictures; videos keep theirs (default: %(default)g)',
+        '--rate', type=above(0, 1000), default=PICTURE_RATE_HZ, metavar='HZ', help=text
     )
-    add_number(
-        parser,
-        '--seconds',
-        above(0, 1e6),
-        0.0,
-        'S',
-        'stop after this long, such as from a camera; 0 = at the end',
-    )
+    text = 'stop after this long, such as from a camera; 0 = at the end'
+    add_number(parser, '--seconds', above(0, 1e6), 0.0, 'S', text)
     parser.add_argument('--storage', choices=tuple(STORAGES), default='mcap')
     parser.add_argument(
         '--compression',

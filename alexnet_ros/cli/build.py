@@ -20,44 +20,22 @@ from alexnet_ros.signs.finder import MOST_CANVASES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_model_option(parser)
+    text = 'which TensorRT (default: tensorrt)'
     parser.add_argument(
-        '--backend',
-        choices=('tensorrt', 'tensorrt_rtx'),
-        default='tensorrt',
-        help='which TensorRT (default: tensorrt)',
+        '--backend', choices=('tensorrt', 'tensorrt_rtx'), default='tensorrt', help=text
     )
-    parser.add_argument(
-        '--compute-capability',
-        action='append',
-        metavar='X.Y',
-        help='target GPU instead of the one in this machine; repeatable; tensorrt_rtx only',
-    )
+    text = 'target GPU instead of the one in this machine; repeatable; tensorrt_rtx only'
+    parser.add_argument('--compute-capability', action='append', metavar='X.Y', help=text)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        '--precision',
-        action='append',
-        choices=('int8', 'fp16', 'fp32'),
-        help="repeatable (default: the model's own choice)",
-    )
+    text = "repeatable (default: the model's own choice)"
+    which.add_argument('--precision', action='append', choices=('int8', 'fp16', 'fp32'), help=text)
     which.add_argument('--all', action='store_true', help='build every precision of the model')
-    add_number(
-        parser,
-        '--max-batch',
-        whole(1, 256),
-        16,
-        'N',
-        "largest batch; must match the node's max_batch",
-    )
-    parser.add_argument(
-        '--cache-dir',
-        metavar='DIR',
-        help='engine cache (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)',
-    )
-    parser.add_argument(
-        '--explain',
-        action='store_true',
-        help='list the kernels of the engine: types, fused layers, weights',
-    )
+    text = "largest batch; must match the node's max_batch"
+    add_number(parser, '--max-batch', whole(1, 256), 16, 'N', text)
+    text = 'engine cache (default: alexnet_ros in $XDG_CACHE_HOME or ~/.cache)'
+    parser.add_argument('--cache-dir', metavar='DIR', help=text)
+    text = 'list the kernels of the engine: types, fused layers, weights'
+    parser.add_argument('--explain', action='store_true', help=text)
     parser.add_argument(
         '--rebuild', action='store_true', help='build even if the engine is cached'
     )

@@ -33,53 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'bags', nargs='*', metavar='BAG', help='bags; without any, only rebuild manifest.csv'
     )
     parser.add_argument('--output', required=True, type=Path, help='the collection')
-    parser.add_argument(
-        '--by',
-        choices=HOW,
-        help='select by rate, change or uncertainty (default: uncertain; change with --classes)',
-    )
-    parser.add_argument(
-        '--classes',
-        metavar='A,B,...',
-        help='your own classes: collect whole frames without a model, to sort into these folders',
-    )
-    parser.add_argument(
-        '--whole-frames',
-        action='store_true',
-        help='whole frames instead of the regions found in them',
-    )
-    add_number(
-        parser,
-        '--rate',
-        above(0, 1000),
-        1.0,
-        'HZ',
-        'with --by rate: maximum images per second per sign or camera',
-    )
-    add_number(
-        parser,
-        '--change',
-        fraction,
-        0.06,
-        'FRACTION',
-        'with --by change: minimum difference to the last one, 0 to 1',
-    )
-    add_number(
-        parser,
-        '--below',
-        fraction,
-        0.9,
-        'SCORE',
-        'with --by uncertain: probabilities below this are uncertain',
-    )
-    add_number(
-        parser,
-        '--limit',
-        whole(0, math.inf),
-        0,
-        'N',
-        'maximum number of new images per bag; 0 = no limit',
-    )
+    text = 'select by rate, change or uncertainty (default: uncertain; change with --classes)'
+    parser.add_argument('--by', choices=HOW, help=text)
+    text = 'your own classes: collect whole frames without a model, to sort into these folders'
+    parser.add_argument('--classes', metavar='A,B,...', help=text)
+    text = 'whole frames instead of the regions found in them'
+    parser.add_argument('--whole-frames', action='store_true', help=text)
+    text = 'with --by rate: maximum images per second per sign or camera'
+    add_number(parser, '--rate', above(0, 1000), 1.0, 'HZ', text)
+    text = 'with --by change: minimum difference to the last one, 0 to 1'
+    add_number(parser, '--change', fraction, 0.06, 'FRACTION', text)
+    text = 'with --by uncertain: probabilities below this are uncertain'
+    add_number(parser, '--below', fraction, 0.9, 'SCORE', text)
+    text = 'maximum number of new images per bag; 0 = no limit'
+    add_number(parser, '--limit', whole(0, math.inf), 0, 'N', text)
     add_model_options(parser)
     add_bag_options(parser)
     parser.add_argument('--json', action='store_true', help='print the counts as one JSON line')

@@ -16,12 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('before', type=Path, metavar='A', help='report.json or its folder')
     parser.add_argument('after', type=Path, metavar='B', help='the report to judge')
     for what in ('recall', 'precision'):
-        parser.add_argument(
-            f'--max-{what}-drop',
-            type=fraction,
-            metavar='FRACTION',
-            help=f'exit 1 if the event {what} fell by more than this',
-        )
+        text = f'exit 1 if the event {what} fell by more than this'
+        parser.add_argument(f'--max-{what}-drop', type=fraction, metavar='FRACTION', help=text)
     parser.add_argument('--html', type=Path, metavar='FILE', help='also write the table as a page')
     parser.add_argument('--json', action='store_true', help='print the table as one JSON object')
 

@@ -57,13 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         '--video', metavar='SOURCE', help=f'play this instead, at its own rate: {SOURCES}'
     )
-    parser.add_argument(
-        '--seconds',
-        type=above(0, 3600),
-        default=20.0,
-        metavar='S',
-        help='record so much of a camera, then play it (default: %(default)g)',
-    )
+    text = 'record so much of a camera, then play it (default: %(default)g)'
+    parser.add_argument('--seconds', type=above(0, 3600), default=20.0, metavar='S', help=text)
     parser.add_argument('--topic', default='', help='image topic of the bag (default: its first)')
     add_model_option(parser)
     add_regions_option(parser)

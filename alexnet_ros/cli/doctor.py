@@ -12,13 +12,8 @@ from alexnet_ros.cli.checks import Check
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('--json', action='store_true', help='print one JSON object')
-    parser.add_argument(
-        '--model',
-        action='append',
-        default=[],
-        metavar='M',
-        help='check this model alone; may be given again (default: all that are found)',
-    )
+    text = 'check this model alone; may be given again (default: all that are found)'
+    parser.add_argument('--model', action='append', default=[], metavar='M', help=text)
 
 
 def gather(models: list[str]) -> list[Check]:

@@ -39,45 +39,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--manifest', type=Path, metavar='CSV', help='labels: file, class_id (and track)'
     )
-    told = 'where the files are; without --manifest a folder or tar of classes'
-    add_images_option(parser, told)
-    add_number(
-        parser,
-        '--hold-out-every',
-        whole(0, math.inf),
-        0,
-        'N',
-        'only the groups that train holds out with this setting; 0 = all images',
-    )
+    text = 'where the files are; without --manifest a folder or tar of classes'
+    add_images_option(parser, text)
+    text = 'only the groups that train holds out with this setting; 0 = all images'
+    add_number(parser, '--hold-out-every', whole(0, math.inf), 0, 'N', text)
     parser.add_argument(
         '--views', type=int, default=1, choices=(1, 10), help='views of each image, averaged'
     )
     parser.add_argument(
         '--mirror', action='store_true', help='mirror five of the ten views (never road signs)'
     )
-    parser.add_argument(
-        '--background',
-        type=Path,
-        metavar='VIDEO|DIR',
-        help='also measure how often crops of this are accepted as a class',
-    )
-    add_number(
-        parser,
-        '--background-from',
-        fraction,
-        0.0,
-        'FRACTION',
-        'start at this fraction of the video',
-    )
+    text = 'also measure how often crops of this are accepted as a class'
+    parser.add_argument('--background', type=Path, metavar='VIDEO|DIR', help=text)
+    text = 'start at this fraction of the video'
+    add_number(parser, '--background-from', fraction, 0.0, 'FRACTION', text)
     add_number(
         parser, '--background-crops', whole(1, math.inf), 2000, 'N', 'number of background crops'
     )
-    parser.add_argument(
-        '--report',
-        type=Path,
-        metavar='DIR',
-        help='write per_class.csv, confusion.png and errors.png there',
-    )
+    text = 'write per_class.csv, confusion.png and errors.png there'
+    parser.add_argument('--report', type=Path, metavar='DIR', help=text)
     parser.add_argument('--json', action='store_true', help='print one JSON object')
 
 

@@ -37,22 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--topic', help='image topic of a running camera')
     what.add_argument('--source', type=Path, metavar='VIDEO|BAG|DIR', help='recorded pictures')
     add_number(parser, '--step', whole(1, 10000), 10, 'N', 'take every Nth frame')
-    add_number(
-        parser,
-        '--scene-s',
-        above(0, 86400),
-        10.0,
-        'S',
-        'frames labelled within this many seconds stay on one side of the split',
-    )
-    add_number(
-        parser,
-        '--val-every',
-        whole(0, 1000),
-        5,
-        'N',
-        'one scene in N goes to val/, the others to train/; 0 = no split',
-    )
+    text = 'frames labelled within this many seconds stay on one side of the split'
+    add_number(parser, '--scene-s', above(0, 86400), 10.0, 'S', text)
+    text = 'one scene in N goes to val/, the others to train/; 0 = no split'
+    add_number(parser, '--val-every', whole(0, 1000), 5, 'N', text)
     parser.add_argument(
         '--port', type=whole(0, 65_535), default=8765, help='port of the page; 0 = any free one'
     )

@@ -140,81 +140,54 @@ def add_number(  # noqa: PLR0917 - read as a row of a table
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
     """Declare which model is meant."""
-    parser.add_argument(
-        '--model',
-        default=MODEL,
-        metavar='M',
-        help='model package: name or folder (default: %(default)s)',
-    )
+    text = 'model package: name or folder (default: %(default)s)'
+    parser.add_argument('--model', default=MODEL, metavar='M', help=text)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Declare which model runs and on what."""
     add_model_option(parser)
-    parser.add_argument(
-        '--backend',
-        choices=tuple(CANDIDATES),
-        default='auto',
-        help='inference runtime (default: auto, TensorRT if it works)',
-    )
+    text = 'inference runtime (default: auto, TensorRT if it works)'
+    parser.add_argument('--backend', choices=tuple(CANDIDATES), default='auto', help=text)
     parser.add_argument('--precision', choices=PRECISIONS, help="default: the model's smallest")
-    add_number(
-        parser,
-        '--threads',
-        whole(0, 256),
-        0,
-        'N',
-        'CPU threads for inference; 0 = chosen by the engine',
-    )
+    text = 'CPU threads for inference; 0 = chosen by the engine'
+    add_number(parser, '--threads', whole(0, 256), 0, 'N', text)
 
 
 def add_regions_option(parser: argparse.ArgumentParser) -> None:
     """Declare what of a frame is looked at."""
-    parser.add_argument(
-        '--regions',
-        choices=('signs', 'frame'),
-        default='signs',
-        help='find signs, or classify whole frames (default: signs)',
-    )
+    text = 'find signs, or classify whole frames (default: signs)'
+    parser.add_argument('--regions', choices=('signs', 'frame'), default='signs', help=text)
 
 
 def add_threshold_option(parser: argparse.ArgumentParser) -> None:
     """Declare from which probability on a class counts."""
-    told = "results below this probability are unknown, on top of the model's rule"
-    add_number(parser, '--score-threshold', fraction, 0.0, 'P', told)
+    text = "results below this probability are unknown, on top of the model's rule"
+    add_number(parser, '--score-threshold', fraction, 0.0, 'P', text)
 
 
 def add_speed_option(parser: argparse.ArgumentParser) -> None:
     """Declare how fast a bag is played."""
-    told = '2 plays twice as fast (default: 1; --rate is the old name)'
+    text = '2 plays twice as fast (default: 1; --rate is the old name)'
     kind = above(0, 100)
     parser.add_argument(
-        '--speed', '--rate', dest='rate', type=kind, default=1.0, metavar='X', help=told
+        '--speed', '--rate', dest='rate', type=kind, default=1.0, metavar='X', help=text
     )
 
 
-def add_images_option(parser: argparse.ArgumentParser, told: str) -> None:
+def add_images_option(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare the folders and tars that a manifest's files are in."""
-    parser.add_argument('--images', type=Path, nargs='+', default=[], metavar='DIR|TAR', help=told)
+    parser.add_argument('--images', type=Path, nargs='+', default=[], metavar='DIR|TAR', help=text)
 
 
 def add_bag_options(parser: argparse.ArgumentParser) -> None:
     """Declare what of a bag is looked at, and how."""
     add_regions_option(parser)
+    text = 'image topic, repeatable (default: all cameras of the bag)'
+    parser.add_argument('--topic', action='append', default=[], metavar='TOPIC', help=text)
+    text = 'recognizer parameter, such as confirm_hits=4; repeatable'
     parser.add_argument(
-        '--topic',
-        action='append',
-        default=[],
-        metavar='TOPIC',
-        help='image topic, repeatable (default: all cameras of the bag)',
-    )
-    parser.add_argument(
-        '--set',
-        action='append',
-        type=setting(),
-        default=[],
-        metavar='NAME=VALUE',
-        help='recognizer parameter, such as confirm_hits=4; repeatable',
+        '--set', action='append', type=setting(), default=[], metavar='NAME=VALUE', help=text
     )
 
 
@@ -236,21 +209,12 @@ def open_recognizer(args: argparse.Namespace, settings: RecognizerSettings) -> R
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Declare where labelled images lie."""
-    parser.add_argument(
-        '--data',
-        type=Path,
-        required=required,
-        metavar='PATH',
-        help='CSV manifest, folder of classes, tar, or GTSRB folder',
-    )
+    text = 'CSV manifest, folder of classes, tar, or GTSRB folder'
+    parser.add_argument('--data', type=Path, required=required, metavar='PATH', help=text)
     add_images_option(parser, "where a manifest's files are")
     parser.add_argument('--labels', type=Path, metavar='CSV|TXT', help='class names')
-    parser.add_argument(
-        '--group',
-        default='',
-        metavar='REGEX',
-        help='part of a file path that identifies one physical object, such as "(.*)_[0-9]+"',
-    )
+    text = 'part of a file path that identifies one physical object, such as "(.*)_[0-9]+"'
+    parser.add_argument('--group', default='', metavar='REGEX', help=text)
 
 
 def data_from(

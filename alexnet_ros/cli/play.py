@@ -30,46 +30,21 @@ TAIL_S = 1.0  # the clock runs on so long for the last results
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``play``."""
     parser.add_argument('bag', type=Path, metavar='BAG', help='bag folder, .mcap or .db3')
-    parser.add_argument(
-        '--topic',
-        action='append',
-        default=[],
-        metavar='TOPIC',
-        help='repeatable (default: the image topics)',
-    )
+    text = 'repeatable (default: the image topics)'
+    parser.add_argument('--topic', action='append', default=[], metavar='TOPIC', help=text)
     add_speed_option(parser)
+    text = 'play N times; without N, until Ctrl-C'
     parser.add_argument(
-        '--loop',
-        type=whole(0, math.inf),
-        nargs='?',
-        const=0,
-        default=1,
-        metavar='N',
-        help='play N times; without N, until Ctrl-C',
+        '--loop', type=whole(0, math.inf), nargs='?', const=0, default=1, metavar='N', help=text
     )
     parser.add_argument('--no-clock', action='store_true', help='do not publish /clock')
-    add_number(
-        parser,
-        '--wait',
-        number(0, math.inf),
-        10.0,
-        'SECONDS',
-        'maximum wait for subscribers before playing',
-    )
-    parser.add_argument(
-        '--record',
-        type=Path,
-        metavar='FOLDER',
-        help='write what the nodes publish to a new bag, for replay --results',
-    )
+    text = 'maximum wait for subscribers before playing'
+    add_number(parser, '--wait', number(0, math.inf), 10.0, 'SECONDS', text)
+    text = 'write what the nodes publish to a new bag, for replay --results'
+    parser.add_argument('--record', type=Path, metavar='FOLDER', help=text)
     parser.add_argument('--node', default='/alexnet', help='node whose results are recorded')
-    parser.add_argument(
-        '--camera',
-        action='append',
-        default=[],
-        metavar='NAME',
-        help='camera name for --record, if there are several; repeatable',
-    )
+    text = 'camera name for --record, if there are several; repeatable'
+    parser.add_argument('--camera', action='append', default=[], metavar='NAME', help=text)
 
 
 def tell(line: str) -> None:

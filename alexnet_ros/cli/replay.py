@@ -32,20 +32,13 @@ STOPPED = 130  # as the shell says it after Ctrl-C
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``replay``."""
-    parser.add_argument(
-        'bags',
-        nargs='+',
-        metavar='BAG',
-        help='bag folder, .mcap, .db3, a folder of bags or a pattern',
-    )
+    text = 'bag folder, .mcap, .db3, a folder of bags or a pattern'
+    parser.add_argument('bags', nargs='+', metavar='BAG', help=text)
     parser.add_argument('--output', required=True, type=Path, help='folder for the results')
     add_model_options(parser)
     add_bag_options(parser)
-    parser.add_argument(
-        '--realtime',
-        action='store_true',
-        help="at the bag's own rate, dropping frames as the live node does",
-    )
+    text = "at the bag's own rate, dropping frames as the live node does"
+    parser.add_argument('--realtime', action='store_true', help=text)
     parser.add_argument('--video', action='store_true', help='also write annotated video')
     parser.add_argument(
         '--truth', metavar='CSV', help='ground truth; a bare name is looked up in each bag'
@@ -53,30 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--results', metavar='BAG', help='score this recording instead of running the model'
     )
-    parser.add_argument(
-        '--compare',
-        metavar='REPORT',
-        type=Path,
-        help='add the differences from another report.json',
-    )
-    parser.add_argument(
-        '--min-recall',
-        type=fraction,
-        metavar='FRACTION',
-        help='exit 1 if fewer of the signs are confirmed',
-    )
-    parser.add_argument(
-        '--max-false',
-        type=whole(0, math.inf),
-        metavar='N',
-        help='exit 1 if there are more false positives',
-    )
-    parser.add_argument(
-        '--actions',
-        default='sign_actions.yaml',
-        metavar='TABLE',
-        help="the navigator's action table; 'none' for no navigation",
-    )
+    text = 'add the differences from another report.json'
+    parser.add_argument('--compare', metavar='REPORT', type=Path, help=text)
+    text = 'exit 1 if fewer of the signs are confirmed'
+    parser.add_argument('--min-recall', type=fraction, metavar='FRACTION', help=text)
+    text = 'exit 1 if there are more false positives'
+    parser.add_argument('--max-false', type=whole(0, math.inf), metavar='N', help=text)
+    text = "the navigator's action table; 'none' for no navigation"
+    parser.add_argument('--actions', default='sign_actions.yaml', metavar='TABLE', help=text)
     add_number(parser, '--jobs', whole(1, 256), 1, 'N', 'bags in parallel')
     parser.add_argument('--ray', metavar='ADDRESS', help='run the bags on a Ray cluster')
     parser.add_argument('--json', action='store_true', help='print the figures as one JSON line')
