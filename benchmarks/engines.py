@@ -19,16 +19,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime
-from networks import FORMS, GROWTH, form, network
+from detectors import exported
+from networks import FORMS, GROWTH, form, multiply_adds, network
 from tqdm import tqdm
 
-from alexnet_ros.bench.machine import machine, read_bandwidth_gb_s
+from alexnet_ros.bench.machine import read_bandwidth_gb_s
 from alexnet_ros.bench.timing import alternate, ratio
+from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+from alexnet_ros.engine.openvino import OpenVinoEngine
+from alexnet_ros.engine.select import open_engine
+from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.model_package import ModelPackage
 
 Case = Callable[[], object]
 Maker = Callable[[], Case]
 BASELINE = 'PyTorch eager, torchvision FP32'
+SHIPPED = {'ONNX Runtime': OnnxRuntimeEngine, 'OpenVINO': OpenVinoEngine}
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -62,7 +68,7 @@ def ort_case(path: Path, feed: np.ndarray) -> Case:
     options.intra_op_num_threads = CORES
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
-        str(path), sess_options=options, providers=['CPUExecutionProvider']
+        unsigned(path.read_bytes()), sess_options=options, providers=['CPUExecutionProvider']
     )
     name = session.get_inputs()[0].name
     return lambda: session.run(['logits'], {name: feed})
@@ -115,14 +121,31 @@ def cases(batch: int, folder: Path, shipped: ModelPackage) -> dict[str, Maker]:
         this = form(name, folder)
         pixels = _pixels(batch, this.size_px)
         made[f'alexnet_ros {name}'] = partial(ort_case, this.path, pixels)
-    file, pixels = shipped.onnx_path(None), _pixels(batch, shipped.input.height)
-    label = f'shipped {shipped.name} ({shipped.default_precision})'
-    made[f'alexnet_ros {label}'] = lambda: ort_case(file, pixels)
-    made[f'OpenVINO, {label}'] = lambda: openvino_case(file, pixels)
+    small = exported('mobilenet_v3_small', folder)
+    made['ONNX Runtime, MobileNetV3-small FP32'] = lambda: ort_case(small, floats)
+    pixels = _pixels(batch, shipped.input.height)
+    for runtime, kind in SHIPPED.items():
+        made[f'alexnet_ros shipped, {runtime}'] = lambda kind=kind: partial(
+            kind(shipped, max_batch=batch).infer, pixels
+        )
     if importlib.util.find_spec('openvino') is None:
         print('OpenVINO is not installed: its rows are left out', file=sys.stderr)
         made = {name: maker for name, maker in made.items() if 'OpenVINO' not in name}
     return made
+
+
+def int8_peak_gmac_s() -> float:
+    """Return the most INT8 multiply-adds a second here: oneDNN's matrix product."""
+    import torch
+
+    torch.set_num_threads(CORES)
+    product = torch._int_mm  # noqa: SLF001 - PyTorch has no other
+    best = 0.0
+    for side in (512, 1024, 2048):
+        left, right = torch.randint(-127, 128, (2, side, side), dtype=torch.int8)
+        timing = alternate({'': partial(product, left, right)}, rounds=3)['']
+        best = max(best, side**3 / min(timing.calls_ms) / 1e6)
+    return best
 
 
 def peak_mb(name: str, folder: Path, model: str) -> float:
@@ -141,7 +164,8 @@ def _high_water_mb() -> float:
 def measure(folder: Path, model: str, batches: tuple[int, ...], rounds: int) -> list[dict]:
     """Time all cases at all batch sizes."""
     shipped = ModelPackage.load(model)
-    bandwidth = read_bandwidth_gb_s()
+    bandwidth, peak = read_bandwidth_gb_s(), int8_peak_gmac_s()
+    work = multiply_adds(shipped.onnx_path(None)) / 1e6  # in a millisecond at 1 GMAC/s
     rows = []
     for batch in batches:
         made = {name: make() for name, make in cases(batch, folder, shipped).items()}
@@ -151,20 +175,23 @@ def measure(folder: Path, model: str, batches: tuple[int, ...], rounds: int) -> 
             low_mid_high = ratio(timings[BASELINE], timing)
             rows.append(
                 {
-                    'engine': name,
-                    'batch': batch,
+                    'group': f'batch {batch}',
+                    'name': name,
                     **timing.row(),
-                    'faster_than_baseline': round(low_mid_high[0], 2),
+                    'baseline': 'PyTorch eager',
+                    'faster': round(low_mid_high[0], 2),
                     'faster_low': round(low_mid_high[1], 2),
                     'faster_high': round(low_mid_high[2], 2),
                 }
             )
+            if 'shipped' in name:
+                rows[-1]['int8_peak'] = round(work * batch / timing.median_ms / peak, 3)
     for row in rows:
-        path = _path_of(row['engine'], folder, shipped)
-        if path is not None and row['batch'] == 1:
+        path = _path_of(row['name'], folder, shipped)
+        if row['group'] == 'batch 1':
             size_mb = path.stat().st_size / 1e6
             row |= {'weights_mb': round(size_mb, 2), 'bound_ms': round(size_mb / bandwidth, 3)}
-            row['peak_mb'] = round(peak_mb(row['engine'], folder, model), 1)
+            row['peak_mb'] = round(peak_mb(row['name'], folder, model), 1)
     return rows
 
 
@@ -175,24 +202,28 @@ def growth(folder: Path, rounds: int) -> list[dict]:
     first = timings[next(iter(GROWTH))]
     return [
         {
-            'engine': name,
+            'group': 'classes',
+            'name': name,
+            'baseline': '10 classes',
             **timing.row(),
             'weights_mb': round(form(name, folder).weight_mb, 2),
-            'faster_than_baseline': round(ratio(first, timing)[0], 3),
+            'faster': round(ratio(first, timing)[0], 3),
         }
         for name, timing in timings.items()
     ]
 
 
-def _path_of(name: str, folder: Path, shipped: ModelPackage) -> Path | None:
+def _path_of(name: str, folder: Path, shipped: ModelPackage) -> Path:
     if 'shipped' in name:
         return shipped.onnx_path(None)
+    if 'MobileNet' in name:
+        return exported('mobilenet_v3_small', folder)
     found = [key for key in FORMS if name == f'alexnet_ros {key}']
     return form(found[0] if found else 'torchvision-fp32', folder).path
 
 
 def main() -> None:
-    """Print one JSON object."""
+    """Print one JSON object a row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--folder', type=Path, default=Path('build/bench'))
     parser.add_argument('--model', default='signs')
@@ -208,7 +239,10 @@ def main() -> None:
         return
     rows = measure(args.folder, args.model, tuple(args.batches), args.rounds)
     grown = growth(args.folder, args.rounds)
-    print(json.dumps({'machine': machine(), 'engines': rows, 'growth': grown}, indent=1))
+    with open_engine(ModelPackage.load(args.model)) as engine:
+        default = {'openvino': 'OpenVINO'}.get(engine.info.backend, 'ONNX Runtime')
+    for row in ({'default': default}, *rows, *grown):
+        print(json.dumps(row))
 
 
 if __name__ == '__main__':

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from alexnet_ros.bench.machine import machine
 from alexnet_ros.bench.timing import alternate, ratio
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.model_package import InputSpec
@@ -147,11 +146,12 @@ def measure(size_px: int, rounds: int) -> list[dict[str, object]]:
             faster = ratio(timings[baseline], timing)
             rows.append(
                 {
-                    'size_wh': size_wh,
-                    'case': name,
+                    'group': 'ingest',
+                    'name': f'{size_wh[0]}x{size_wh[1]} {name}',
+                    'baseline': 'the usual way',
                     **timing.row(),
                     'p50_ms': round(timing.percentile_ms(50), 4),
-                    'faster_than_baseline': round(faster[0], 2),
+                    'faster': round(faster[0], 2),
                     'faster_low': round(faster[1], 2),
                     'faster_high': round(faster[2], 2),
                 }
@@ -159,31 +159,14 @@ def measure(size_px: int, rounds: int) -> list[dict[str, object]]:
     return rows
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = ['| frame | case | p50 ms | p95 ms | faster than the usual way |', '|---' * 5 + '|']
-    for row in rows:
-        width, height = row['size_wh']  # type: ignore[misc]
-        name = str(row['case'])
-        times = 'the baseline' if name in BASELINES.values() else f'{row["faster_than_baseline"]}x'
-        lines.append(
-            f'| {width}x{height} | {name} | {row["p50_ms"]:.2f} | {row["p95_ms"]:.2f} | {times} |'
-        )
-    return '\n'.join(lines)
-
-
 def main() -> None:
-    """Print one JSON object, or the table."""
+    """Print one JSON object a row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', type=int, default=224, help="side of the network's input")
     parser.add_argument('--rounds', type=int, default=7)
-    parser.add_argument('--table', action='store_true', help='print a Markdown table')
     args = parser.parse_args()
-    rows = measure(args.size, args.rounds)
-    if args.table:
-        print(table(rows))
-    else:
-        print(json.dumps({'machine': machine(), 'ingest': rows}, indent=1))
+    for row in measure(args.size, args.rounds):
+        print(json.dumps(row))
 
 
 if __name__ == '__main__':

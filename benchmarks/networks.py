@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import alexnet_ros
+
 if TYPE_CHECKING:  # torch is loaded by those who need it: it weighs on the memory figures
     from alexnet_ros.training.network import AlexNet
 
+EXPORTER = Path(alexnet_ros.__file__).parent / 'training/graph.py'
 SVD = {'fc6_rank': 192, 'fc7_rank': 128}
 FORMS = {  # name: variant, ranks, precision, side of the input in pixels
     'torchvision-fp32': ('torchvision', {}, 'fp32', 224),
@@ -63,14 +66,30 @@ def network(name: str) -> 'AlexNet':
 
 
 def form(name: str, folder: Path) -> Form:
-    """Return a form, exporting it into ``folder`` if it is not there yet."""
+    """Return a form, exported into ``folder`` unless it is there from this exporter."""
     precision, size_px = SHAPES[name][2:]
     path = folder / f'{name.replace(" ", "-")}.onnx'
     float_path = folder / f'{name}-float.onnx' if precision == 'fp32' else None
-    if not path.exists():
+    if not path.exists() or path.stat().st_mtime < EXPORTER.stat().st_mtime:
         folder.mkdir(parents=True, exist_ok=True)
         _export(name, path, float_path)
     return Form(name, path, size_px, float_path)
+
+
+def multiply_adds(path: Path) -> int:
+    """Return the multiplications of convolutions and fully connected layers for one image."""
+    import onnx
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(path), data_prop=True)
+    sizes = {item.name: item.dims for item in model.graph.initializer}
+    for value in (*model.graph.value_info, *model.graph.output):
+        sizes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    total = 0
+    for node in model.graph.node:
+        if node.op_type in {'Conv', 'Gemm'}:
+            places = np.prod(sizes[node.output[0]][2:]) if node.op_type == 'Conv' else 1
+            total += int(places * np.prod(sizes[node.input[1]]))
+    return total
 
 
 def _export(name: str, path: Path, float_path: Path | None) -> None:

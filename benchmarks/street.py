@@ -20,7 +20,6 @@ from detectors import exported
 from engines import openvino_case, ort_case
 from tqdm import tqdm
 
-from alexnet_ros.bench.machine import machine
 from alexnet_ros.bench.timing import alternate, ratio
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.recognizer import Recognizer
@@ -29,7 +28,7 @@ from alexnet_ros.records import Frame
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / 'shared'
 PERIOD_NS = 33_000_000
-RUNTIMES = {'cpu': 'ONNX Runtime', 'openvino': 'OpenVINO'}
+RUNTIMES = {'cpu': 'ONNX Runtime', 'openvino': 'OpenVINO', 'auto': 'the default'}
 
 
 def street_frames(
@@ -86,14 +85,15 @@ def main() -> int:
         return 1
     network = exported('yolov8n', ROOT / 'build/bench')
     feed = np.random.default_rng(1).random((1, 3, 640, 640), np.float32)
-    print(json.dumps({'machine': machine()}))
     settings = RecognizerSettings(regions='signs')
     for backend, runtime in RUNTIMES.items():
         with Recognizer.open(args.model, backend=backend, settings=settings) as recognizer:
-            detector = (ort_case if backend == 'cpu' else openvino_case)(network, feed)
+            chosen = recognizer.finder.engine.info.backend
+            detector = (openvino_case if chosen == 'openvino' else ort_case)(network, feed)
             cases = {'sign mode, street frames': sign_case(recognizer, frames)} | {
                 f'sign mode, {name}': sign_case(recognizer, [frame])
                 for name, frame in worst_frames(size_wh).items()
+                if backend != 'auto'
             }
             cases |= {'YOLOv8n at 640x640': detector}
             with tqdm(total=args.rounds * len(cases), desc=runtime, file=sys.stderr) as bar:

@@ -35,25 +35,23 @@ def scenarios(model: str, slow_model: str | None, seconds: float) -> Iterator[No
     """
     common = {'model': model, 'seconds': seconds}
     for width, height in SIZES:
-        for compressed in (False, True):
-            kind = 'jpeg' if compressed else 'raw'
-            yield NodeScenario(
-                f'{width}x{height} {kind}',
-                values={**common, 'width': width, 'height': height, 'compressed': compressed},
-            )
+        for kind in ('raw', 'jpeg'):
+            values = {**common, 'width': width, 'height': height, 'compressed': kind == 'jpeg'}
+            first = (width, height, kind) == (*SIZES[0], 'raw')
+            yield NodeScenario(f'{width}x{height} {kind}', values={**values, 'idle': first})
+            if kind == 'jpeg' or first:
+                yield NodeScenario(
+                    f'4 cameras {width}x{height} {kind}', values=values | {'cameras': 4}
+                )
+    yield NodeScenario('2 cameras 640x480 raw', values={**common, 'cameras': 2})
     yield NodeScenario('640x480 raw, default DDS profile', profile=False, values=common)
+    single = {'executor': 'single'}
     yield NodeScenario(
-        '640x480 raw, single-threaded executor',
-        values={**common, 'parameters': {'executor': 'single'}},
+        '640x480 raw, single-threaded executor', values={**common, 'parameters': single}
     )
-    for width, height in SIZES:
-        for cameras in (2, 4):
-            values = {**common, 'cameras': cameras, 'width': width, 'height': height}
-            yield NodeScenario(
-                f'{cameras} cameras {width}x{height} jpeg', values={**values, 'compressed': True}
-            )
-            if (width, height) == SIZES[0]:
-                yield NodeScenario(f'{cameras} cameras {width}x{height} raw', values=values)
+    yield NodeScenario(
+        '640x480 raw, sign mode', values={**common, 'parameters': {'regions': 'signs'}}
+    )
     yield NodeScenario('640x480 raw, two busy processes beside it', values={**common, 'hogs': 2})
     if slow_model is not None:
         yield NodeScenario(

@@ -21,8 +21,9 @@ except ImportError:  # Humble
 
 from alexnet_ros import overlay
 from alexnet_ros.bags.messages import classification_message, label_info_message
-from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, stamp_ns_of
+from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, stamp_ns_of, typestore
 from alexnet_ros.config import ClassifierSettings
+from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Recognition
 from alexnet_ros.ros import messages, qos
@@ -94,9 +95,11 @@ class CameraPort:
             profile,
             qos_overriding_options=qos.OVERRIDES,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible_qos),
+            raw=True,  # rclpy's own message costs three more copies of the pixels
         )
         self.topic = images.topic_name
         self.kind = COMPRESSED if compressed else IMAGE
+        typestore()  # made once, and not when the first image comes
         self._reliable = profile.reliability == ReliabilityPolicy.RELIABLE
         self._subscriptions.append(images)
         if settings.recognizer.regions == 'detections':
@@ -109,11 +112,19 @@ class CameraPort:
 
     # In
 
-    def _on_image(self, message: Any) -> None:
-        """Leave an image for the worker; nothing of it is looked at here."""
+    def _on_image(self, cdr: bytes) -> None:
+        """Leave an image for the worker; its pixels stay where they came."""
         if not self._open_gate():
             return
         now_s = time.monotonic()
+        try:
+            message: Any = typestore().deserialize_cdr(cdr, self.kind)
+        except Exception as error:  # whatever malformed bytes lead to
+            self.stats.rejected['bad_data'] += 1
+            self._node.get_logger().warning(
+                f'message on {self.topic} refused: {one_line(error)}', throttle_duration_sec=1.0
+            )
+            return
         self.stats.on_image(stamp_ns_of(message.header))
         if self.matcher is None:
             self._leave(message, None, now_s)

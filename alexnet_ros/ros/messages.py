@@ -2,10 +2,12 @@
 
 from array import array
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
-from std_msgs.msg import Float32MultiArray, MultiArrayDimension
+from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension
 from vision_msgs.msg import Detection2DArray
 
 from alexnet_ros import records
@@ -64,3 +66,9 @@ def features_message(features: NDArray[np.float32]) -> Float32MultiArray:
     ]
     message.data = array('f', np.ascontiguousarray(features).tobytes())
     return message
+
+
+def header_from(header: Any) -> Header:
+    """Return any object with a header's fields as ROS's own."""
+    stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec)
+    return Header(stamp=stamp, frame_id=header.frame_id)

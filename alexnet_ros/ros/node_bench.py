@@ -22,6 +22,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
@@ -31,6 +32,7 @@ from alexnet_ros.bags.typestore import stamp_ns_of
 from alexnet_ros.parent import child_environment, end_with_parent
 from alexnet_ros.ros.clients.control import NodeControlError, NodeProcess
 from alexnet_ros.ros.clients.session import Session
+from alexnet_ros.ros.process import reuse_memory
 
 START_S = 60.0  # longest wait for the node to load its model
 SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
@@ -46,6 +48,7 @@ class Scenario:
 
     :param parameters: ROS parameters of the classifier.
     :param hogs: processes that keep a core busy meanwhile.
+    :param idle: measure what the node costs without images, too.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Scenario:
     compressed: bool = False
     seconds: float = 5.0
     hogs: int = 0
+    idle: bool = False
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -80,11 +84,17 @@ class Bench:
                 lambda message, name=name: self._on_result(name, message),
                 quality,
             )
+        self.stages: dict[str, str] = {}  # of the node's newest diagnostics
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self.messages = [_messages(scenario, seed) for seed in range(scenario.cameras)]
 
     def _on_result(self, name: str, message: Classification) -> None:
         now_ns = time.time_ns()
         self.arrived_ns[name].setdefault(stamp_ns_of(message.header), now_ns)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.stages |= {one.key: one.value for one in status.values if '(ms)' in one.key}
 
     def send(self, count: int) -> tuple[list[int], float]:
         """Publish ``count`` frames a camera on schedule; return stamps, ns, and the rate, Hz."""
@@ -165,11 +175,12 @@ def measure(scenario: Scenario) -> dict[str, Any]:
             row = _summary(
                 bench, stamps, kept_hz=kept_hz, cpu_s=cpu_s, wall_s=wall_s, rss_mb=rss_mb
             )
-            cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
-            time.sleep(IDLE_S)  # no camera sends
-            idle_cores = (_cpu_s(child.pid) - cpu_start) / (time.perf_counter() - wall_start)
             row['first_result_s'] = round(first_result_s, 2)
-            row['idle_cpu_cores'] = round(idle_cores, 4)
+            if scenario.idle:  # no camera sends
+                cpu_start, wall_start = _cpu_s(child.pid), time.perf_counter()
+                time.sleep(IDLE_S)
+                idle_cores = (_cpu_s(child.pid) - cpu_start) / (time.perf_counter() - wall_start)
+                row['idle_cpu_cores'] = round(idle_cores, 4)
             return row
     finally:
         for one in hogs:
@@ -212,6 +223,9 @@ def _summary(
     for percent in (50, 95, 99):
         value = float(np.percentile(latency_ms, percent)) if latency_ms else float('inf')
         row[f'latency_p{percent}_ms'] = round(value, 2)
+    engine_ms = float(bench.stages.get('engine p50 (ms)', 'nan'))
+    row['engine_p50_ms'] = round(engine_ms, 2)
+    row['over_engine_p95_ms'] = round(row['latency_p95_ms'] - engine_ms, 2)
     return row
 
 
@@ -229,4 +243,5 @@ def _rss_mb(pid: int) -> float:
 
 if __name__ == '__main__':
     end_with_parent()
+    reuse_memory()  # as a camera's driver does, which fills the same buffers again
     print(json.dumps(measure(Scenario(**json.loads(sys.argv[1])))))

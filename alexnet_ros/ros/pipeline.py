@@ -143,7 +143,7 @@ class Pipeline:
         if not self._open_gate() or arrival.received_s < port.stats.since_s:
             return
         start_s = time.monotonic()
-        header = arrival.message.header
+        header = messages.header_from(arrival.message.header)
         if arrival.boxes is not None:
             detections = messages.filled_detections(
                 arrival.boxes,

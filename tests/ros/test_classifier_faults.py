@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Classification
 
@@ -118,6 +119,16 @@ def test_a_rate_limit_holds_and_then_gives_the_newest(rig: Rig) -> None:
     rig.node.set_parameters([Parameter('max_rate_hz', value=0.0)])
     rig.bench.until('the newest comes', lambda: len(rig.results) == before + 1)
     assert rig.results.last.header.stamp == images[-1].header.stamp
+
+
+def test_malformed_bytes_are_counted_and_change_nothing(rig: Rig) -> None:
+    whole = serialize_message(rig.bench.image())
+    bad = [whole[:30], whole[:-1], whole[:1] + b'\xff' + whole[2:]]
+    for count, data in enumerate(bad, 1):
+        rig.camera.publish(data)
+        rig.bench.until('it counts', lambda c=count: rig.stats.rejected['bad_data'] == c)
+    rig.flow()
+    assert rig.node.exit_request is None
 
 
 def test_a_failing_run_is_counted_and_the_next_one_works(rig: Rig) -> None:
