@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from alexnet_ros import overlay
-from alexnet_ros.cli.media import MediaWriter
 from alexnet_ros.cli.options import (
     SOURCES,
     add_model_options,
@@ -20,10 +23,11 @@ from alexnet_ros.cli.options import (
 from alexnet_ros.cli.output import knows, print_error, print_json, shown_path
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.config import FinderSettings, RecognizerSettings, settings_from_mapping
-from alexnet_ros.errors import ImageFormatError
+from alexnet_ros.errors import AlexnetRosError, ImageFormatError
+from alexnet_ros.files import make_folder
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Detection, Frame, Recognition
-from alexnet_ros.video import Media, open_media, sources_in
+from alexnet_ros.video import Media, VideoFile, open_media, sources_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     )
     failed = False
     with open_recognizer(args, settings) as recognizer:
-        writer = MediaWriter(args.output) if args.output else None
+        writer = _MediaWriter(args.output) if args.output else None
         for name in sources_in(args.files):
             try:
                 with open_media(name) as media:
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _recognize_file(
-    media: Media, recognizer: Recognizer, args: argparse.Namespace, writer: MediaWriter | None
+    media: Media, recognizer: Recognizer, args: argparse.Namespace, writer: '_MediaWriter | None'
 ) -> None:
     """Recognise the frames of one file and tell about each."""
     recognizer.reset()
@@ -141,3 +145,41 @@ def _print_text(media: Media, number: int, recognition: Recognition) -> int:
         print(f'{shown_path(media.name)}{when}: {overlay.caption(found)} ({where})', flush=True)
         told += 1
     return told
+
+
+class _PictureFile:
+    """One annotated picture, written as :class:`~alexnet_ros.video.VideoFile` is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, image_rgb: NDArray[np.uint8]) -> None:
+        """Write it."""
+        if not cv2.imwrite(str(self.path), np.ascontiguousarray(image_rgb[..., ::-1])):
+            raise AlexnetRosError(f'cannot write {self.path}')
+
+    def close(self) -> None:
+        """Do nothing; a video has something to finish."""
+
+
+class _MediaWriter:
+    """Makes a sink for each file in one folder, none twice under the same name."""
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self._folder = folder
+        self._names: set[str] = set()
+
+    def sink(self, media: Media) -> _PictureFile | VideoFile:
+        """Return where the annotated frames of one file go."""
+        is_video = media.frames != 1
+        suffix = '.webm' if is_video else media.path.suffix.lower()
+        if not is_video and suffix not in {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}:
+            suffix = '.jpg'
+        name, count = f'{media.path.stem}{suffix}', 1
+        while name in self._names:
+            count += 1
+            name = f'{media.path.stem}_{count}{suffix}'
+        self._names.add(name)
+        path = self._folder / name
+        return VideoFile(path, media.rate_hz) if is_video else _PictureFile(path)

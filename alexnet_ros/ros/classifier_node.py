@@ -26,14 +26,13 @@ from alexnet_ros.ros.bond import NOTICE_S, ManagerBond
 from alexnet_ros.ros.camera import CameraPort
 from alexnet_ros.ros.clients.dds_check import profile_warning
 from alexnet_ros.ros.clients.findings import ERROR, STALE, Finding, array_from_findings
-from alexnet_ros.ros.diagnostics import Heartbeat
+from alexnet_ros.ros.diagnostics import Heartbeat, Watchdog
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Mailbox
 from alexnet_ros.ros.parameters import Parameters
 from alexnet_ros.ros.pipeline import Pipeline
 from alexnet_ros.ros.process import run_node
 from alexnet_ros.ros.waiting import WaitingLog
-from alexnet_ros.ros.watchdog import Watchdog
 from alexnet_ros.ros.worker import STOP_S, Worker
 
 EXIT_FATAL = 70  # sysexits.h EX_SOFTWARE: this process must be replaced

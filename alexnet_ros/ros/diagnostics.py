@@ -8,6 +8,7 @@ it is also what notices that a frame hangs.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from alexnet_ros.ros.clients.dds_check import active_profile, loss_remedy, profi
 from alexnet_ros.ros.clients.findings import ERROR, OK, STALE, WARN, Finding
 from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS
 from alexnet_ros.ros.stats import PERCENTILES, Samples
+
+CONFIRMATIONS = 3  # looks in a row: a process that was stopped and goes on is no hang
 
 
 def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -> Finding:
@@ -179,3 +182,38 @@ class Heartbeat:
                 self._beat()
             except Exception as error:
                 self._on_error(error)
+
+
+class Watchdog:
+    """Judges how long things have taken, at a steady pace, from its own thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spun_s = clock()
+        self._suspicions = 0
+
+    def mark_spin(self) -> None:
+        """Note that the executor works; called by it several times a second."""
+        self._spun_s = self._clock()
+
+    restart = mark_spin
+
+    def hang(self, busy_s: float, timeout_s: float, *, active: bool) -> str:
+        """
+        Return what hangs, or an empty text.
+
+        :param busy_s: how long the frame in work has taken so far.
+        :param timeout_s: how long a frame, or a callback, may take.
+        :param active: whether the executor has to answer at all; loading a
+            model keeps it busy for as long as that takes.
+        """
+        spin_s = self._clock() - self._spun_s
+        if busy_s > timeout_s:
+            text = f'a frame has been in work for {busy_s:.1f} s, allowed are {timeout_s:g} s'
+        elif active and spin_s > timeout_s:
+            text = f'the executor has not come back for {spin_s:.1f} s'
+        else:
+            self._suspicions = 0
+            return ''
+        self._suspicions += 1
+        return text if self._suspicions >= CONFIRMATIONS else ''

@@ -1,7 +1,7 @@
 import pytest
 
+from alexnet_ros.ros.diagnostics import CONFIRMATIONS, Watchdog
 from alexnet_ros.ros.stats import CameraStats, Rate, Samples, Throttle
-from alexnet_ros.ros.watchdog import CONFIRMATIONS, Watchdog
 
 
 class Clock:
