@@ -8,39 +8,19 @@ any other camera counts as dead then.
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from alexnet_ros.navigation.actions import Action
 from alexnet_ros.navigation.frame_state import FrameState
-from alexnet_ros.navigation.sightings import Sighting
+from alexnet_ros.navigation.sightings import Passage, Sighting
 
 MAX_CAMERAS = 16
 MAX_SIGNS = 64  # of one camera, remembered at once
-REMEMBERED_NS = 10 * 10**9  # a tracker forgets sooner, so an id means the same sign
+REMEMBERED_S = 10.0  # a tracker forgets sooner, so an id means the same sign
 ESTABLISHED = 3  # images that make a camera of a stranger
 STRANGER_S = 5.0  # a silent stranger is forgotten
 INTERVALS = 16  # of the last so many, the lower quartile is the frame period
 LOST = 1.6  # an interval of more periods has lost a frame
 LATE = 2.5  # a camera silent for more periods is late, whatever its rate
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """
-    What lies between a camera's last image and this one.
-
-    :param whole: no frame was lost: the stamps are one frame period apart.
-    :param whole_s: that time, the shorter of stamps and steady clock; else 0.
-    :param alive_s: steady seconds, 0 where the camera was silent for too long.
-    :param standing_s: of these, the robot was known to stand.
-    :param travelled_m: metres travelled in them.
-    """
-
-    whole: bool = False
-    whole_s: float = 0.0
-    alive_s: float = 0.0
-    standing_s: float = 0.0
-    travelled_m: float = 0.0
 
 
 class Camera:
@@ -52,24 +32,19 @@ class Camera:
         self.stamp_ns: int | None = None
         self.images = 0
         self.whole_s = 0.0  # without a lost frame
+        self.seen_s = 0.0  # between its images, the shorter of stamps and steady clock
+        self.period_s = 0.0  # between its frames; 0.0 while it is not known
         self.expected = False  # counts before its first image
         self.stood_ns: int | None = None  # steady; when the last stop at a sign seen was over
         self.signs: dict[str, Sighting] = {}
         self.frame = FrameState()
-        self._intervals: deque[int] = deque(maxlen=INTERVALS)
+        self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._counted = (0.0, 0.0)
 
     @property
     def counts(self) -> bool:
         """Whether its silence matters."""
         return self.expected or self.images >= ESTABLISHED or bool(self.signs)
-
-    @property
-    def period_s(self) -> float:
-        """Return the frame period; 0.0 while it is not known."""
-        if len(self._intervals) < INTERVALS // 4:
-            return 0.0
-        return sorted(self._intervals)[(len(self._intervals) - 1) // 4] / 1e9
 
     def silent_s(self, steady_ns: int) -> float:
         """Return the seconds since its last image."""
@@ -103,16 +78,20 @@ class Camera:
         if self.stamp_ns is not None:
             apart_s = (stamp_ns - self.stamp_ns) / 1e9
             whole = alive and apart_s <= LOST * self.period_s
-            self._intervals.append(stamp_ns - self.stamp_ns)
+            self._intervals.append(apart_s)
+            if len(self._intervals) >= INTERVALS // 4:
+                self.period_s = sorted(self._intervals)[(len(self._intervals) - 1) // 4]
         stood_s, moved_m = (now - last for now, last in zip(counted, self._counted, strict=True))
         passage = Passage(
             whole,
-            min(apart_s, max(silent_s, 0.0)) if whole else 0.0,
+            min(apart_s, max(silent_s, 0.0)),
+            max(apart_s, silent_s),
             silent_s if alive else 0.0,
             stood_s if alive else 0.0,
             moved_m if alive else 0.0,
         )
         self.whole_s = self.whole_s + passage.whole_s if whole else 0.0
+        self.seen_s += passage.least_s
         if not alive:
             self.lose()
         self.stamp_ns, self.heard_ns, self._counted = stamp_ns, steady_ns, counted
@@ -134,14 +113,12 @@ class Camera:
         self.stamp_ns = None
         self.lose()
 
-    def miss(self, stamp_ns: int, passage: Passage, present: Collection[str]) -> list[Sighting]:
+    def miss(self, passage: Passage, present: Collection[str]) -> list[Sighting]:
         """Let an image count for the signs that it does not show, and return them."""
         away = [one for key, one in self.signs.items() if key not in present]
         for one in away:
-            one.lost |= not passage.whole
-            begins = one.in_view or not passage.whole
-            one.absent_s = 0.0 if begins else one.absent_s + passage.whole_s
-            if stamp_ns - one.last_ns > REMEMBERED_NS:
+            one.miss(passage)
+            if self.seen_s - one.last_s > REMEMBERED_S:
                 del self.signs[one.track_id]
         return away
 
@@ -159,10 +136,10 @@ class Camera:
         if one is None or new:
             one = Sighting(
                 self.name, track_id, action, score, height_px, height_px, height_px,
-                stamp_ns, stamp_ns,
+                stamp_ns, self.seen_s,
             )  # fmt: skip
             self.signs[track_id] = one
-        one.see(stamp_ns, score, height_px)
+        one.see(stamp_ns, self.seen_s, score, height_px)
         return one, new
 
     def evict(self) -> Sighting | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action, ActionTable
-from alexnet_ros.navigation.cameras import Camera, Cameras, Passage
+from alexnet_ros.navigation.cameras import Camera, Cameras
 from alexnet_ros.navigation.checks import (
     ClassFrame,
     Score,
@@ -22,6 +22,7 @@ from alexnet_ros.navigation.events import Command, Event, Moment, event_of_sign
 from alexnet_ros.navigation.others import OTHER_SOURCE, Others
 from alexnet_ros.navigation.restrictions import Evidence, Limit, Restriction, Restrictions
 from alexnet_ros.navigation.sign_rules import SignRules
+from alexnet_ros.navigation.sightings import Passage
 
 MAX_NOTED = 256
 MAX_EVENTS = 64  # told in one step
@@ -55,7 +56,6 @@ class Navigator:
         self._said: tuple[float | None, float | None] = (None, None)
         self._heading: float | None = None
         self._noted: set[tuple[str, str, str, int]] = set()
-        self._was_stale = True
         self._last_stamps: dict[str, int] = {}  # of speed_limit_in and velocity
 
     @property
@@ -81,8 +81,8 @@ class Navigator:
         camera, passage, fault = self._begin(frame.camera, frame.stamp_ns, now, fault, present)
         if camera is None:
             return fault
-        for missed in camera.miss(frame.stamp_ns, passage, present):
-            self._rules.miss(missed, camera, frame.stamp_ns, passage)
+        for missed in camera.miss(passage, present):
+            self._rules.miss(missed, camera, passage)
         for sign in frame.signs:
             if sign.track_id:
                 self._see(camera, frame, sign)
@@ -187,6 +187,7 @@ class Navigator:
         :param now: the node's clock may jump, the steady one only rises.
         """
         self._advance(now)
+        self._watch(now.steady_ns)
         for camera in self.cameras:
             if camera.silent_s(now.steady_ns) > camera.patience_s(self.settings.stale_after_s):
                 for sign in camera.signs.values():
@@ -247,7 +248,7 @@ class Navigator:
             self.restrictions.tighten(new)
 
     def _advance(self, now: Moment) -> None:
-        """Let the clocks run on; tell of jumps and staleness."""
+        """Let the clocks run on; tell of jumps."""
         jumped_s = self.clock.advance(now)
         if jumped_s:
             for camera in self.cameras:
@@ -256,13 +257,16 @@ class Navigator:
             self._noted.clear()
             did = f'by {jumped_s:.3f} s: signs in view forgotten, everything in force holds'
             self._events.append(Event('clock_jump', did))
-        self.cameras.forget_strangers(now.steady_ns)
+
+    def _watch(self, steady_ns: int) -> None:
+        """Tell of staleness."""
+        self.cameras.forget_strangers(steady_ns)
         stale_after_s = self.settings.stale_after_s
-        silent = [one.name for one in self.cameras.silent(now.steady_ns, stale_after_s)]
-        self.stale = bool(silent) or not self.cameras.any_fresh(now.steady_ns, stale_after_s)
-        if self.stale == self._was_stale:
+        silent = [one.name for one in self.cameras.silent(steady_ns, stale_after_s)]
+        was_stale = self.stale
+        self.stale = bool(silent) or not self.cameras.any_fresh(steady_ns, stale_after_s)
+        if self.stale == was_stale:
             return
-        self._was_stale = self.stale
         if not self.stale:
             self._events.append(Event('fresh', 'good results are coming'))
             return
@@ -292,7 +296,6 @@ class Navigator:
         self.accepted += 1
         for one in self.restrictions.pass_image(name, passage, present):
             self._rules.over(one, camera)
-        self._advance(now)
         return camera, passage, ''
 
     def _late(self, topic: str, stamp_ns: int) -> bool:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from alexnet_ros.errors import ConfigError
-from alexnet_ros.navigation.cameras import Passage
-from alexnet_ros.navigation.sightings import Sighting
+from alexnet_ros.navigation.sightings import Passage, Sighting
 
 LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
 LEAST_S = 1e-6  # sums of floats may fall short of a whole by less
@@ -91,11 +90,11 @@ class Restriction:
         """
         Let time pass by an image that does not show its sign.
 
-        The time between the last sight and the first image without the sign
-        counts only if no frame is missing there: the sign may have been in it.
+        It counts from the first image without the sign on: before that the
+        sign may have been in a frame that is missing.
         """
-        self.clear_s = self.clear_s + passage.whole_s if passage.alive_s else 0.0
-        if passage.whole or not self.in_view:
+        if not self.in_view:
+            self.clear_s = self.clear_s + passage.whole_s if passage.alive_s else 0.0
             self.left_s -= passage.alive_s
             self.left_m -= passage.travelled_m
         self.in_view = False

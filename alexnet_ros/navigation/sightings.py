@@ -10,6 +10,32 @@ FASTER = 2.0  # so much faster than measured a sign may come nearer while nobody
 SHORTEST_S = 0.05  # a growth over less time is not known
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """
+    What lies between a camera's last image and this one.
+
+    :param whole: no frame was lost: the stamps are one frame period apart.
+    :param least_s: that time, the shorter of stamps and steady clock.
+    :param most_s: the longer of them.
+    :param alive_s: steady seconds, 0 where the camera was silent for too long.
+    :param standing_s: of these, the robot was known to stand.
+    :param travelled_m: metres travelled in them.
+    """
+
+    whole: bool = False
+    least_s: float = 0.0
+    most_s: float = 0.0
+    alive_s: float = 0.0
+    standing_s: float = 0.0
+    travelled_m: float = 0.0
+
+    @property
+    def whole_s(self) -> float:
+        """Return the time, if no frame was lost in it, else 0."""
+        return self.least_s if self.whole else 0.0
+
+
 @dataclass(slots=True)
 class Sighting:
     """
@@ -18,8 +44,10 @@ class Sighting:
     :param first_px: height of its box at the first sight, pixels.
     :param last_px: height at the last sight.
     :param height_px: largest height so far.
-    :param first_ns: image stamp of the first sight, nanoseconds.
     :param last_ns: image stamp of the last sight, nanoseconds.
+    :param first_s: the first sight, by the time that its camera has shown, seconds.
+    :param last_s: the last sight, likewise.
+    :param unseen_s: for how long since then, at most, it may have been there unseen.
     :param absent_s: for how long its camera has shown, without a lost frame,
         that it is not there; negative while it is in view.
     :param lost: frames were missing since its last sight.
@@ -37,8 +65,10 @@ class Sighting:
     first_px: float
     last_px: float
     height_px: float
-    first_ns: int
     last_ns: int
+    first_s: float
+    last_s: float = 0.0
+    unseen_s: float = 0.0
     absent_s: float = -1.0
     lost: bool = False
     done: bool = False
@@ -56,13 +86,22 @@ class Sighting:
         """Whether its camera's last image showed it."""
         return self.absent_s < 0
 
-    def see(self, stamp_ns: int, score: float, height_px: float) -> None:
+    def see(self, stamp_ns: int, seen_s: float, score: float, height_px: float) -> None:
         """Note that it is in an image."""
-        self.last_ns, self.score, self.last_px = stamp_ns, score, height_px
-        self.height_px = max(self.height_px, height_px)
-        self.absent_s, self.lost = -1.0, False
+        self.last_ns, self.last_s, self.score = stamp_ns, seen_s, score
+        self.last_px, self.height_px = height_px, max(self.height_px, height_px)
+        self.absent_s, self.unseen_s, self.lost = -1.0, 0.0, False
         if self.assumed:
             self.done = self.assumed = False
+
+    def miss(self, passage: Passage) -> None:
+        """Note that an image does not show it."""
+        self.lost |= not passage.whole
+        if self.in_view or not passage.whole:
+            self.unseen_s += passage.most_s
+            self.absent_s = 0.0
+        else:
+            self.absent_s += passage.least_s
 
     def came_up(self, passed_px: float) -> bool:
         """Tell whether it was seen to grow, to be large and to go: it was passed."""
@@ -73,18 +112,16 @@ class Sighting:
             and self.height_px >= GROWN * self.first_px
         )
 
-    def may_have_come(self, stamp_ns: int, passed_px: float) -> bool:
+    def may_have_come(self, passed_px: float) -> bool:
         """
-        Tell whether it may have been reached since it was last seen.
+        Tell whether it was that high, or may have been while nobody looked.
 
         At constant speed one over the height falls linearly. A sign whose
-        growth is not known may always have come.
-
-        :param stamp_ns: now, on the clock of the image stamps.
+        growth is not known may always have come. That no frame seems to be
+        lost does not count: with many lost ones nobody knows the frame period.
         """
-        known_s = (self.last_ns - self.first_ns) / 1e9
-        unseen_s = (stamp_ns - self.last_ns) / 1e9
+        known_s = self.last_s - self.first_s
         if self.height_px >= passed_px or known_s < SHORTEST_S or self.first_px <= 0:
             return True
         nearer = max(1 / self.first_px - 1 / max(self.last_px, 1e-9), 0.0) / known_s
-        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * unseen_s <= 1 / max(passed_px, 1e-9)
+        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * self.unseen_s <= 1 / max(passed_px, 1e-9)

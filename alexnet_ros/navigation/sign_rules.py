@@ -10,10 +10,10 @@ import math
 
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action
-from alexnet_ros.navigation.cameras import Camera, Passage
+from alexnet_ros.navigation.cameras import Camera
 from alexnet_ros.navigation.events import Event, event_of_sign
 from alexnet_ros.navigation.restrictions import Evidence, Restriction, Restrictions
-from alexnet_ros.navigation.sightings import Sighting
+from alexnet_ros.navigation.sightings import Passage, Sighting
 
 SIGN = 'sign'  # how the limits are told that speed limit signs set
 FOUND_ANEW = 0.8  # of near_height_px: a track that begins so large was lost and found
@@ -58,16 +58,20 @@ class SignRules:
         if one.last_px >= self.settings.near_height_px:
             self._reach(one)
 
-    def miss(self, one: Sighting, camera: Camera, stamp_ns: int, passage: Passage) -> None:
+    def miss(self, one: Sighting, camera: Camera, passage: Passage) -> None:
         """Do what a sign asks for that an image does not show."""
         passed_px = self.settings.passed_height_px
-        if one.absent_s >= self.settings.passed_after_s:
-            large = one.height_px >= passed_px
-            if not one.done and (large if one.pending else one.came_up(passed_px)):
-                self._reach(one)
+        gone = one.absent_s >= self.settings.passed_after_s
+        if one.pending and not gone:
+            if not passage.whole and one.may_have_come(passed_px):
+                self.assume(one, camera, 'it may have been passed in frames that are missing')
+        elif one.pending and one.may_have_come(passed_px):
+            small = one.height_px < passed_px
+            self._stop(one, 'it may have been passed between two images' if small else '')
+        elif gone and not one.done and one.came_up(passed_px):
+            self._reach(one)
+        if gone:
             one.done, one.gone = True, one.height_px < self.settings.near_height_px
-        elif one.pending and not passage.whole and one.may_have_come(stamp_ns, passed_px):
-            self.assume(one, camera, 'it may have been passed in frames that are missing')
 
     def assume(self, one: Sighting, camera: Camera, why: str) -> None:
         """

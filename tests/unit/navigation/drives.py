@@ -5,9 +5,9 @@ Random drives, whole and disturbed: whatever goes wrong, the robot is never fast
 
 A drive goes past signs that grow and vanish. It is driven twice: undisturbed,
 past the signs as far as the other one has seen them (what was never delivered
-is not known), and disturbed. At no time may the disturbed one be allowed a
-higher speed, or be unlocked, where the undisturbed one was not within the
-documented delay before; and never earlier.
+is not known), and disturbed. What was in force in the undisturbed one during
+the whole of the documented delay before a moment, and still is after it, binds
+the disturbed one at that moment: no higher speed, no unlocked stop.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from alexnet_ros.navigation import (
 TABLE = read_table(find_table('sign_actions.yaml'))
 START_NS, SECOND = 1_750_000_000 * 10**9, 10**9
 TICK_S = 0.1
+CAP_MPS = 36.2
 REACTION_S = 0.3  # from the lock to standstill
 RAISING = {1, 2, 5, 6, 8, 32}  # may raise; all limits but the lowest, and the ends of limits
 CLASSES = (0, 1, 2, 5, 6, 8, 12, 13, 14, 14, 14, 25, 32, 32)
@@ -95,7 +96,7 @@ def plan(rng: random.Random) -> Plan:
         signs.append(Sign(str(index), rng.choice(CLASSES), at_s, life_s, 10.0, last_px))
     seconds = at_s + rng.choice([4.0, 8.0])
     settings: dict[str, object] = {
-        'max_speed_mps': 36.2,
+        'max_speed_mps': CAP_MPS,
         'on_stale': rng.choice(['hold', 'hold', 'stop']),
         'velocity_source': rng.choice(['none', 'twist']),
         'limit_time_s': rng.choice([0.0, 0.0, 3.0]),
@@ -144,12 +145,20 @@ def _disturb(made: Plan, what: str, rng: random.Random) -> None:
         made.extra.append(Sign(f'{what} x', class_id, at_s, life_s, first_px, last_px, camera))
 
 
+Force = dict[str, tuple[float, bool]]  # by name: metres a second, and whether it locks
+
+
 @dataclass
 class Trace:
-    """What was said at every tick, and from when on each sign was known."""
+    """
+    What was said at every tick, and from when on each sign was known.
+
+    :param force: what was in force without a break since the last tick.
+    """
 
     limits: list[float] = field(default_factory=list)
     locks: list[bool] = field(default_factory=list)
+    force: list[Force] = field(default_factory=list)
     known_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -158,18 +167,19 @@ class Run:
 
     def __init__(self, made: Plan, known_s: dict[str, float] | None, seed: int) -> None:
         self.plan = made
+        self.set_to = settings_from_mapping(NavigatorSettings, made.settings)
         self.whole = known_s is not None
         self.known_s = known_s or {}
         self.rng = random.Random(seed)
         self.trace = Trace()
         self.offset_ns = 0
         self.limit, self.lock, self.locked_s = math.inf, False, 0.0
-        self.loosest, self.unlocked = math.inf, True
+        self.force: Force = {}
         self.text = ''
         self.navigator: Navigator | None = self.make()
 
     def make(self) -> Navigator:
-        return Navigator(settings_from_mapping(NavigatorSettings, self.plan.settings), TABLE)
+        return Navigator(self.set_to, TABLE)
 
     def now(self, at_s: float) -> Moment:
         at_ns = round(at_s * SECOND)
@@ -215,10 +225,25 @@ class Run:
         command = self.navigator.step(self.now(at_s))
         self.limit = command.speed_limit_mps or math.inf
         self.lock = command.stop_lock
-        self.loosest = max(self.loosest, self.limit)  # since the last tick
-        self.unlocked |= not self.lock
-        if not self.whole and self.plan.kills:
+        if self.whole:
+            now = self.in_force()
+            self.force = {
+                name: (max(mps, now[name][0]), locks and now[name][1])
+                for name, (mps, locks) in self.force.items()
+                if name in now
+            }
+        elif self.plan.kills:
             self.text = text_from_navigator(self.navigator)
+
+    def in_force(self) -> Force:
+        assert self.navigator is not None
+        now = {}
+        for one in self.navigator.restrictions:
+            slows = one.speed_mps is not None or one.percent is not None
+            now[one.name] = (one.mps(CAP_MPS) if slows else math.inf, one.locks)
+        if self.navigator.stale and self.set_to.on_stale == 'stop':
+            now['stale'] = (math.inf, True)
+        return now
 
     def run(self) -> Trace:
         made, trace = self.plan, self.trace
@@ -242,11 +267,11 @@ class Run:
                 self.step(at_s)
             elif self.navigator is None:
                 if kind == 'tick':
-                    self.note(at_s)
+                    self.note()
             elif kind == 'tick':
                 self.odometry(at_s)
                 self.step(at_s)
-                self.note(at_s)
+                self.note()
             elif kind == 'limit':
                 self.navigator.observe_limit(value, self.now(at_s), percentage=bool(text))
                 self.step(at_s)
@@ -286,17 +311,30 @@ class Run:
         ):
             self.navigator.observe_speed(speed, self.now(at_s))
 
-    def note(self, _at_s: float) -> None:
-        """Keep what holds now; of the undisturbed drive the loosest since the last tick."""
-        locked = self.lock or self.navigator is None
-        self.trace.limits.append(self.loosest if self.whole else self.limit)
-        self.trace.locks.append(not self.unlocked if self.whole else locked)
-        self.loosest, self.unlocked = self.limit, not locked
+    def note(self) -> None:
+        """Keep what holds now."""
+        self.trace.limits.append(self.limit)
+        self.trace.locks.append(self.lock or self.navigator is None)
+        if self.whole:
+            self.trace.force.append(self.force)
+            self.force = self.in_force()
 
 
 def lag_s(made: Plan) -> float:
-    """Return by how much later than undisturbed a restriction may come into force."""
+    """Return by how much later than undisturbed a stop may come into force."""
     return max(1.0, 2.5 / made.hz) + 1 / made.hz + made.delayed + 2 * TICK_S
+
+
+def binding(whole: Trace, since: int, until: int) -> Force:
+    """Return what was in force without a break from one tick to before another."""
+    found = whole.force[since]
+    for force in whole.force[since + 1 : until]:
+        found = {
+            name: (max(mps, force[name][0]), locks and force[name][1])
+            for name, (mps, locks) in found.items()
+            if name in force
+        }
+    return found
 
 
 def faults(seed: int) -> tuple[Plan, list[str]]:
@@ -304,29 +342,32 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     made = plan(random.Random(seed))
     disturbed = Run(made, None, seed).run()
     whole = Run(made, disturbed.known_s, seed).run()
-    back = math.ceil(lag_s(made) / TICK_S)
+    # What slows comes into force with the first image that shows it, only a delay puts it off
+    slow_back, stop_back = math.ceil(made.delayed / TICK_S) + 1, math.ceil(lag_s(made) / TICK_S)
     # Holds count by the arrival of images, so a delay may cut one by an image's time
     early_s = 1 / made.hz if made.delayed or made.steps else 0.0
+    slow_ahead = math.ceil(early_s / TICK_S) + 1
     if made.settings['velocity_source'] != 'none':
         # A stop's time counts from standstill, by images
         early_s += REACTION_S + TICK_S + 1 / made.hz
-    ahead = math.ceil(early_s / TICK_S) + 1
-    found = []
-    down = [(a, b + lag_s(made)) for a, b in made.kills]
+    stop_ahead = math.ceil(early_s / TICK_S) + 1
     for index, (limit, lock) in enumerate(zip(disturbed.limits, disturbed.locks, strict=True)):
         at_s = index * TICK_S
-        if index + ahead > len(whole.limits):
+        if index + stop_ahead > len(whole.limits):
             break  # the undisturbed drive ends before it could be compared
-        since = max(index - back, 0)
-        if limit > max(whole.limits[since : index + ahead]) + 1e-9:
-            found.append(f'at {at_s:.1f} s {limit:.2f} m/s, undisturbed {whole.limits[index]:.2f}')
-            break
-        if not lock and all(whole.locks[since : index + ahead]) and index >= back:
-            if any(a <= at_s <= b for a, b in down):
-                continue
-            found.append(f'at {at_s:.1f} s unlocked, undisturbed locked')
-            break
-    return made, found
+        slow = binding(whole, max(index - slow_back, 0), index + slow_ahead)
+        for name, (mps, _) in slow.items():
+            if limit > mps + 1e-9:
+                return made, [f'at {at_s:.1f} s {limit:.2f} m/s, undisturbed {mps:.2f}: {name}']
+        if lock or index < stop_back:
+            continue
+        # While it was down nothing could begin; what had begun by then holds
+        down = [a for a, b in made.kills if a <= at_s <= b + lag_s(made)]
+        since = min(index, *(int(a / TICK_S) for a in down), index) - stop_back
+        for name, (_, locks) in binding(whole, max(since, 0), index + stop_ahead).items():
+            if locks:
+                return made, [f'at {at_s:.1f} s unlocked, undisturbed locked: {name}']
+    return made, []
 
 
 def _counted(seed: int) -> tuple[int, tuple[str, ...], list[str]]:
