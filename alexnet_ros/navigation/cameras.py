@@ -142,12 +142,12 @@ class Camera:
         one.see(stamp_ns, self.seen_s, score, height_px)
         return one, new
 
-    def evict(self) -> Sighting | None:
-        """Forget the least important sign if there are too many, and return it."""
+    def evict(self) -> list[Sighting]:
+        """Forget the least important signs if there are too many, and return them."""
         if len(self.signs) <= MAX_SIGNS:
-            return None
-        least = min(self.signs.values(), key=_importance)
-        return self.signs.pop(least.track_id)
+            return []
+        least = sorted(self.signs.values(), key=_importance)[:-MAX_SIGNS]
+        return [self.signs.pop(one.track_id) for one in least]
 
 
 def _importance(one: Sighting) -> tuple[bool, bool, bool, int]:

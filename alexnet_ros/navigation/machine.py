@@ -86,6 +86,11 @@ class Navigator:
         for sign in frame.signs:
             if sign.track_id:
                 self._see(camera, frame, sign)
+        for least in camera.evict():
+            if least.in_view:
+                self._events.append(event_of_sign('evicted', 'too many signs in view', least))
+            if least.pending:
+                self._rules.assume(least, camera, 'too many signs in view')
         return ''
 
     def observe_classes(self, frame: ClassFrame, now: Moment) -> str:
@@ -188,11 +193,6 @@ class Navigator:
         """
         self._advance(now)
         self._watch(now.steady_ns)
-        for camera in self.cameras:
-            if camera.silent_s(now.steady_ns) > camera.patience_s(self.settings.stale_after_s):
-                for sign in camera.signs.values():
-                    if sign.pending:
-                        self._rules.assume(sign, camera, 'its camera is silent')
         if self.settings.release_to == 'cap' and self.settings.max_speed_mps is not None:
             self.restrictions.tighten(Restriction('cap', percent=100.0))
         found = self.limit
@@ -259,10 +259,15 @@ class Navigator:
             self._events.append(Event('clock_jump', did))
 
     def _watch(self, steady_ns: int) -> None:
-        """Tell of staleness."""
+        """Tell of staleness; stop for the stop signs that nobody sees any more."""
         self.cameras.forget_strangers(steady_ns)
         stale_after_s = self.settings.stale_after_s
-        silent = [one.name for one in self.cameras.silent(steady_ns, stale_after_s)]
+        silent = self.cameras.silent(steady_ns, stale_after_s)
+        for camera in silent:
+            if camera.silent_s(steady_ns) > camera.patience_s(stale_after_s):
+                for sign in camera.signs.values():
+                    if sign.pending:
+                        self._rules.assume(sign, camera, 'its camera is silent')
         was_stale = self.stale
         self.stale = bool(silent) or not self.cameras.any_fresh(steady_ns, stale_after_s)
         if self.stale == was_stale:
@@ -272,7 +277,7 @@ class Navigator:
             return
         then = 'stopping' if self.settings.on_stale == 'stop' else 'everything holds'
         did = f'no good result for {stale_after_s:g} s: {then}'
-        self._events.append(Event('stale', did, camera=', '.join(silent)))
+        self._events.append(Event('stale', did, camera=', '.join(one.name for one in silent)))
 
     def _begin(
         self, name: str, stamp_ns: int, now: Moment, fault: str, present: Collection[str]
@@ -296,6 +301,8 @@ class Navigator:
         self.accepted += 1
         for one in self.restrictions.pass_image(name, passage, present):
             self._rules.over(one, camera)
+        if self.stale:
+            self._watch(now.steady_ns)
         return camera, passage, ''
 
     def _late(self, topic: str, stamp_ns: int) -> bool:
@@ -330,12 +337,6 @@ class Navigator:
         if new:
             self._events.append(event_of_sign('seen', one.action.kind, one))
         self._rules.see(one, camera, new=new)
-        least = camera.evict()
-        if least is not None:
-            if least.in_view:
-                self._events.append(event_of_sign('evicted', 'too many signs in view', least))
-            if least.pending:
-                self._rules.assume(least, camera, 'too many signs in view')
 
     def _ignore(self, frame: SignFrame, sign: SignSeen, best: Score | None, fault: str) -> None:
         """Tell once that a confirmed sign does nothing, and why."""

@@ -92,7 +92,7 @@ def plan(rng: random.Random) -> Plan:
     for index in range(rng.randrange(1, 6)):
         at_s += rng.choice([0.0, 0.3, 1.0, 2.5, 5.0])
         life_s = rng.choice([0.7, 1.0, 1.5, 2.5]) * max(1.0, 3 / hz)
-        last_px = rng.choice([15, 21, 28, 31, 40, 80])
+        last_px = rng.choice([15.0, 21.0, 28.0, 31.0, 40.0, 80.0])
         signs.append(Sign(str(index), rng.choice(CLASSES), at_s, life_s, 10.0, last_px))
     seconds = at_s + rng.choice([4.0, 8.0])
     settings: dict[str, object] = {
@@ -136,9 +136,9 @@ def _disturb(made: Plan, what: str, rng: random.Random) -> None:
     else:
         class_id = rng.choice(CLASSES)
         life_s = rng.choice([0.5, 1.5])
-        first_px, last_px = rng.choice([(10, 25), (10, 60), (35, 40)])
+        first_px, last_px = rng.choice([(10.0, 25.0), (10.0, 60.0), (35.0, 40.0)])
         if class_id in RAISING:  # that it is reached or passed must not be seen
-            first_px, last_px = rng.choice([(28, 12), (24, 24.5)])
+            first_px, last_px = rng.choice([(28.0, 12.0), (24.0, 24.5)])
         camera = 'rear' if what == 'camera' else 'front'
         if what == 'camera':
             made.rear = (max(at_s - 1, 0), at_s + rng.choice([0.5, 3.0, 30.0]))
@@ -232,8 +232,6 @@ class Run:
                 for name, (mps, locks) in self.force.items()
                 if name in now
             }
-        elif self.plan.kills:
-            self.text = text_from_navigator(self.navigator)
 
     def in_force(self) -> Force:
         assert self.navigator is not None
@@ -260,6 +258,8 @@ class Run:
             if kind == 'step':
                 self.offset_ns += round(value * SECOND)
             elif kind == 'kill':
+                if self.navigator is not None:
+                    self.text = text_from_navigator(self.navigator)
                 self.navigator = None
             elif kind == 'start' and self.navigator is None:
                 self.navigator = self.make()
