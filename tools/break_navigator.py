@@ -43,6 +43,8 @@ FAULTS = (  # file, what stands there, what takes its place
     ('sightings.py', 'not self.lost\n            and ', ''),
     ('sightings.py', 'and self.last_px >= SHRUNK * self.height_px', ''),
     ('sightings.py', 'and self.height_px >= GROWN * self.first_px', ''),
+    ('sightings.py', 'self.unseen_s += passage.most_s', 'self.unseen_s += passage.least_s'),
+    ('sightings.py', 'if self.in_view or not passage.whole:', 'if not passage.whole:'),
     ('sign_rules.py', 'if limit.clear_s > self.settings.same_place_s', 'if True'),
     ('sign_rules.py', 'if one.last_px >= self.settings.near_height_px:', 'if True:'),
     ('sign_rules.py', 'one.done = one.assumed = True', 'one.done = True'),

@@ -124,4 +124,6 @@ class Sighting:
         if self.height_px >= passed_px or known_s < SHORTEST_S or self.first_px <= 0:
             return True
         nearer = max(1 / self.first_px - 1 / max(self.last_px, 1e-9), 0.0) / known_s
-        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * self.unseen_s <= 1 / max(passed_px, 1e-9)
+        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * self.unseen_s <= 1 / max(
+            passed_px, 1e-9
+        )

@@ -34,6 +34,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 LARGEST_REUSED = 32 << 20  # bytes; the most that glibc takes, enough for 3840x2160 pixels
 KEPT_BYTES = 128 << 20  # of freed memory, at the heap's end
 MOST_ERRORS = 20  # exceptions out of callbacks in a row before giving up
+ENDING = (  # all that end a process unless it handles them, apart from its own faults
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU, signal.SIGPOLL,
+    signal.SIGPWR, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)  # fmt: skip
 
 
 class RosLogHandler(logging.Handler):
@@ -95,7 +100,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     :param make_node: called after ``rclpy.init``; the node may have an
         attribute ``executor_choice``.
     :param args: command line, with ``--ros-args``; None for ``sys.argv``.
-    :returns: exit status: 0 after SIGINT, SIGTERM, SIGHUP or SIGQUIT, 2 if the command line
+    :returns: exit status: 0 after a signal that ends a process, 2 if the command line
         cannot be read, 1 if the node could not be made, else what the node
         asked for.
     """
@@ -108,9 +113,9 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         stop.set()
         for node in nodes:
             node.stopping.set()
-        _bound_exit(0, f'signal {signal.Signals(number).name}')
+        _bound_exit(0, f'signal {number}')
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in ENDING:
         signal.signal(number, on_signal)
     orphans, orphan_bytes = remove_orphans()
     try:

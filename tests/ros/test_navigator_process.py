@@ -13,7 +13,13 @@ Start = Callable[..., NodeProcess]
 MODULE = 'alexnet_ros.ros.sign_navigator_node'
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize(
+    'number',
+    [
+        signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
+        signal.SIGALRM, signal.SIGXCPU, signal.SIGRTMIN + 3,
+    ],
+)  # fmt: skip
 def test_signal_ends_it_with_zero_and_the_last_word_is_locked(
     bench: Bench, start_node: Start, number: int
 ) -> None:

@@ -167,6 +167,53 @@ def test_stop_sign_unseen_during_an_outage_may_have_been_passed(height_px: float
     assert not drive.see(seconds=2).stop_lock
 
 
+def test_stop_sign_gone_between_irregular_images_may_have_been_passed() -> None:
+    drive = Drive()
+    for lost in (4, 3, 2, 4, 2):  # so many that nobody knows the frame period
+        drive.wait(lost / 10)
+        drive.see()
+    drive.see(sign(STOP, '1', 11))
+    drive.wait(0.4)
+    drive.see(sign(STOP, '1', 18))
+    drive.wait(0.2)
+    drive.see(seconds=0.5)
+    assert not drive.last.stop_lock  # it may be found again
+    assert drive.see(seconds=0.3).stop_lock
+
+
+def test_stop_sign_gone_while_it_was_far_does_not_stop() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    drive.approach(STOP, '1', 10, 11)
+    assert not drive.see(seconds=3).stop_lock
+
+
+@pytest.mark.parametrize(('before_s', 'after_s'), [(0, -1), (0, -3600), (1.9, 0), (-3600, 0)])
+def test_step_of_the_clock_does_not_hide_that_a_stop_sign_came_near(
+    before_s: float, after_s: float
+) -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    drive.see(sign(STOP, '1', 10))
+    drive.ros_ns += round(before_s * 1e9)
+    drive.approach(STOP, '1', 10.5, 13, seconds=0.4)
+    drive.wait(0.2)
+    drive.ros_ns += round(after_s * 1e9)
+    drive.wait(0.6)
+    assert drive.see().stop_lock
+
+
+def test_stop_assumed_in_a_short_gap_does_not_use_up_the_stop_at_the_line() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    drive.approach(STOP, '1', 18, 22)
+    drive.wait(0.3)
+    assert drive.see().stop_lock
+    assert drive.see(sign(STOP, '1', 23), seconds=3.5).stop_lock
+    assert not drive.see(sign(STOP, '1', 24), seconds=1).stop_lock
+    assert drive.see(sign(STOP, '1', 60)).stop_lock
+
+
 def test_stop_assumed_in_an_outage_does_not_use_up_the_stop_at_the_line() -> None:
     drive = Drive()
     drive.see(seconds=1)

@@ -211,6 +211,7 @@ LIGHT = settings(
     max_examples=40,
     stateful_step_count=25,
     deadline=None,
+    derandomize=True,  # drives.py goes where nobody has been
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -73,6 +73,9 @@ def test_higher_limit_that_was_passed_counts_and_one_that_was_not_does_not() -> 
     assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
     drive.approach(LIMIT_80, '5', 28, 21)  # shrinks: the robot turned away
     assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
+    drive.approach(LIMIT_80, '6', 15, 30)
+    drive.approach(LIMIT_80, '6', 29, 22)  # grew before the robot turned away
+    assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
     drive.see(sign(LIMIT_80, '3', 15))  # never large: another road's
     assert drive.see(seconds=3).speed_limit_mps == pytest.approx(mps(50))
 

@@ -49,6 +49,18 @@ def test_a_stop_in_progress_begins_anew() -> None:
     assert not second.see(seconds=1).stop_lock
 
 
+def test_a_stop_that_began_early_keeps_its_longer_time() -> None:
+    first = Drive()
+    first.see(seconds=1)
+    first.approach(STOP, '1', 18, 22)
+    first.wait(0.3)
+    assert first.see().stop_lock
+    first.see(sign(STOP, '2'))  # prolongs it by less
+    second = successor(first)
+    assert second.see(seconds=3.5).stop_lock
+    assert not second.see(seconds=0.5).stop_lock
+
+
 @pytest.mark.parametrize('down_s', [0.1, 0.5, 5.0])
 def test_a_stop_sign_that_was_on_its_way_is_not_forgotten(down_s: float) -> None:
     first = Drive()
