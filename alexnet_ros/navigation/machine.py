@@ -21,8 +21,8 @@ from alexnet_ros.navigation.clocks import RobotClock
 from alexnet_ros.navigation.events import Command, Event, Moment, event_of_sign
 from alexnet_ros.navigation.others import OTHER_SOURCE, Others
 from alexnet_ros.navigation.restrictions import Evidence, Limit, Restriction, Restrictions
-from alexnet_ros.navigation.sign_rules import SignRules
 from alexnet_ros.navigation.sightings import Passage
+from alexnet_ros.navigation.sign_rules import SignRules
 
 MAX_NOTED = 256
 MAX_EVENTS = 64  # told in one step

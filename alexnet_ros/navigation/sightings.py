@@ -123,7 +123,8 @@ class Sighting:
         known_s = self.last_s - self.first_s
         if self.height_px >= passed_px or known_s < SHORTEST_S or self.first_px <= 0:
             return True
-        nearer = max(1 / self.first_px - 1 / max(self.last_px, 1e-9), 0.0) / known_s
-        return 1 / max(self.last_px, 1e-9) - FASTER * nearer * self.unseen_s <= 1 / max(
-            passed_px, 1e-9
+        first, last, passed = (
+            1 / max(px, 1e-9) for px in (self.first_px, self.last_px, passed_px)
         )
+        nearer = max(first - last, 0.0) / known_s
+        return last - FASTER * nearer * self.unseen_s <= passed
