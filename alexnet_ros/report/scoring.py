@@ -18,7 +18,8 @@ from alexnet_ros.records import BBoxXYWH, Detection, Recognition
 from alexnet_ros.report.ground_truth import Truth, TruthSpan
 
 UNKNOWN, MISSED = -1, -2
-GRACE_NS = 500_000_000  # a confirmation may come so much before or after its span
+EARLY_NS = 2 * 10**9  # a confirmation may come so long before its span: from farther than asked
+GRACE_NS = 500_000_000  # and so long after it
 SAME_IOU = 0.3
 MAX_PICTURES = {'frame': 60, 'late': 12}  # of frames; every event error has one
 
@@ -86,6 +87,12 @@ def _said(detection: Detection | None) -> int:
     return UNKNOWN if best is None else best.class_id
 
 
+def _may_come(span: TruthSpan, camera: str, stamp_ns: int) -> bool:
+    """Tell whether a sign may be confirmed at a time."""
+    early, late = span.start_ns - EARLY_NS, span.end_ns + GRACE_NS
+    return span.camera in {'', camera} and early <= stamp_ns <= late
+
+
 class Scorer:
     """Compares what comes with what is true."""
 
@@ -143,10 +150,7 @@ class Scorer:
         """Return what may be said now: the classes to be seen, or just before and after."""
         stamp_ns = recognition.stamp_ns
         return {UNKNOWN} | {
-            s.class_id
-            for s in self.truth.spans
-            if s.camera in {'', recognition.camera}
-            and s.start_ns - GRACE_NS <= stamp_ns <= s.end_ns + GRACE_NS
+            s.class_id for s in self.truth.spans if _may_come(s, recognition.camera, stamp_ns)
         }
 
     def _score_spans(self, recognition: Recognition, image_rgb: Image | None) -> None:
@@ -232,17 +236,14 @@ class Scorer:
             if (
                 state.confirmed_ns is None
                 and span.class_id == event.class_id
-                and span.camera in {'', event.camera}
-                and span.start_ns - GRACE_NS <= event.stamp_ns <= span.end_ns + GRACE_NS
+                and _may_come(span, event.camera, event.stamp_ns)
             ):
                 state.confirmed_ns, state.image = event.stamp_ns, None
                 self.scores.right_events += 1
                 return True
         self.scores.false_events += 1
         again = any(
-            s.span.class_id == event.class_id
-            and s.span.camera in {'', event.camera}
-            and s.span.start_ns - GRACE_NS <= event.stamp_ns <= s.span.end_ns + GRACE_NS
+            s.span.class_id == event.class_id and _may_come(s.span, event.camera, event.stamp_ns)
             for s in self._states
         )
         shown = self.truth.spans_at(event.camera, event.stamp_ns)

@@ -48,6 +48,14 @@ def test_right_sign_counts_once_and_again_is_false() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ('at_s', 'right'), [(6.9, False), (7.1, True), (10.4, True), (10.6, False)]
+)
+def test_sign_may_be_confirmed_from_farther_than_is_asked(at_s: float, right: bool) -> None:
+    scorer = Scorer(Truth([TruthSpan('', 1, 9 * SECOND, 10 * SECOND)]))
+    assert scorer.add_event(confirmed(1, at_s), None) == right
+
+
 def test_wrong_class_misses_and_is_false_with_pictures() -> None:
     scorer = Scorer(Truth([TruthSpan('', 1, SECOND, 2 * SECOND)]))
     for at_s in (0.5, 1.0, 1.5, 3.0):
