@@ -15,6 +15,7 @@ from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.pictures import jpeg_from_rgb
+from alexnet_ros.records import Recognition
 from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.report.ground_truth import read_truth
 from alexnet_ros.report.run import Run
@@ -91,6 +92,9 @@ def _take_pictures(
                 continue
             height, width = image_rgb.shape[:2]
             found = recorded.recognition('', picture.stamp_ns, (width, height))
+            if count.read % stride == 0:  # of a dropped frame the bare picture: the time is right
+                empty = Recognition('', picture.stamp_ns, (width, height), ())
+                video.write(found or empty, image_rgb)
             if found is None:
                 count.dropped += 1
                 continue
@@ -98,8 +102,6 @@ def _take_pictures(
             bag.write('/alexnet/annotations', annotations_message(found), picture.at_ns)
             jpeg = jpeg_from_rgb(overlay.draw(image_rgb, found))
             bag.write_jpeg('/alexnet/overlay/compressed', picture.stamp_ns, jpeg)
-            if count.read % stride == 0:
-                video.write(found, image_rgb)
         for one in waiting:
             _keep(bag, one)
 

@@ -21,7 +21,7 @@ UNKNOWN, MISSED = -1, -2
 EARLY_NS = 2 * 10**9  # a confirmation may come so long before its span: from farther than asked
 GRACE_NS = 500_000_000  # and so long after it
 SAME_IOU = 0.3
-MAX_PICTURES = {'frame': 60, 'late': 12}  # of frames; every event error has one
+MAX_PICTURES = {'frame': 60, 'late': 8}  # of frames; every event error has one
 
 Image = NDArray[np.uint8]
 
