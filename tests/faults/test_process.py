@@ -137,27 +137,19 @@ def test_signal_while_inference_hangs_ends_with_zero(
     'each starts its node with respawn and a delay; the whole chain by default',
 )
 def test_launch_files_can_respawn() -> None:
-    for name in ('classifier', 'navigator'):
-        tree = ast.parse((ROOT / 'launch' / f'{name}.launch.py').read_text())
-        unpacked = {  # keys of the dictionaries that nodes share
-            key.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Dict)
-            for key in node.keys
-            if isinstance(key, ast.Constant)
-        }
-        calls = [
-            {word.arg for word in node.keywords}
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == 'Node'
-        ]
-        assert calls
-        for words in calls:
-            given = words | unpacked if None in words else words
-            assert {'respawn', 'respawn_delay'} <= given
-    for name in ('signs', 'navigation', 'navigator'):
-        text = (ROOT / 'launch' / f'{name}.launch.py').read_text()
-        assert "'use_respawn': ('true'" in text or 'from signs' in text or 'signs' in text
+    def words(file: str, name: str) -> list[set[str | None]]:
+        """Return the keywords of each call of a function."""
+        tree = ast.parse((ROOT / file).read_text())
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        return [{w.arg for w in one.keywords} for one in calls if ast.unparse(one.func) == name]
+
+    assert all('respawn' in one for one in words('alexnet_ros/ros/launching.py', 'Node'))
+    for name, nodes in (('classifier', 1), ('navigator', 2)):
+        calls = words(f'launch/{name}.launch.py', 'started')
+        assert len(calls) == nodes
+        assert all('respawn_delay' in one for one in calls)
+    for name in ('signs', 'navigator'):
+        assert "'use_respawn': ('true'" in (ROOT / 'launch' / f'{name}.launch.py').read_text()
 
 
 @fault(
