@@ -41,20 +41,21 @@ def long_bag(folder: Path, frames: int, pictures: list[NDArray[np.uint8]]) -> No
             bag.write_jpeg('/camera/image/compressed', START_NS + index * PERIOD_NS, data)
 
 
-def opened(model: str) -> Recognizer:
-    return Recognizer.open(model, settings=RecognizerSettings(regions='signs'))
+def opened(model: str, regions: str) -> Recognizer:
+    return Recognizer.open(model, settings=RecognizerSettings(regions=regions))
 
 
-def peak_mb(bag: Path, output: Path, model: str) -> dict[str, float]:
+def peak_mb(bag: Path, output: Path, model: str, regions: str) -> dict[str, float]:
     """Replay a bag in a process of its own; return its peak and settled memory."""
-    words = [sys.executable, __file__, '--model', model, '--child', str(bag), str(output)]
+    words = [sys.executable, __file__, '--model', model, '--regions', regions]
+    words += ['--child', str(bag), str(output)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def child(bag: str, output: str, model: str) -> None:
-    with opened(model) as recognizer:
+def child(bag: str, output: str, model: str, regions: str) -> None:
+    with opened(model, regions) as recognizer:
         run = replay_bag(bag, output, recognizer)
     status = Path('/proc/self/status').read_text()
     peak = next(line for line in status.splitlines() if line.startswith('VmHWM'))
@@ -69,23 +70,27 @@ def child(bag: str, output: str, model: str) -> None:
     )
 
 
-def memory(folder: Path, model: str, lengths: tuple[int, ...]) -> list[dict[str, float]]:
+def memory(
+    folder: Path, model: str, regions: str, lengths: tuple[int, ...]
+) -> list[dict[str, float]]:
     pictures = [f.image_rgb for f in drive_frames(size_wh=(320, 240), rate_hz=10.0)]
     rows = []
     for frames in lengths:
         long_bag(folder / f'bag{frames}', frames, pictures)
-        rows.append(peak_mb(folder / f'bag{frames}', folder / f'out{frames}', model))
+        rows.append(peak_mb(folder / f'bag{frames}', folder / f'out{frames}', model, regions))
         print(rows[-1], file=sys.stderr)
     return rows
 
 
-def speed(folder: Path, model: str, seconds: float, rounds: int) -> dict[str, object]:
+def speed(
+    folder: Path, model: str, regions: str, seconds: float, rounds: int
+) -> dict[str, object]:
     """Compare frames a second, the two by turns; the median of the ratios counts."""
     write_drive_bag(folder / 'drive', duration_s=seconds)
     with BagReader(folder / 'drive') as bag:
         frames = [decoded(image, '').frame for image in bag.images()]
     alone, replayed = [], []
-    with opened(model) as recognizer:
+    with opened(model, regions) as recognizer:
         for number in range(rounds + 1):  # the first round warms up
             recognizer.reset()
             start = time.perf_counter()
@@ -113,20 +118,21 @@ def speed(folder: Path, model: str, seconds: float, rounds: int) -> dict[str, ob
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--model', default='signs')
+    parser.add_argument('--regions', choices=('signs', 'frame'), default='signs')
     parser.add_argument('--lengths', type=int, nargs='+', default=[1000, 10_000])
     parser.add_argument('--seconds', type=float, default=6.0, help='of the drive, for the speed')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--child', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        child(*args.child, args.model)
+        child(*args.child, args.model, args.regions)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = {
             'machine': machine(),
-            'speed': speed(folder, args.model, args.seconds, args.rounds),
-            'memory': memory(folder, args.model, tuple(args.lengths)),
+            'speed': speed(folder, args.model, args.regions, args.seconds, args.rounds),
+            'memory': memory(folder, args.model, args.regions, tuple(args.lengths)),
         }
     peaks = [row['peak_mb'] for row in found['memory']]
     found['memory_growth'] = round(peaks[-1] / peaks[0] - 1, 4)

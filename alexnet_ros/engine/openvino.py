@@ -1,4 +1,4 @@
-"""OpenVINO: optional, and the quicker one on Intel processors (docs/benchmarks.md)."""
+"""OpenVINO: optional, and the quicker one on processors with AMX (docs/benchmarks.md)."""
 
 from typing import Any
 
