@@ -1,0 +1,158 @@
+"""What a track knows of its sign: motion, likeness and evidence, by numbers."""
+
+import math
+from collections import deque
+
+import numpy as np
+import pytest
+
+from alexnet_ros.config import TrackerSettings
+from alexnet_ros.records import BBoxXYWH
+from alexnet_ros.tracking import (
+    FULL_WEIGHT_PX,
+    KEEP,
+    LEAST_LOG,
+    MOST_SIGHTS,
+    MOTION_S,
+    Tracker,
+    _likeness,
+    _Track,
+)
+from tests.unit.test_tracking import feed, sight
+
+S = 1_000_000_000
+
+
+def track(bbox: BBoxXYWH = (100.0, 50.0, 30.0, 40.0), seen_ns: int = 0) -> _Track:
+    return _Track(bbox, seen_ns, np.zeros(3, np.float32), 0.0, deque(maxlen=5))
+
+
+def test_without_motion_a_sign_is_expected_where_it_was() -> None:
+    assert track().predicted(7 * S) == pytest.approx((100, 50, 30, 40))
+
+
+def test_speed_moves_the_middle_and_keeps_the_size() -> None:
+    one = track(seen_ns=S)
+    one.speed = (8.0, -6.0)
+    assert one.predicted(3 * S + S // 2) == pytest.approx((120, 35, 30, 40))
+
+
+def test_growth_enlarges_about_a_middle_that_moves_with_it() -> None:
+    one = track()
+    one.speed, one.growth = (8.0, -6.0), 0.5
+    # Half of the time left has gone by: twice as large, and as far as 2 s would bring it.
+    assert one.predicted(S) == pytest.approx((115 + 16 - 30, 70 - 12 - 40, 60, 80))
+
+
+@pytest.mark.parametrize(('growth', 'after_s', 'scale'), [(0.5, 3.0, 2.5), (-0.5, 4.0, 0.5)])
+def test_growth_is_bounded_either_way(growth: float, after_s: float, scale: float) -> None:
+    one = track()
+    one.growth = growth
+    _, _, width, height = one.predicted(int(after_s * S))
+    assert (width, height) == pytest.approx((30 * scale, 40 * scale))
+
+
+def test_the_first_motion_is_taken_whole() -> None:
+    one = track()
+    one.move((109.0, 40.0, 33.0, 48.0), S // 2)
+    assert one.speed == pytest.approx(((125.5 - 115) / 0.5, (64 - 70) / 0.5))
+    assert one.growth == pytest.approx(math.log(math.sqrt(33 * 48 / 1200)) / 0.5)
+    assert (one.bbox, one.seen_ns, one.sights) == ((109.0, 40.0, 33.0, 48.0), S // 2, 2)
+
+
+def test_later_motion_is_averaged_over_time() -> None:
+    one = track()
+    one.sights, one.speed, one.growth = 20, (4.0, 2.0), 0.25
+    one.move((107.0, 55.0, 30.0, 40.0), S // 2)
+    share = 1 - math.exp(-0.5 / MOTION_S)
+    assert one.speed == pytest.approx((4 + share * (14 - 4), 2 + share * (10 - 2)))
+    assert one.growth == pytest.approx(0.25 - share * 0.25)
+
+
+def test_early_motion_is_a_plain_mean() -> None:
+    one = track()
+    one.sights, one.speed = 2, (4.0, 2.0)
+    one.move((100.7, 50.5, 30.0, 40.0), S // 20)
+    assert one.speed == pytest.approx((4 + 0.5 * (14 - 4), 2 + 0.5 * (10 - 2)))
+
+
+@pytest.mark.parametrize('at_ns', [5 * S, 4 * S])
+def test_no_time_gone_by_teaches_no_motion(at_ns: int) -> None:
+    one = track(seen_ns=5 * S)
+    one.move((200.0, 50.0, 30.0, 40.0), at_ns)
+    assert (one.speed, one.growth, one.sights) == ((0.0, 0.0), 0.0, 2)
+    assert one.seen_ns == at_ns
+
+
+@pytest.mark.parametrize(('width', 'height', 'growth'), [(3e4, 4e4, 3.0), (0.0, 4.0, -3.0)])
+def test_a_leap_in_size_is_a_bounded_growth(width: float, height: float, growth: float) -> None:
+    one = track()
+    one.move((100.0, 50.0, width, height), S)
+    assert one.growth == pytest.approx(growth)
+
+
+@pytest.mark.parametrize(
+    ('second', 'unsure', 'wanted'),
+    [
+        ((100, 50, 30, 40), 0.5, 1.0),
+        ((107, 50, 30, 40), 0.5, 1 - 7 / 17.5),
+        ((100, 57, 30, 40), 0.5, 1 - 7 / 17.5),
+        ((103, 54, 30, 40), 0.9, 1 - 5 / 31.5),
+        ((118, 50, 30, 40), 0.5, 0.0),
+        ((115 - 22.5, 70 - 30, 45, 60), 0.5, 2 / 3),  # the same middle, half as large again
+        ((115 - 10, 70 - 40 / 3, 20, 80 / 3), 0.5, 2 / 3),
+        ((115 - 27.5, 70 - 36.5, 55, 73), 0.5, 0.0),  # more than 1.8 times as large
+        ((115, 70, 0, 40), 0.5, 0.0),
+    ],
+)
+def test_likeness_falls_with_distance_and_difference_in_size(
+    second: BBoxXYWH, unsure: float, wanted: float
+) -> None:
+    assert _likeness((100, 50, 30, 40), second, unsure) == pytest.approx(wanted)
+
+
+def test_evidence_is_weighed_by_size_and_fades() -> None:
+    one = track()
+    first, second = np.log(np.float32([0.7, 0.2, 0.1])), np.log(np.float32([0.2, 0.7, 0.1]))
+    one.learn(first, FULL_WEIGHT_PX / 4, known=True)
+    one.learn(second, 2 * FULL_WEIGHT_PX, known=True)
+    assert one.weight == pytest.approx(0.25 * KEEP + 1)
+    assert one.evidence == pytest.approx(0.25 * KEEP * first + second)
+    one.learn(first, FULL_WEIGHT_PX, known=False)
+    assert one.weight == pytest.approx((0.25 * KEEP + 1) * KEEP)
+    logits = one.evidence * min(1.0, MOST_SIGHTS / one.weight)
+    assert one.probabilities == pytest.approx(np.exp(logits) / np.exp(logits).sum(), rel=1e-5)
+
+
+def test_one_sight_cannot_exclude_a_class_for_good() -> None:
+    one = track()
+    one.learn(np.float32([0.0, -1e9, -1e9]), FULL_WEIGHT_PX, known=True)
+    assert one.evidence == pytest.approx([0, LEAST_LOG, LEAST_LOG])
+
+
+@pytest.mark.parametrize(
+    ('bbox', 'stays'),
+    [
+        ((-14.0, 300.0, 30.0, 60.0), True),
+        ((-16.0, 300.0, 30.0, 60.0), False),
+        ((300.0, -29.0, 30.0, 60.0), True),
+        ((300.0, -31.0, 30.0, 60.0), False),
+        ((1264.0, 300.0, 30.0, 60.0), True),
+        ((1266.0, 300.0, 30.0, 60.0), False),
+        ((300.0, 689.0, 30.0, 60.0), True),
+        ((300.0, 691.0, 30.0, 60.0), False),
+    ],
+)
+def test_a_sign_is_past_when_its_middle_leaves_the_frame(bbox: BBoxXYWH, stays: bool) -> None:
+    tracker = Tracker()
+    feed(tracker, 0, sight(bbox, 2))
+    feed(tracker, S // 10)
+    assert tracker.count == int(stays)
+
+
+def test_patience_ends_at_its_length() -> None:
+    for over_ns, count in ((0, 1), (1, 0)):
+        tracker = Tracker(TrackerSettings(max_missed_s=0.5))
+        feed(tracker, S, sight((600.0, 300.0, 30.0, 40.0), 2))
+        feed(tracker, S + S // 2 + over_ns)
+        assert tracker.count == count
