@@ -31,6 +31,17 @@ def iou(one: BBoxXYWH, two: BBoxXYWH) -> float:
     return shared / (one[2] * one[3] + two[2] * two[3] - shared) if shared else 0.0
 
 
+def xywh_from_corners(boxes_ltrb: NDArray[np.floating]) -> Floats:
+    """
+    Return boxes given by left, top, right and bottom, shape (N, 4).
+
+    >>> xywh_from_corners(np.array([[1.0, 2.0, 4.0, 6.0]])).tolist()
+    [[1.0, 2.0, 3.0, 4.0]]
+    """
+    low, high = boxes_ltrb[:, :2], boxes_ltrb[:, 2:]
+    return np.concatenate([low, high - low], axis=1).astype(np.float32)
+
+
 def pairwise_iou(boxes_xywh: Floats, others_xywh: Floats) -> Floats:
     """
     Return the intersection over union of every pair of boxes.

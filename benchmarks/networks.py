@@ -96,9 +96,8 @@ def _export(name: str, path: Path, float_path: Path | None) -> None:
     import onnx
     import onnx.utils
 
-    from alexnet_ros.training.calibrate import input_scales
-    from alexnet_ros.training.fold import layers_of
-    from alexnet_ros.training.graph import onnx_from_layers
+    from alexnet_ros.training.graph import input_scales, onnx_from_layers
+    from alexnet_ros.training.network import layers_of
 
     net = network(name)
     layers = layers_of(net)

@@ -21,12 +21,12 @@ import torch
 
 from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.checkpoint import network_from_checkpoint
-from alexnet_ros.training.initial import initialise
-from alexnet_ros.training.layouts import read_data
-from alexnet_ros.training.measure import logits_of, whole_images
+from alexnet_ros.training.evaluate import whole_images
+from alexnet_ros.training.initial import frozen_features, initialise, logistic_regression
+from alexnet_ros.training.layouts import DataSet, read_data
+from alexnet_ros.training.loop import logits_of
 from alexnet_ros.training.network import AlexNet, Architecture
-from alexnet_ros.training.probe import frozen_features, logistic_regression
-from alexnet_ros.training.run import Data, train
+from alexnet_ros.training.run import train
 from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.sources import ImageBank, Record
 from alexnet_ros.training.weights import load_weights, read_weights
@@ -103,7 +103,12 @@ def compare(what: Set, size: int, seed: int, features: Path) -> tuple[float, flo
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         labels = [replace(label, name=names[i]) for i, label in enumerate(_labels(len(names)))]
-        train(settings, Data(kept, labels, 'benchmark'), Path(folder), report=lambda _: None)
+        train(
+            settings,
+            DataSet(kept, labels, origin='benchmark'),
+            Path(folder),
+            report=lambda _: None,
+        )
         minutes = (time.perf_counter() - start) / 60
         network, _ = network_from_checkpoint(Path(folder) / 'checkpoint.safetensors')
     by_recipe = logits_of(network, bank, range(len(test)), spec).argmax(1)

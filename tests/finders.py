@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros.model_package import FinderPackage
 from alexnet_ros.model_package.write import write_finder
-from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
+from alexnet_ros.training.finder_export import finder_scales, onnx_from_finder
 from alexnet_ros.training.finder_network import FinderArchitecture, FinderNetwork
 
 Image = NDArray[np.uint8]

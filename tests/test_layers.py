@@ -12,7 +12,7 @@ FENCED: dict[str, str | tuple[str, ...]] = {  # third-party package: where alone
     'tensorrt': 'engine/tensorrt/api.py',
     'tensorrt_rtx': 'engine/tensorrt/api.py',
     'tensorrt_rtx_bindings': 'engine/tensorrt/api.py',
-    'onnxruntime': ('engine/onnxrt.py', 'training/quantise.py'),
+    'onnxruntime': ('engine/onnxrt.py', 'training/foreign.py'),
     'openvino': 'engine/openvino.py',
     'torch': 'training/',
     'rosbags': 'bags/',

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.engine.select import open_engine
     from alexnet_ros.errors import DatasetError
     from alexnet_ros.model_package import ModelPackage
-    from alexnet_ros.training.evaluate import evaluate, figures_mapping
+    from alexnet_ros.training.evaluate import accepted_share, background_images, evaluate
     from alexnet_ros.training.sources import ImageBank, held_out
 
     if args.manifest is None and not args.images:
@@ -95,15 +95,12 @@ def run(args: argparse.Namespace) -> int:
             mirror=args.mirror,
             progress=lambda done, _count: progress.update(done - progress.n),
         )
-        found: dict[str, Any] = figures_mapping(figures)
+        found = figures.numbers() | {'confusion': figures.confusion.tolist()}
         if args.background is not None:
-            from alexnet_ros.training.backgrounds import acceptance
-
-            found |= acceptance(
-                package, engine, args.background, args.background_from, args.background_crops
-            )
+            crops = background_images(args.background, args.background_from, args.background_crops)
+            found |= accepted_share(package, engine, crops)
     if args.report is not None:
-        from alexnet_ros.training.pictures import write_report
+        from alexnet_ros.training.reports import write_report
 
         write_report(args.report, figures, answers, records=records, images=bank, package=package)
     if args.json:
@@ -138,7 +135,7 @@ def _records(args: argparse.Namespace, package: Any) -> list[Any]:
     """Return the labelled images, their classes found among the model's by name or id."""
     from alexnet_ros.training.layouts import read_data
 
-    known, records = list(package.labels), []
+    known, records = list(package.labels), list[Any]()
     places = [args.manifest] if args.manifest is not None else args.images
     for place in places:
         images = args.images if args.manifest is not None else ()

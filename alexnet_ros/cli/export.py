@@ -165,7 +165,7 @@ def _report(text: object) -> None:
 
 def _check_labels(path: Path, labels: 'Labels') -> None:
     """Refuse a label file that is not the checkpoint's own."""
-    from alexnet_ros.training.classes import labels_from
+    from alexnet_ros.training.layouts import labels_from
 
     given = [label.name for label in labels_from(path)]
     known = [label.name for label in labels if label.role != 'background']
@@ -179,7 +179,7 @@ def _check_labels(path: Path, labels: 'Labels') -> None:
 def _draft(args: argparse.Namespace, name: str) -> 'tuple[Draft, dict[str, Any] | None]':
     """Return what is exported, and the facts of a checkpoint of ``train``."""
     from alexnet_ros.training.checkpoint import is_checkpoint
-    from alexnet_ros.training.classes import labels_from
+    from alexnet_ros.training.layouts import labels_from
 
     common: dict[str, Any] = {
         'name': name,
@@ -202,7 +202,7 @@ def _draft(args: argparse.Namespace, name: str) -> 'tuple[Draft, dict[str, Any] 
         weights = read_weights(args.checkpoint)
         return draft_from_weights(weights, resize=args.resize, **common), None
     from alexnet_ros.training.foreign import draft_from_onnx
-    from alexnet_ros.training.imported import PRESETS, Preprocessing
+    from alexnet_ros.training.foreign_wrap import PRESETS, Preprocessing
     from alexnet_ros.training.weights import refuse_caffe
 
     refuse_caffe(args.onnx)

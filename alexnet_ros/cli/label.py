@@ -80,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _classes_in(folder: Path) -> list[str]:
     """Return the classes that a folder has already."""
-    from alexnet_ros.training.classes import labels_from
-    from alexnet_ros.training.layouts import UNLABELLED
+    from alexnet_ros.training.layouts import UNLABELLED, labels_from
 
     if (folder / 'labels.csv').is_file():
         return [label.name for label in labels_from(folder / 'labels.csv')]

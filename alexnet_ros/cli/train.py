@@ -134,19 +134,19 @@ def tune_malloc() -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the run reached its end or was asked to stop."""
     tune_malloc()
-    from alexnet_ros.training.run import Data, train
+    from alexnet_ros.training.run import architecture_for, train
     from alexnet_ros.training.settings import TrainSettings, settings_for
-    from alexnet_ros.training.workers import join_workers
+    from alexnet_ros.training.state import join_workers
 
     names = flat_fields(TrainSettings)
     overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     settings = settings_for(args.recipe, overrides)
     data = data_from(args)
-    source = Data(data.records, data.labels, args.data.name, args.group, data.notes)
     if args.preview is not None:
-        from alexnet_ros.training.pictures import write_preview
+        from alexnet_ros.training.reports import write_preview
 
-        count = write_preview(settings, source, args.preview)
+        size = architecture_for(settings, max(2, len(data.labels))).size_px
+        count = write_preview(settings, data, args.preview, size)
         print(f'{args.preview}: {count} pictures as the network sees them in training')
         return 0
     if args.output is None:
@@ -156,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         figures = train(
             settings,
-            source,
+            data,
             args.output,
             resume=not args.restart,
             more_steps=args.more_steps,

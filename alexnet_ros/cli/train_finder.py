@@ -9,7 +9,7 @@ from alexnet_ros.cli.train import add_setting, progress_bar, tune_malloc
 from alexnet_ros.config import flat_fields, settings_from_mapping
 
 if TYPE_CHECKING:
-    from alexnet_ros.training.finder_train import FinderData
+    from alexnet_ros.training.finder_data import FinderData
 
 EPILOG = """\
 A finder says where in a frame objects are; the classifier then names them.
@@ -56,14 +56,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def data_from(args: argparse.Namespace) -> 'FinderData':
     """Return what :func:`add_data_arguments` took."""
-    from alexnet_ros.training.finder_train import FinderData
+    from alexnet_ros.training.finder_data import FinderData
 
     return FinderData(args.frames, args.crops, args.drawings, args.background_video)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the settings come from their own declaration."""
-    from alexnet_ros.training.finder_settings import FinderTrainSettings
+    from alexnet_ros.training.settings import FinderTrainSettings
 
     add_data_arguments(parser)
     parser.epilog = EPILOG
@@ -89,11 +89,10 @@ def run(args: argparse.Namespace) -> int:
     tune_malloc()
     from tqdm import tqdm
 
-    from alexnet_ros.training.finder_settings import FinderTrainSettings
     from alexnet_ros.training.finder_train import train_finder
-    from alexnet_ros.training.settings import read_recipe
+    from alexnet_ros.training.settings import FinderTrainSettings, read_recipe
 
-    values = read_recipe(args.recipe) if args.recipe else {}
+    values = read_recipe(args.recipe)
     names = flat_fields(FinderTrainSettings)
     values |= {n: getattr(args, n) for n in names if getattr(args, n) is not None}
     losses = train_finder(

@@ -25,8 +25,7 @@ from alexnet_ros.files import append_lines, make_folder, mend_lines, remove_draf
 from alexnet_ros.labels import Label
 from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.tables import csv_text, text_of_cell
-from alexnet_ros.training.classes import class_of, labels_from
-from alexnet_ros.training.layouts import UNLABELLED
+from alexnet_ros.training.layouts import UNLABELLED, class_of, labels_from
 
 Image = NDArray[np.uint8]
 

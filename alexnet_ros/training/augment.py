@@ -1,7 +1,7 @@
 """
-Random changes of a crop: what a camera on a moving robot may do to it.
+Random changes of a picture: what a camera on a moving robot may do to it.
 
-Photometry, blur and noise act on the crop at its own size, which is small;
+Photometry, blur and noise act on a crop at its own size, which is small;
 one warp then takes it to the network's input. About 0.4 ms an image.
 """
 
@@ -57,19 +57,15 @@ class SignAugmentation:
         :param out: (H, W, 3) uint8, filled.
         """
         image = self._camera(image, rng)
-        height, width = image.shape[:2]
         border = BORDERS[rng.choice(3, p=(0.5, 0.3, 0.2))]
-        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
-        matrix = self._geometry(width, height, out.shape[1], out.shape[0], rng)
+        colour = tuple(rng.integers(0, 256, 3).tolist())
         size = (out.shape[1], out.shape[0])
+        matrix = self._geometry((image.shape[1], image.shape[0]), size, rng)
         if rng.random() < 0.4 and self.perspective:
-            corners = np.array(
-                [[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32
-            )
-            moved = corners + rng.uniform(-1, 1, (4, 2)).astype(np.float32) * (
-                self.perspective * size[0]
-            )
-            tilt = cv2.getPerspectiveTransform(corners, moved)
+            corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+            corners *= np.array(size, np.float32)
+            away = rng.uniform(-1, 1, (4, 2)).astype(np.float32) * (self.perspective * size[0])
+            tilt = cv2.getPerspectiveTransform(corners, corners + away)
             full = tilt @ np.vstack([matrix, (0.0, 0.0, 1.0)])
             cv2.warpPerspective(image, full, size, out, cv2.INTER_LINEAR, border, colour)
         else:
@@ -78,22 +74,20 @@ class SignAugmentation:
             out[:] = out[:, ::-1].copy()
 
     def _geometry(
-        self, width: int, height: int, out_w: int, out_h: int, rng: np.random.Generator
+        self, from_wh: tuple[int, int], to_wh: tuple[int, int], rng: np.random.Generator
     ) -> NDArray[np.float64]:
         """Return the 2x3 matrix from crop pixels to input pixels (pixel centres aligned)."""
+        before, after = np.array(from_wh), np.array(to_wh)
         angle = math.radians(float(rng.normal(0, 0.5)) * self.rotation_deg)
         scale = self.scale ** float(rng.uniform(-1, 1))
         stretch = self.stretch ** float(rng.uniform(-1, 1))
         shear_x, shear_y = (rng.normal(0, 0.4, 2) * self.shear).tolist()
-        shift_x, shift_y = (rng.uniform(-1, 1, 2) * self.shift).tolist()
+        shift = rng.uniform(-1, 1, 2) * self.shift
         cos, sin = math.cos(angle), math.sin(angle)
         turn = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear_x], [shear_y, 1]])
-        turn = turn @ np.diag([scale * stretch * out_w / width, scale / stretch * out_h / height])
-        centre_in = np.array([(width - 1) / 2, (height - 1) / 2])
-        centre_out = np.array(
-            [(out_w - 1) / 2 + shift_x * out_w, (out_h - 1) / 2 + shift_y * out_h]
-        )
-        return np.column_stack([turn, centre_out - turn @ centre_in])
+        turn = turn @ np.diag(np.array([scale * stretch, scale / stretch]) * after / before)
+        centre_out = (after - 1) / 2 + shift * after
+        return np.column_stack([turn, centre_out - turn @ ((before - 1) / 2)])
 
     def _camera(self, image: Image, rng: np.random.Generator) -> Image:
         """Return the crop as another camera, light, weather or speed would give it."""
@@ -119,10 +113,15 @@ class SignAugmentation:
             grain = rng.normal(0, sigma, image.shape).astype(np.float32)
             image = np.clip(image + grain, 0, 255).astype(np.uint8)
         if chance[6] < self.jpeg:
-            quality = int(rng.integers(25, 90))
-            _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+            image = compressed(image, rng)
         return image
+
+
+def compressed(image: Image, rng: np.random.Generator) -> Image:
+    """Return what JPEG of a random quality leaves of a picture."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
+    data = cv2.imencode('.jpg', image, quality)[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def relit(image: Image, gamma: float, rng: np.random.Generator) -> Image:
@@ -152,11 +151,9 @@ def colour_matrix(saturation: float, angle: float) -> NDArray[np.float32]:
 
     The turn is about the grey axis, so greys stay as they are.
     """
-    grey = np.full((3, 3), 1 / 3)
+    grey, across = np.full((3, 3), 1 / 3), np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     cos, sin = math.cos(angle), math.sin(angle) / math.sqrt(3)
-    spin = (
-        cos * np.eye(3) + (1 - cos) * grey + sin * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
-    )
+    spin = cos * np.eye(3) + (1 - cos) * grey + sin * across
     return (saturation * spin + (1 - saturation) * grey).astype(np.float32)
 
 
@@ -249,13 +246,12 @@ def occluded(image: Image, rng: np.random.Generator) -> Image:
     image = image.copy()
     height, width = image.shape[:2]
     kind = rng.integers(0, 3)
-    colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+    colour = tuple(rng.integers(0, 256, 3).tolist())
     if kind == 0:
         w, h = (rng.uniform(0.1, 0.35, 2) * (width, height)).astype(int) + 1
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
-        image[y : y + h, x : x + w] = (
-            rng.integers(0, 256, (h, w, 3)) if rng.random() < 0.3 else colour
-        )
+        noisy = rng.random() < 0.3
+        image[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3)) if noisy else colour
     elif kind == 1:
         points = (rng.random((2, 2)) * (width, height)).astype(int).tolist()
         thickness = max(1, int(rng.integers(1, 5) * width // 60))
@@ -266,4 +262,37 @@ def occluded(image: Image, rng: np.random.Generator) -> Image:
         cv2.circle(disc, centre, max(2, int(rng.uniform(0.08, 0.25) * width)), 1.0, -1)
         spot = cv2.GaussianBlur(disc, (0, 0), 0.05 * width + 0.5).reshape(height, width, 1)
         image = np.clip(image + 160 * spot, 0, 255).astype(np.uint8)
+    return image
+
+
+def relit_scene(image: Image, rng: np.random.Generator) -> Image:
+    """
+    Return a picture under other light and through another camera.
+
+    :param image: (H, W, 3) uint8 RGB; may be changed.
+    """
+    ramp = np.arange(256, dtype=np.float32)[:, None] / 255
+    gamma = float(np.exp(rng.normal(0, 0.3)))
+    gain = np.exp(rng.normal(-0.05, 0.4) + rng.normal(0, 0.06, 3)).astype(np.float32)
+    curve = ramp**gamma * gain + np.float32(rng.normal(0, 0.04))
+    table = (np.clip(curve, 0, 1) * 255 + 0.5).astype(np.uint8).reshape(1, 256, 3)
+    image = np.asarray(cv2.LUT(image, table), np.uint8)
+    if rng.random() < 0.3:
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        share = float(rng.uniform(0.3, 1.5))
+        image = np.asarray(cv2.addWeighted(image, share, grey, 1 - share, 0), np.uint8)
+    if rng.random() < 0.25:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6))), np.uint8)
+    if rng.random() < 0.15:
+        length = int(rng.integers(2, 6))
+        shape = (length, 1) if rng.random() < 0.7 else (1, length)
+        image = np.asarray(cv2.blur(image, shape), np.uint8)
+    if rng.random() < 0.3:
+        grain: NDArray[np.int16] = np.zeros(image.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(1 << 31)))
+        sigma = float(rng.uniform(2, 12))
+        cv2.randn(grain, np.zeros(3), np.full(3, sigma))
+        image = np.clip(image + grain, 0, 255).astype(np.uint8)
+    if rng.random() < 0.2:
+        image = compressed(image, rng)
     return image

@@ -1,11 +1,4 @@
-"""
-The paper's random changes, for whole photographs.
-
-Krizhevsky et al. 2012, section 4.1: the shorter side becomes 256, a random
-square of the input's size is cut out, mirrored or not, and multiples of the
-principal components of the training colours are added, N(0, 0.1) times their
-variances.
-"""
+"""The random changes of whole photographs, and which changes a run makes."""
 
 from dataclasses import dataclass
 
@@ -13,41 +6,39 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.training.batches import Images
+from alexnet_ros.training.augment import SignAugmentation
+from alexnet_ros.training.batches import Augmentation, Images
+from alexnet_ros.training.settings import TrainSettings
+from alexnet_ros.training.sources import Image, ImageBank
 
-Image = NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
-class ColourComponents:
+def colour_components(images: Images, count: int, seed: int = 0) -> NDArray[np.float64]:
     """
-    Principal components of a data set's colours.
+    Return the principal components of a data set's colours, of 300 images, 300 pixels each.
 
-    :param directions: (3, 3), one component a row, unit length, R, G, B.
-    :param variances: of the components, colours on the 0-1 scale, (3,).
+    :returns: (3, 3), one component a row (R, G, B, on the 0-1 scale), each as
+        long as its variance.
     """
-
-    directions: NDArray[np.float64]
-    variances: NDArray[np.float64]
-
-
-def colour_components(images: Images, count: int, seed: int = 0) -> ColourComponents:
-    """Measure a sample of at most 300 images, 300 pixels each."""
     rng = np.random.default_rng(seed)
     pixels = []
     for index in rng.permutation(count)[:300].tolist():
         flat = images[index].reshape(-1, 3)
         pixels.append(flat[rng.integers(0, len(flat), 300)])
     values, vectors = np.linalg.eigh(np.cov(np.concatenate(pixels).T / 255))
-    return ColourComponents(vectors.T[::-1].copy(), values[::-1].copy())
+    return np.asarray((vectors * values).T[::-1])
 
 
 @dataclass(frozen=True)
 class PaperAugmentation:
     """
-    Random crop, mirroring and PCA colour noise.
+    The paper's random changes, for whole photographs: crop, mirror and PCA colour noise.
 
-    :param components: of the training colours; None adds no noise.
+    Krizhevsky et al. 2012, section 4.1: the shorter side becomes 256, a random
+    square of the input's size is cut out, mirrored or not, and multiples of the
+    principal components of the training colours are added, N(0, 0.1) times their
+    variances.
+
+    :param components: see :func:`colour_components`; None adds no noise.
     :param crop: side of the cut as a share of the shorter side, 224 / 256.
     :param sigma: of the colour noise.
     :param mirror: also mirror left to right.
@@ -57,7 +48,7 @@ class PaperAugmentation:
         that sees whole pictures stretched to its input; else a square.
     """
 
-    components: ColourComponents | None = None
+    components: NDArray[np.float64] | None = None
     crop: float = 224 / 256
     sigma: float = 0.1
     mirror: bool = True
@@ -77,8 +68,7 @@ class PaperAugmentation:
         if self.mirror and rng.random() < 0.5:
             out[:] = out[:, ::-1].copy()
         if self.components is not None:
-            amounts = rng.normal(0, self.sigma, 3) * self.components.variances
-            shift = 255 * (amounts @ self.components.directions)  # (3,)
+            shift = 255 * (rng.normal(0, self.sigma, 3) @ self.components)  # (3,)
             ramp = np.arange(256, dtype=np.float32)[:, None] + shift
             table = np.clip(np.rint(ramp), 0, 255).astype(np.uint8).reshape(1, 256, 3)
             out[:] = cv2.LUT(out, table)
@@ -88,3 +78,17 @@ def plain(image: Image, out: Image, rng: np.random.Generator) -> None:
     """Resize only."""
     del rng
     cv2.resize(image, (out.shape[1], out.shape[0]), out, interpolation=cv2.INTER_LINEAR)
+
+
+def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
+    """Return the random changes that the settings ask for."""
+    if settings.augmentation == 'signs':
+        return SignAugmentation(mirror=settings.mirror)
+    if settings.augmentation == 'none':
+        return plain
+    stretch = settings.resize == 'stretch'
+    components = colour_components(bank, len(bank), settings.seed)
+    paper = settings.augmentation == 'paper'
+    # where the node sees whole pictures, training must see some (Touvron et al. 2019)
+    crop, smallest = (224 / 256, 1.0) if paper and not stretch else (1.0, 0.875 if paper else 0.5)
+    return PaperAugmentation(components, crop, 0.1, settings.mirror, smallest, stretch)

@@ -1,7 +1,8 @@
 """Batches of augmented crops, made ahead by threads, the same for the same seed."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,16 +56,11 @@ def balanced_weights(class_ids: NDArray[np.int64], power: float = 0.5) -> NDArra
     :param power: 1 leaves the data as it is, 0 makes all classes equal.
     """
     counts = np.bincount(class_ids)
-    chance: NDArray[np.float64] = counts[class_ids].astype(np.float64) ** (power - 1)
-    return chance
+    return np.asarray(counts[class_ids].astype(np.float64) ** (power - 1))
 
 
 class BatchMaker:
-    """
-    Makes the batch of a step from (seed, rank, step) alone.
-
-    :param size_px: side of the square network input.
-    """
+    """Makes the batch of a step from (seed, rank, step) alone."""
 
     def __init__(
         self,
@@ -100,20 +96,14 @@ class BatchMaker:
         :param size_of: side in pixels for a step.
         :param threads: how many make batches at once; 0 makes them in place.
         """
-        if not threads:
-            step = start
-            while True:
-                yield (step, *self.make(step, size_of(step)))
-                step += 1
-        pool = ThreadPoolExecutor(threads)
-        waiting: list[tuple[int, Future[tuple[Image, NDArray[np.int64]]]]] = []
-        step = start
+        step, pool = start, ThreadPoolExecutor(threads or 1)
+        waiting = deque([pool.submit(self.make, step, size_of(step))])
         try:
             while True:
-                while len(waiting) < ahead:
-                    waiting.append((step, pool.submit(self.make, step, size_of(step))))
-                    step += 1
-                number, future = waiting.pop(0)
-                yield (number, *future.result())
+                while len(waiting) < (ahead if threads else 1):
+                    later = step + len(waiting)
+                    waiting.append(pool.submit(self.make, later, size_of(later)))
+                yield (step, *waiting.popleft().result())
+                step += 1
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -5,14 +5,13 @@ Safetensors holds arrays only: nothing in it runs.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.files import make_folder, write_file
@@ -38,19 +37,27 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[st
     write_file(path, save(flat, header))
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
-    Read a checkpoint.
+    Return the tensors and the header of any safetensors file.
 
-    :returns: the tensors and the facts.
-    :raises TrainingError: missing, truncated or not one of ours.
+    :raises TrainingError: missing, truncated or of another format.
     """
     try:
         with safe_open(path, 'pt') as file:
-            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise TrainingError(f'cannot read the checkpoint {path}: {error}') from error
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """
+    Return the tensors and the facts of a checkpoint.
+
+    :raises TrainingError: missing, truncated or not one of ours.
+    """
+    tensors, header = read_safetensors(path)
     if header.get('format') != FORMAT:
         raise TrainingError(
             f'{path} is no checkpoint of alexnet_ros train (header {header.get("format")!r})'
@@ -64,13 +71,7 @@ def is_checkpoint(path: Path) -> bool:
 
     :raises TrainingError: a ``.safetensors`` that cannot be read.
     """
-    if path.suffix != '.safetensors':
-        return False
-    try:
-        with safe_open(path, 'pt') as file:
-            return (file.metadata() or {}).get('format') == FORMAT
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f'cannot read the checkpoint {path}: {error}') from error
+    return path.suffix == '.safetensors' and read_safetensors(path)[1].get('format') == FORMAT
 
 
 def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -82,7 +83,7 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     }
 
 
-def load_state(network: AlexNet, state: Mapping[str, Tensor], origin: str) -> None:
+def load_state(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """
     Load a complete state dict, refusing the first wrong name or shape.
 
@@ -101,32 +102,28 @@ def load_state(network: AlexNet, state: Mapping[str, Tensor], origin: str) -> No
     extra = next((name for name in state if name not in wanted), None)
     if extra is not None:
         raise TrainingError(f'{origin} has {extra}, which this network does not know')
-    network.load_state_dict({name: torch.as_tensor(value) for name, value in state.items()})
+    network.load_state_dict(dict(state))
 
 
 def network_from_checkpoint(path: Path) -> tuple[AlexNet, dict[str, Any]]:
     """
-    Return the averaged network of a checkpoint, in evaluation mode.
+    Return the averaged network of a checkpoint, in evaluation mode, and the facts.
 
-    :returns: the network and the checkpoint's facts.
     :raises TrainingError: unreadable or inconsistent.
     """
     tensors, facts = load_checkpoint(path)
     network = AlexNet(Architecture(**facts['architecture']))
-    state = part_of(tensors, 'ema') or part_of(tensors, 'model')
-    load_state(network, state, str(path))
+    load_state(network, part_of(tensors, 'ema') or part_of(tensors, 'model'), str(path))
     return network.eval(), facts
 
 
 def labels_of(facts: Mapping[str, Any]) -> list[Label]:
     """Return the classes that a checkpoint was trained on, its background class last."""
     names = facts['names']
-    roles = facts.get('roles') or [''] * len(names)
-    last = len(names) - 1
-    return [
-        Label(index, name, 'background' if facts['background'] and index == last else role)
-        for index, (name, role) in enumerate(zip(names, roles, strict=True))
-    ]
+    roles = list(facts.get('roles') or [''] * len(names))
+    if facts['background']:
+        roles[-1] = 'background'
+    return [Label(index, *pair) for index, pair in enumerate(zip(names, roles, strict=True))]
 
 
 def split_in(facts: Mapping[str, Any]) -> Split | None:
@@ -149,23 +146,19 @@ def refuse_other_run(path: Path, old: Mapping[str, Any], new: Mapping[str, Any])
     """
     choose = 'choose another --output, or --restart'
     if old['names'] != new['names']:
-        raise TrainingError(
-            f'{path} was trained on the classes {_names(old["names"])} in this order, the data '
-            f'now have {_names(new["names"])}; restore the class folders or {choose}'
+        before, now = (
+            ', '.join(names[:12]) + (', ...' if len(names) > 12 else '')
+            for names in (old['names'], new['names'])
         )
-    if old['architecture'] != new['architecture']:
         raise TrainingError(
-            f'{path} was trained as {old["architecture"]}, not as {new["architecture"]}; {choose}'
+            f'{path} was trained on the classes {before} in this order, the data '
+            f'now have {now}; restore the class folders or {choose}'
         )
-    if old.get('input', new['input']) != new['input']:
-        raise TrainingError(
-            f'{path} takes pictures as {old["input"]}, not as {new["input"]}; {choose}'
-        )
-    if old.get('group', new['group']) != new['group']:
-        raise TrainingError(
-            f'{path} was trained with --group {old["group"]!r}, not {new["group"]!r}; {choose}'
-        )
-
-
-def _names(names: Sequence[str]) -> str:
-    return ', '.join(names[:12]) + (', ...' if len(names) > 12 else '')
+    for key, what in (
+        ('architecture', 'was trained as'),
+        ('input', 'takes pictures as'),
+        ('group', 'was trained with --group'),
+    ):
+        before = old.get(key, new[key])
+        if before != new[key]:
+            raise TrainingError(f'{path} {what} {before!r}, not {new[key]!r}; {choose}')

@@ -6,18 +6,16 @@ least-squares sense. Reading r (O + I) weights instead of O I is what makes
 AlexNet fast at batch 1. Fine-tuning afterwards is ``train --initial``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.training.checkpoint import load_state, network_from_checkpoint, save_checkpoint
-from alexnet_ros.training.network import AlexNet, Factored
-
-HIDDEN_LAYERS = {'fc6': 'classifier.1', 'fc7': 'classifier.4'}
+from alexnet_ros.training.network import HIDDEN_LAYERS, AlexNet, Factored
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,8 @@ def compressed(
         already can be cut to a lower rank.
     :raises TrainingError: a rank that is no smaller than what is there.
     """
-    arch = network.architecture
-    ranks = {'fc6': fc6_rank, 'fc7': fc7_rank}
-    state = dict(network.state_dict())
-    done = []
-    for layer, name in HIDDEN_LAYERS.items():
-        rank = ranks[layer]
+    arch, state, done = network.architecture, dict(network.state_dict()), []
+    for (layer, name), rank in zip(HIDDEN_LAYERS.items(), (fc6_rank, fc7_rank), strict=True):
         if not rank:
             continue
         module = network.get_submodule(name)
@@ -79,23 +73,21 @@ def compressed(
         if isinstance(module, Factored):
             basis, core = torch.linalg.qr(module.second.weight)  # (O, r), (r, r)
             weight, bias = core @ module.first.weight, module.second.bias
-            limit = module.first.out_features
-            old: tuple[str, ...] = ('first.weight', 'second.weight', 'second.bias')
         else:
             module = cast('nn.Linear', module)
-            weight, bias, limit = module.weight, module.bias, min(module.weight.shape)
-            old = ('weight', 'bias')
+            weight, bias = module.weight, module.bias
+        limit = min(weight.shape)
         if rank >= limit:
             raise TrainingError(
                 f'{layer} has rank {limit}; the new rank must be lower, got {rank}'
             )
-        before = sum(int(state.pop(f'{name}.{part}').numel()) for part in old)
+        old = [key for key in state if key.startswith(f'{name}.')]
+        before = sum(state.pop(key).numel() for key in old)
         first, second, energy = factors(weight, rank)
         second = second if basis is None else basis @ second
-        state[f'{name}.first.weight'] = first
-        state[f'{name}.second.weight'] = second
-        state[f'{name}.second.bias'] = bias
-        after = first.numel() + second.numel() + bias.numel()
+        parts = {'first.weight': first, 'second.weight': second, 'second.bias': bias}
+        state |= {f'{name}.{part}': tensor for part, tensor in parts.items()}
+        after = sum(tensor.numel() for tensor in parts.values())
         done.append(Factorisation(layer, rank, energy, before, after))
     smaller = AlexNet(
         replace(arch, fc6_rank=fc6_rank or arch.fc6_rank, fc7_rank=fc7_rank or arch.fc7_rank)
@@ -110,16 +102,14 @@ def compress_checkpoint(
     """
     Read a checkpoint and write a smaller one.
 
-    :raises TrainingError: unreadable, unwritable or a rank that does not fit.
+    :raises TrainingError: unreadable, or a rank that does not fit.
+    :raises FileWriteError: unwritable.
     """
     network, facts = network_from_checkpoint(source)
     smaller, done = compressed(network, fc6_rank, fc7_rank)
-    changed: dict[str, Any] = {**facts, 'architecture': smaller.architecture.as_mapping()}
-    changed['settings'] = {
-        **facts['settings'],
-        'fc6_rank': smaller.architecture.fc6_rank,
-        'fc7_rank': smaller.architecture.fc7_rank,
-    }
+    ranks = {key: getattr(smaller.architecture, key) for key in ('fc6_rank', 'fc7_rank')}
+    changed = {'architecture': asdict(smaller.architecture)}
+    changed['settings'] = {**facts['settings'], **ranks}
     tensors = {f'ema.{name}': tensor for name, tensor in smaller.state_dict().items()}
-    save_checkpoint(target, tensors, changed)
+    save_checkpoint(target, tensors, {**facts, **changed})
     return done

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from alexnet_ros.training.sources import ImageBank, Split, decode, records_besid
 from alexnet_ros.training.weights import Weights, network_of
 
 CLASSES = 1000  # of ImageNet
+NEGATIVES = 3000  # crops of none of the classes, made where none are given
 NEGATIVE_SEED = 991
 
 
@@ -29,28 +31,33 @@ def with_role(labels: Sequence[Label], role: str) -> Labels:
     return Labels(replace(label, role=label.role or role) for label in labels)
 
 
+def distinct(labels: Sequence[Label]) -> list[Label]:
+    """Return the labels, with a number after names that stand there twice (ImageNet's crane)."""
+    seen: Counter[str] = Counter()
+    found = []
+    for label in labels:
+        seen[label.name] += 1
+        again = f' ({seen[label.name]})' if seen[label.name] > 1 else ''
+        found.append(replace(label, name=label.name + again))
+    return found
+
+
 def measured_from(
-    data: DataSet,
-    facts: Mapping[str, Any] | None = None,
-    negatives: int = 3000,
-    negatives_from: Path | None = None,
+    data: DataSet, facts: Mapping[str, Any] | None = None, *, negatives_from: Path | None = None
 ) -> Measured:
     """
     Split the data as the run of a checkpoint did, and make fresh negatives.
 
     :param facts: of the checkpoint; None for a network trained elsewhere: then
         the data's own parts count, or a quarter of it calibrates.
-    :param negatives: how many crops of none of the classes to make, from
-        held-out crops and the part of the video that training may see.
-    :param negatives_from: CSV of crops whose background ones are taken instead.
+    :param negatives_from: CSV of crops whose background ones are taken; else some
+        are made of held-out crops and the part of the video that training may see.
     :raises TrainingError: none of the images is one of the run's.
     """
-    settings = facts['settings'] if facts else {}
-    split = split_in(facts) if facts else None
     if facts:
         records = [record for record in data.records if record.part != 'test']
-        every = settings.get('hold_out_every', 8)
-        learn, held, new = (split or Split.of(records, every)).parts(records)
+        split = split_in(facts) or Split.of(records, facts['settings'].get('hold_out_every', 8))
+        learn, held, new = split.parts(records)
         if not learn:
             raise TrainingError(
                 'none of the images that the run learnt from is in the data; give the --data of '
@@ -64,41 +71,28 @@ def measured_from(
             check = [record for record in data.records if record.part in {'val', 'test'}]
             learn = [record for record in data.records if record.part not in {'val', 'test'}]
         how = f'{len(check)} images of {{}} groups; {len(learn)} others calibrated'
-    unseen = bool(check)
-    if not check or not learn:
+    unseen = bool(check) and bool(learn)
+    if not unseen:
         check, learn = check or learn, learn or check
         how = f'nothing was held out: {len(check)} images that calibrated or trained the network'
-        unseen = False
     groups = len({(record.class_id, record.group) for record in check})
     bank = ImageBank(check)
     class_ids = np.array([record.class_id for record in check], np.int64)
     crops = []
-    if facts and facts['background'] and negatives_from:
-        background_id = len(facts['names']) - 1
-        given = records_beside(negatives_from, background_id + 1)
-        crops = [decode(record) for record in given if record.class_id == background_id]
-    elif facts and facts['background'] and negatives:
-        frames = []
-        if settings['background_video']:
-            video = Path(settings['background_video'])
-            frames = video_frames(video, 0.0, settings['background_until'])
-        maker = NegativeMaker(
-            bank,
-            class_ids,
-            frames,
-            np.random.default_rng(NEGATIVE_SEED),
-            traffic_signs=settings['drawn_share'] > 0,
-        )
-        crops = [maker.negative() for _ in range(negatives)]
-    return Measured(
-        ImageBank(learn),
-        np.array([record.class_id for record in learn], np.int64),
-        bank,
-        class_ids,
-        crops,
-        how.format(groups),
-        unseen,
-    )
+    if facts and facts['background']:
+        background_id, settings = len(facts['names']) - 1, facts['settings']
+        if negatives_from:
+            given = records_beside(negatives_from, background_id + 1)
+            crops = [decode(record) for record in given if record.class_id == background_id]
+        else:
+            video, until = settings['background_video'], settings['background_until']
+            frames = video_frames(Path(video), 0.0, until) if video else []
+            rng, signs = np.random.default_rng(NEGATIVE_SEED), settings['drawn_share'] > 0
+            maker = NegativeMaker(bank, class_ids, frames, rng, traffic_signs=signs)
+            crops = [maker.negative() for _ in range(NEGATIVES)]
+    learnt_ids = np.array([record.class_id for record in learn], np.int64)
+    how = how.format(groups)
+    return Measured(ImageBank(learn), learnt_ids, bank, class_ids, crops, how, unseen)
 
 
 def draft_from_network(
@@ -112,22 +106,15 @@ def draft_from_network(
     also_measure: Sequence[str] = (),
 ) -> Draft:
     """Return the draft of an AlexNet in PyTorch."""
-    arch = network.architecture
-    background = labels.with_role('background')
+    arch, background = network.architecture, labels.with_role('background')
+    shown = ('variant', 'classes', 'fc6_rank', 'fc7_rank', 'normalisation')
     return Draft(
         name=name,
         version=version,
         input=spec,
         labels=labels,
         scores=ScoreSpec(unknown_class_id=background[0].class_id if background else None),
-        architecture={
-            'variant': arch.variant,
-            'classes': arch.classes,
-            'fc6_rank': arch.fc6_rank,
-            'fc7_rank': arch.fc7_rank,
-            'normalisation': arch.normalisation,
-            'response_norm': arch.uses_lrn,
-        },
+        architecture={key: getattr(arch, key) for key in shown} | {'response_norm': arch.uses_lrn},
         origin=origin,
         files=lambda batch, wanted: onnx_files(network, batch, wanted),
         reference=lambda batch: torch_logits(network, batch),
@@ -181,7 +168,7 @@ def draft_from_weights(
     :raises LabelFileError: another number of classes than the network's.
     """
     network = network_of(weights)
-    count = network.architecture.classes
+    count, size = network.architecture.classes, network.architecture.size_px
     if not labels:
         names: Sequence[str] = weights.names
         if not names:
@@ -193,17 +180,12 @@ def draft_from_weights(
             f'{weights.origin} has {count} classes, the labels name {len(labels)}; give one row '
             'for each class in the order of its training'
         )
-    size = network.architecture.size_px
-    texts = unique([label.name for label in labels])
     return draft_from_network(
         network,
         name=name,
         version=version,
         spec=InputSpec(size, size, resize=resize, resize_px=size * 8 // 7, margin=0.0),
-        labels=with_role(
-            [replace(label, name=text) for label, text in zip(labels, texts, strict=True)],
-            role or 'object',
-        ),
+        labels=with_role(distinct(labels), role or 'object'),
         origin={'data': 'see weights', 'weights': weights.origin.name, 'licence': licence},
     )
 
@@ -231,20 +213,6 @@ def imagenet_names() -> list[str]:
 def names_from_meta(path: Path) -> list[str]:
     """Return the list of categories in torchvision's ``models/_meta.py``."""
     for node in ast.parse(path.read_text()).body:
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Name)
-            and (node.targets[0].id == '_IMAGENET_CATEGORIES')
-        ):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_IMAGENET_CATEGORIES':
             return [str(name) for name in ast.literal_eval(node.value)]
     return []
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Return the names with a number after those that ImageNet uses twice (crane)."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f'{name} ({seen[name]})')
-    return found

@@ -21,61 +21,13 @@ Colour = tuple[int, int, int]
 CANVAS = 160
 SPEEDS = {'20': 0, '30': 1, '50': 2, '60': 3, '70': 4, '80': 5, '100': 7, '120': 8}
 OTHER_NUMBERS = (
-    '5',
-    '10',
-    '15',
-    '25',
-    '35',
-    '40',
-    '45',
-    '55',
-    '90',
-    '110',
-    '130',
-    '140',
-    '40',
-    '90',
-    '10',
-    '40',
-    '90',
-    '5',
-    '110',
-    '130',
+    *('5', '10', '15', '25', '35', '40', '45', '55', '90', '110', '130', '140'),
+    *('40', '90', '10', '40', '90', '5', '110', '130'),
 )
 OTHER_WORDS = (
-    'P',
-    'H',
-    'X',
-    'A',
-    'M',
-    'bus',
-    '3,5t',
-    '2m',
-    '3,8m',
-    'ZONE',
-    'TAXI',
-    'i',
-    '?',
-    'S',
-    '1',
-    '8',
-    'km',
-    'E6',
-    'A1',
-    'EXIT',
-    '<',
-    '>',
-    '^',
-    'v',
-    '+',
-    '=',
-    '#',
-    '*',
-    '/',
-    '\\',
-    'O',
-    'U',
-    'W',
+    *('P', 'H', 'X', 'A', 'M', 'bus', '3,5t', '2m', '3,8m', 'ZONE', 'TAXI', 'i', '?', 'S', '1'),
+    *('8', 'km', 'E6', 'A1', 'EXIT', '<', '>', '^', 'v', '+', '=', '#', '*', '/', '\\'),
+    *('O', 'U', 'W'),
 )
 RED, BLUE, GREEN, YELLOW = (185, 25, 30), (20, 70, 170), (10, 110, 60), (240, 190, 20)
 WHITE, BLACK, GREY = (240, 240, 240), (20, 20, 20), (128, 128, 128)
@@ -120,18 +72,22 @@ def write(
     part[:] = (part * (1 - weight) + np.array(colour) * weight).astype(np.uint8)
 
 
-def polygon(sides: int, radius: float, turn_deg: float) -> NDArray[np.int32]:
+def polygon(sides: int, radius: float, turn_deg: float = 0.0) -> NDArray[np.int32]:
     """Return the corners of a regular polygon about the canvas' middle."""
     angle = np.radians(turn_deg + 360 / sides * np.arange(sides))
     points = CANVAS / 2 + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
     return np.asarray(points.round(), np.int32)
 
 
+def colour_of(values: NDArray[np.float64]) -> Colour:
+    """Return three values, 0 to 255, as a colour."""
+    red, green, blue = (int(value) for value in values)
+    return red, green, blue
+
+
 def shifted(colour: Colour, rng: np.random.Generator) -> Colour:
     """Return nearly the same colour, faded or darker."""
-    values = np.clip(np.array(colour) + rng.normal(0, 14, 3), 0, 255)
-    red, green, blue = (int(v) for v in values)
-    return red, green, blue
+    return colour_of(np.clip(np.array(colour) + rng.normal(0, 14, 3), 0, 255))
 
 
 def _face(
@@ -149,11 +105,11 @@ def known_sign(canvas: Image, rng: np.random.Generator) -> int:
         p=(0.64, 0.05, 0.06, 0.06, 0.07, 0.06, 0.06),
     )
     red, white, black = (shifted(c, rng) for c in (RED, WHITE, BLACK))
-    disc = polygon(40, 64, 0)
+    disc = polygon(40, 64)
     rim = int(rng.integers(12, 19))
     if kind in ('speed', 'blank'):
         face = shifted(YELLOW, rng) if rng.random() < 0.12 else white
-        _face(canvas, polygon(40, 64 - rim / 2, 0), red, face, rim)
+        _face(canvas, polygon(40, 64 - rim / 2), red, face, rim)
         if kind == 'blank':
             return 15
         text = str(rng.choice(list(SPEEDS)))
@@ -171,8 +127,8 @@ def known_sign(canvas: Image, rng: np.random.Generator) -> int:
         write(canvas, 'STOP', white, rng, 0.36)
         return 14
     if kind == 'priority':
-        _face(canvas, polygon(4, 68, 0), black, white, 3)
-        _face(canvas, polygon(4, 48, 0), black, shifted(YELLOW, rng), 2)
+        _face(canvas, polygon(4, 68), black, white, 3)
+        _face(canvas, polygon(4, 48), black, shifted(YELLOW, rng), 2)
         return 12
     _face(canvas, polygon(3, 66, -90), red, white, rim)
     cv2.rectangle(canvas, (74, 62), (86, 92), black, -1)
@@ -180,8 +136,8 @@ def known_sign(canvas: Image, rng: np.random.Generator) -> int:
     return 18
 
 
-def unknown_sign(canvas: Image, rng: np.random.Generator) -> None:
-    """Draw something sign-like that is none of the classes."""
+def unknown_sign(canvas: Image, rng: np.random.Generator) -> int:
+    """Draw something sign-like that is none of the classes onto the canvas; return -1."""
     colours = (RED, BLUE, GREEN, YELLOW, WHITE, BLACK, ORANGE, GREY, BROWN)
     one, two, three = (shifted(colours[i], rng) for i in rng.choice(9, 3, replace=False))
     red, white, black = (shifted(c, rng) for c in (RED, WHITE, BLACK))
@@ -190,17 +146,17 @@ def unknown_sign(canvas: Image, rng: np.random.Generator) -> None:
     words = OTHER_WORDS + OTHER_NUMBERS
     if pick < 0.34:  # speed limits that are no class
         face = shifted(YELLOW, rng) if rng.random() < 0.15 else white
-        _face(canvas, polygon(40, 64 - rim / 2, 0), red, face, max(rim, 11))
+        _face(canvas, polygon(40, 64 - rim / 2), red, face, max(rim, 11))
         write(canvas, str(rng.choice(OTHER_NUMBERS)), black, rng, 0.46)
     elif pick < 0.46:  # warning triangles with a wrong sign in them
         turn = -90 if rng.random() < 0.8 else 90
         _face(canvas, polygon(3, 64, turn), red, white, max(rim, 9))
         write(canvas, str(rng.choice(words)), black, rng, 0.3)
     elif pick < 0.56:  # American diamonds
-        _face(canvas, polygon(4, 68, 0), black, shifted(YELLOW if pick < 0.52 else ORANGE, rng), 3)
+        _face(canvas, polygon(4, 68), black, shifted(YELLOW if pick < 0.52 else ORANGE, rng), 3)
         write(canvas, str(rng.choice(words)), black, rng, 0.42)
     elif pick < 0.66:  # blue and other discs with letters
-        _face(canvas, polygon(40, 62, 0), two, shifted(BLUE, rng) if pick < 0.62 else one, 3)
+        _face(canvas, polygon(40, 62), two, shifted(BLUE, rng) if pick < 0.62 else one, 3)
         write(canvas, str(rng.choice(words)), white, rng, 0.5)
     elif pick < 0.72:  # octagons without STOP
         _face(canvas, polygon(8, 64, 22.5), white, red if rng.random() < 0.6 else one, 4)
@@ -221,3 +177,4 @@ def unknown_sign(canvas: Image, rng: np.random.Generator) -> None:
         for row, colour in zip((38, 80, 122), (RED, YELLOW, GREEN), strict=True):
             lit = rng.random() < 0.4
             cv2.circle(canvas, (80, row), 18, colour if lit else (40, 40, 40), -1, cv2.LINE_AA)
+    return -1

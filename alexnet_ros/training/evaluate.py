@@ -1,5 +1,5 @@
 """
-What a model package is worth on labelled crops.
+What a model package is worth on labelled crops, and on what is none of its classes.
 
 Runs the very functions of the node: the package's own preprocessing, an
 engine, and the postprocessing with its temperature and thresholds.
@@ -7,8 +7,10 @@ engine, and the postprocessing with its temperature and thresholds.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,15 +18,121 @@ from alexnet_ros.engine.base import Engine
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.labels import Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec
-from alexnet_ros.postprocess import classifications_from_logits
+from alexnet_ros.postprocess import classifications_from_logits, log_probabilities
 from alexnet_ros.preprocess import batch_from_regions, resize_region
 from alexnet_ros.records import Region
 from alexnet_ros.training.batches import Images
-from alexnet_ros.training.figures import Figures, figures_from
-from alexnet_ros.training.sources import Image
+from alexnet_ros.training.negatives import random_crop, video_frames
+from alexnet_ros.training.sources import SUFFIXES, Image
 
+Floats = NDArray[np.floating]
+Ids = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 TEN_VIEWS = (224, 256)  # the paper's crop and image side
+
+
+@dataclass(frozen=True)
+class Figures:
+    """
+    How good the answers are, all shares from 0 to 1.
+
+    :param top1: the best known class is right, rejected or not.
+    :param macro_recall: recall of each class that occurs, averaged.
+    :param ece: expected calibration error in 15 bins (Guo et al. 2017).
+    :param unknown_rate: share of the images told as unknown.
+    :param confusion: (C, C) counts, rows the truth, columns the answer.
+    :param recalls: recall of each class, NaN where it does not occur, (C,).
+    """
+
+    images: int
+    top1: float
+    top5: float
+    macro_recall: float
+    ece: float
+    unknown_rate: float
+    confusion: NDArray[np.int64]
+    recalls: NDArray[np.float64]
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what is one number, by name."""
+        names = ('images', 'top1', 'top5', 'macro_recall', 'ece', 'unknown_rate')
+        return {name: getattr(self, name) for name in names}
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """
+    Return the expected calibration error.
+
+    :param confidence: of each answer, 0 to 1, (N,).
+    :param right: whether it was right, (N,).
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for number in np.unique(place):
+        inside = place == number
+        gap = abs(float(confidence[inside].mean()) - float(right[inside].mean()))
+        error += gap * float(inside.mean())
+    return error
+
+
+def figures_from(probabilities: Floats, truth: Ids, unknown: NDArray[np.bool_]) -> Figures:
+    """
+    Measure answers against the truth.
+
+    :param probabilities: of the known classes, (N, C); rows need not sum to 1.
+    :param truth: class ids, (N,).
+    :param unknown: which images were rejected, (N,).
+    """
+    classes = probabilities.shape[1]
+    order = np.argsort(-probabilities, axis=1, kind='stable')[:, :5]  # (N, 5)
+    guess = order[:, 0]
+    right = guess == truth
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (truth, guess), 1)
+    totals = confusion.sum(1)
+    recalls = np.full(classes, np.nan)
+    there = totals > 0
+    recalls[there] = np.diag(confusion)[there] / totals[there]
+    return Figures(
+        images=len(truth),
+        top1=float(right.mean()),
+        top5=float((order == truth[:, None]).any(1).mean()),
+        macro_recall=float(recalls[there].mean()),
+        ece=calibration_error(probabilities.max(1), right),
+        unknown_rate=float(unknown.mean()),
+        confusion=confusion,
+        recalls=recalls,
+    )
+
+
+def fit_temperature(logits: Floats, truth: Ids) -> float:
+    """
+    Return the temperature with the least negative log-likelihood.
+
+    :param logits: (N, C), of images that training has not seen.
+    """
+    rows = np.arange(len(truth))
+    temperatures = np.geomspace(0.3, 4.0, 120)
+    losses = [-log_probabilities(logits, t)[rows, truth].mean(dtype=float) for t in temperatures]
+    return round(float(temperatures[int(np.argmin(losses))]), 4)
+
+
+def score_limit(
+    known: Floats, negative: Floats, accepted: float = 0.0005, rejected: float = 0.004
+) -> float:
+    """
+    Return the least score that still counts as known.
+
+    As low as lets at most ``accepted`` of the negatives through, but never so
+    high that more than ``rejected`` of the known ones are lost.
+
+    :param known: best score of images of known classes; those that the
+        background class took have -1, (N,).
+    :param negative: the same of images that show none of them, (M,).
+    """
+    limit = float(np.quantile(negative, 1 - accepted)) if len(negative) else 0.0
+    most = float(np.quantile(known, rejected)) if len(known) else 1.0
+    return round(max(0.0, min(limit, most, 0.99)), 4)
 
 
 @dataclass(frozen=True)
@@ -43,6 +151,15 @@ class Answers:
     unknown: NDArray[np.bool_]
 
 
+def whole_images(images: Images, indices: Sequence[int], spec: InputSpec) -> NDArray[np.uint8]:
+    """Return whole images as the node would make them, (N, H, W, 3)."""
+    items = []
+    for index in indices:
+        height, width = images[index].shape[:2]
+        items.append((images[index], Region((0.0, 0.0, float(width), float(height)))))
+    return batch_from_regions(items, spec)
+
+
 def ten_views(image: Image, spec: InputSpec, mirror: bool) -> NDArray[np.uint8]:
     """
     Return the views of the paper: four corners and the centre, and mirrored.
@@ -53,7 +170,7 @@ def ten_views(image: Image, spec: InputSpec, mirror: bool) -> NDArray[np.uint8]:
     """
     height, width = image.shape[:2]
     out = np.empty((10, spec.height, spec.width, 3), np.uint8)
-    shares = (TEN_VIEWS[0] / TEN_VIEWS[1],) if mirror else (TEN_VIEWS[0] / TEN_VIEWS[1], 0.94)
+    shares = (TEN_VIEWS[0] / TEN_VIEWS[1], 0.94)[: 1 if mirror else 2]
     row = 0
     for share in shares:
         w, h = width * share, height * share
@@ -86,22 +203,16 @@ def logits_from_engine(
     found = []
     step = max(1, batch // views)
     for start in range(0, count, step):
-        part = [images[index] for index in range(start, min(start + step, count))]
+        part = range(start, min(start + step, count))
         if views == 1:
-            items = [
-                (image, Region((0.0, 0.0, float(image.shape[1]), float(image.shape[0]))))
-                for image in part
-            ]
-            found.append(engine.infer(batch_from_regions(items, spec)).logits)
+            found.append(engine.infer(whole_images(images, part, spec)).logits)
         else:
-            stack = np.concatenate([ten_views(image, spec, mirror) for image in part])
-            raw = engine.infer(stack).logits.astype(np.float64)  # (n * 10, C)
-            raw -= raw.max(1, keepdims=True)
-            shares = np.exp(raw) / np.exp(raw).sum(1, keepdims=True)
+            stack = np.concatenate([ten_views(images[index], spec, mirror) for index in part])
+            shares = np.exp(log_probabilities(engine.infer(stack).logits))  # (n * 10, C)
             mean = shares.reshape(len(part), views, -1).mean(1)  # (n, C)
             found.append(np.log(np.maximum(mean, 1e-30)).astype(np.float32))
         if progress:
-            progress(min(start + step, count), count)
+            progress(part.stop, count)
     return np.concatenate(found)
 
 
@@ -114,7 +225,7 @@ def answers_from(logits: NDArray[np.float32], labels: Labels, scores: ScoreSpec)
     return Answers(logits, probabilities, np.array([item.unknown for item in found], bool))
 
 
-def known_ids(truth: NDArray[np.int64], package: ModelPackage) -> NDArray[np.int64]:
+def known_ids(truth: Ids, package: ModelPackage) -> Ids:
     """
     Return the positions of class ids among the known classes.
 
@@ -159,14 +270,34 @@ def evaluate(
     return figures_from(answers.probabilities, ids, answers.unknown), answers
 
 
-def figures_mapping(figures: Figures) -> dict[str, Any]:
-    """Return what ``evaluate --json`` prints."""
-    return {
-        'images': figures.images,
-        'top1': figures.top1,
-        'top5': figures.top5,
-        'macro_recall': figures.macro_recall,
-        'ece': figures.ece,
-        'unknown_rate': figures.unknown_rate,
-        'confusion': figures.confusion.tolist(),
-    }
+def background_images(place: Path, start: float, count: int, seed: int = 11) -> list[Image]:
+    """
+    Return crops of a video, or the images of a folder whole.
+
+    :param start: share of the video's length from which it is used.
+    :param count: how many crops; a folder gives at most so many.
+    :raises DatasetError: nothing usable.
+    """
+    if not place.exists():
+        raise DatasetError(f'{place} does not exist')
+    if place.is_dir():
+        files = sorted(p for p in place.rglob('*') if p.suffix.lower() in SUFFIXES)[:count]
+        read = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in files]
+        whole = [np.asarray(image, np.uint8) for image in read if image is not None]
+        if not whole:
+            raise DatasetError(f'no readable image in {place}')
+        return whole
+    frames = video_frames(place, start)
+    if not frames:
+        raise DatasetError(f'{place} has no frames after {start:.0%} of its length')
+    rng = np.random.default_rng(seed)
+    return [random_crop(frames[int(rng.integers(len(frames)))], rng) for _ in range(count)]
+
+
+def accepted_share(
+    package: ModelPackage, engine: Engine, images: Sequence[Image]
+) -> dict[str, Any]:
+    """Return how many crops of none of the classes there are, and which share passed for one."""
+    logits = logits_from_engine(engine, package.input, images, len(images))
+    passed = ~answers_from(logits, package.labels, package.scores).unknown
+    return {'background_images': len(images), 'background_accepted': float(passed.mean())}

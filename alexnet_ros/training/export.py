@@ -16,18 +16,20 @@ from alexnet_ros.labels import Labels
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
 from alexnet_ros.postprocess import correlated
 from alexnet_ros.training.batches import Images
-from alexnet_ros.training.calibrate import input_scales
-from alexnet_ros.training.evaluate import answers_from, logits_from_engine
-from alexnet_ros.training.figures import figures_from, fit_temperature, score_limit
-from alexnet_ros.training.fold import layers_of
-from alexnet_ros.training.graph import onnx_from_layers
-from alexnet_ros.training.measure import whole_images
-from alexnet_ros.training.network import AlexNet
+from alexnet_ros.training.evaluate import (
+    answers_from,
+    figures_from,
+    fit_temperature,
+    logits_from_engine,
+    score_limit,
+    whole_images,
+)
+from alexnet_ros.training.graph import input_scales, onnx_from_layers
+from alexnet_ros.training.network import AlexNet, layers_of
 
-Report = Callable[[str], None]
 PRECISIONS = ('int8', 'fp16', 'fp32')
 CALIBRATION_IMAGES = 256
-MOST_LOST = 0.01  # of top-1, before somebody is told
+MAX_LOST = 0.01  # of top-1, before somebody is told
 CENTRE_IMAGES = 100  # of each class at most, for its usual logits
 TOLD_UNKNOWN = 0.005  # share of the right known signs that the similarity may cost
 
@@ -55,28 +57,6 @@ class Measured:
     unseen: bool = True
 
 
-def onnx_files(
-    network: AlexNet, calibration: NDArray[np.uint8] | None, precisions: Sequence[str] = PRECISIONS
-) -> dict[str, bytes]:
-    """
-    Write the graph in each precision.
-
-    :param calibration: real inputs (N, H, W, 3) uint8, needed for INT8.
-    :raises TrainingError: INT8 without inputs.
-    """
-    layers, arch = layers_of(network), network.architecture
-    files = {}
-    for precision in precisions:
-        scales = None
-        if precision == 'int8':
-            if calibration is None or not len(calibration):
-                raise TrainingError('INT8 needs real images to calibrate on; give --data')
-            scales = input_scales(network, layers, calibration)
-        model = onnx_from_layers(layers, arch, half=precision == 'fp16', scales=scales)
-        files[precision] = model.SerializeToString()
-    return files
-
-
 @dataclass(frozen=True)
 class Draft:
     """
@@ -98,6 +78,46 @@ class Draft:
     files: Callable[[NDArray[np.uint8] | None, Sequence[str]], dict[str, bytes]]
     reference: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
     also_measure: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Logits:
+    """
+    What one file of a package gives for the held-out crops and the negatives.
+
+    :param usual: the mean pattern of each class (C, C), from crops that it learnt; zero where
+        it learnt none.
+    """
+
+    known: NDArray[np.float32]
+    none: NDArray[np.float32]
+    usual: NDArray[np.float32] | None = None
+
+    def accepted(self, labels: Labels, scores: ScoreSpec) -> list[NDArray[np.bool_]]:
+        """Return which of the known and which of the others are called a known class."""
+        return [~answers_from(part, labels, scores).unknown for part in (self.known, self.none)]
+
+
+def onnx_files(
+    network: AlexNet, calibration: NDArray[np.uint8] | None, precisions: Sequence[str] = PRECISIONS
+) -> dict[str, bytes]:
+    """
+    Write the graph in each precision.
+
+    :param calibration: real inputs (N, H, W, 3) uint8, needed for INT8.
+    :raises TrainingError: INT8 without inputs.
+    """
+    layers, arch = layers_of(network), network.architecture
+    files = {}
+    for precision in precisions:
+        scales = None
+        if precision == 'int8':
+            if calibration is None or not len(calibration):
+                raise TrainingError('INT8 needs real images to calibrate on; give --data')
+            scales = input_scales(network, layers, calibration)
+        model = onnx_from_layers(layers, arch, half=precision == 'fp16', scales=scales)
+        files[precision] = model.SerializeToString()
+    return files
 
 
 @torch.no_grad()
@@ -130,26 +150,8 @@ def parity(
     return found
 
 
-@dataclass(frozen=True)
-class Logits:
-    """
-    What one file of a package gives for the held-out crops and the negatives.
-
-    :param usual: the mean pattern of each class (C, C), from crops that it learnt; zero where
-        it learnt none.
-    """
-
-    known: NDArray[np.float32]
-    none: NDArray[np.float32]
-    usual: NDArray[np.float32] | None = None
-
-    def accepted(self, labels: Labels, scores: ScoreSpec) -> list[NDArray[np.bool_]]:
-        """Return which of the known and which of the others are called a known class."""
-        return [~answers_from(part, labels, scores).unknown for part in (self.known, self.none)]
-
-
 def measured_logits(
-    package: ModelPackage, measured: Measured, precision: str, negatives: bool
+    package: ModelPackage, measured: Measured, precision: str, *, negatives: bool
 ) -> Logits:
     """Run one file over the held-out crops and, if asked, the negatives."""
     crops = measured.negatives if negatives else ()
@@ -231,7 +233,7 @@ def write_measured(
     *,
     note: str = '',
     command: str = '',
-    report: Report = print,
+    report: Callable[[str], None] = print,
 ) -> ModelPackage:
     """
     Write a package; with images calibrate, fit the temperature and measure first.
@@ -251,8 +253,7 @@ def write_measured(
         picks = rng.choice(count, min(count, CALIBRATION_IMAGES), replace=False).tolist()
         batch = whole_images(measured.calibration, picks, draft.input)
     extra = [p for p in draft.also_measure if measured and p not in precisions]
-    wanted = (*precisions, *extra)
-    files = draft.files(batch, wanted)
+    files = draft.files(batch, (*precisions, *extra))
     common: dict[str, Any] = {
         'name': draft.name,
         'version': draft.version,
@@ -263,42 +264,32 @@ def write_measured(
     }
     scores, metrics = draft.scores, {}
     if measured is not None and batch is not None:
+        metrics = {'command': command, 'data': draft.origin.get('data', '')}
+        metrics['split'] = measured.split
         with tempfile.TemporaryDirectory() as scratch:
             trial = write_package(
                 Path(scratch) / 'draft', files=files, scores=scores, metrics={}, **common
             )
-            metrics = {'command': command, 'data': draft.origin.get('data', '')}
-            metrics['split'] = measured.split
             if draft.reference is not None:
                 metrics['parity'] = parity(draft.reference(batch[:128]), trial, batch[:128])
                 report(f'parity with the original: {metrics["parity"]}')
-            first = measured_logits(trial, measured, precisions[0], negatives=True)
-            if measured.unseen:
-                scores = calibrated_scores(draft.labels, scores, first, measured.class_ids)
             for precision in (precisions[0], *(p for p in trial.files if p != precisions[0])):
-                logits = (
-                    first
-                    if precision == precisions[0]
-                    else measured_logits(trial, measured, precision, negatives=False)
-                )
+                first = precision == precisions[0]
+                logits = measured_logits(trial, measured, precision, negatives=first)
+                if first and measured.unseen:
+                    scores = calibrated_scores(draft.labels, scores, logits, measured.class_ids)
                 metrics[precision] = _figures(draft.labels, scores, logits, measured.class_ids)
                 report(f'{precision}: {metrics[precision]}')
-    lost = _lost(metrics, precisions[0])
-    if lost > MOST_LOST:
+    best, kept = (metrics.get(p, {}).get('top1', 0.0) for p in ('fp32', precisions[0]))
+    if best - kept > MAX_LOST:
         report(
-            f'{precisions[0]} has lost {100 * lost:.1f} points of top-1; consider --precision fp32'
+            f'{precisions[0]} has lost {100 * (best - kept):.1f} points of top-1; '
+            'consider --precision fp32'
         )
     if note:
         metrics = {'note': note, **metrics}
-    kept = {precision: files[precision] for precision in precisions}
-    return write_package(folder, files=kept, scores=scores, metrics=metrics, **common)
-
-
-def _lost(metrics: Mapping[str, Any], precision: str) -> float:
-    """Return by how much a file answers worse than FP32, where both were measured."""
-    if 'fp32' not in metrics or precision not in metrics:
-        return 0.0
-    return float(metrics['fp32']['top1'] - metrics[precision]['top1'])
+    chosen = {precision: files[precision] for precision in precisions}
+    return write_package(folder, files=chosen, scores=scores, metrics=metrics, **common)
 
 
 def _figures(
@@ -307,14 +298,7 @@ def _figures(
     """Return the figures of one file."""
     answers = answers_from(logits.known, labels, scores)
     figures = figures_from(answers.probabilities, class_ids, answers.unknown)
-    row: dict[str, Any] = {
-        'images': figures.images,
-        'top1': round(figures.top1, 6),
-        'top5': round(figures.top5, 6),
-        'macro_recall': round(figures.macro_recall, 6),
-        'ece': round(figures.ece, 6),
-        'unknown_rate': round(figures.unknown_rate, 6),
-    }
+    row = {name: round(value, 6) for name, value in figures.numbers().items()}
     if len(logits.none):
         refused = answers_from(logits.none, labels, scores).unknown
         row['negatives'] = len(refused)

@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,9 @@ import numpy as np
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.geometry import crop
-from alexnet_ros.training.finder_scenes import Cutout, Scene
+from alexnet_ros.training.finder_scenes import Cutout, Scene, SceneMaker
 from alexnet_ros.training.negatives import video_frames
+from alexnet_ros.training.settings import FinderTrainSettings
 from alexnet_ros.training.sources import (
     Record,
     bytes_of,
@@ -19,7 +21,7 @@ from alexnet_ros.training.sources import (
     held_out,
     is_dev,
     read_rows,
-    records_from_manifest,
+    records_beside,
     tar_members,
 )
 
@@ -29,6 +31,64 @@ GTSRB_OUTLINES = {
     13: 'inverted',
     14: 'octagon',
 }
+
+
+@dataclass(frozen=True)
+class FinderData:
+    """
+    Where a finder's pictures come from; each may be missing but the frames.
+
+    :param frames: ``annotations.json`` files, their frames beside them.
+    :param crops: a CSV of crops with the object's box.
+    :param drawings: a CSV of drawn objects.
+    :param backgrounds: videos without objects.
+    """
+
+    frames: Sequence[Path]
+    crops: Path | None = None
+    drawings: Path | None = None
+    backgrounds: Sequence[Path] = ()
+
+
+def maker_for(
+    settings: FinderTrainSettings, data: FinderData, report: Callable[[str], None]
+) -> SceneMaker:
+    """
+    Read everything and return what makes the pictures.
+
+    :raises DatasetError: nothing to find in the data, or unreadable.
+    """
+    scenes = [s for path in data.frames for s in scenes_from(path, dev=False).values()]
+    backgrounds = [
+        Scene(frame)
+        for path in data.backgrounds
+        for frame in video_frames(path, 0.0, settings.background_until, step=3)
+    ]
+    classes: list[list[Cutout]] = []
+    if data.crops:
+        twins = {twin for path in data.frames for twin in twins_of_dev(path)}
+        classes = crop_cutouts(
+            data.crops,
+            hold_out_every=settings.hold_out_every,
+            excluded=twins,
+            gtsrb=settings.outlines == 'gtsrb',
+        )
+    crops = len(classes)
+    if data.drawings:
+        drawn = drawing_cutouts(data.drawings, settings.drawings_found.split(','))
+        share = settings.drawings_share if crops else 0.5
+        times = max(1, round(share / (1 - share) * max(1, crops) / 4))
+        classes += [g for g in (drawn[0],) * (3 * times) + (drawn[1],) * times if g]
+    objects = sum(len(scene.boxes) for scene in scenes)
+    groups = [g for g in (frame_cutouts(scenes),) if g]
+    classes += groups * max(1, len(classes) // 5)
+    if not objects and not classes:
+        raise DatasetError('expected annotated objects, crops or drawings, got none of them')
+    report(
+        f'{len(scenes)} frames with {objects} objects, {len(backgrounds)} backgrounds, '
+        f'{crops} classes of crops, {len(classes) - crops} groups of drawings'
+    )
+    return SceneMaker(scenes, backgrounds, classes, settings)
 
 
 def scene_from(path: Path, entries: Sequence[dict[str, object]]) -> Scene:
@@ -101,11 +161,6 @@ def frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cu
     return found
 
 
-def video_scenes(path: Path, stop: float, step: int = 3) -> list[Scene]:
-    """Return every ``step``-th frame of a video's first ``stop`` share, without objects."""
-    return [Scene(frame) for frame in video_frames(path, 0.0, stop, step)]
-
-
 def crop_cutouts(
     manifest: Path, *, hold_out_every: int, excluded: set[str], gtsrb: bool, each: int = 160
 ) -> list[list[Cutout]]:
@@ -119,8 +174,7 @@ def crop_cutouts(
     :param each: at most so many of a class, the largest of each track first.
     """
     rows = read_rows(manifest, ('file', 'class_id', 'roi_x1', 'roi_y1', 'roi_x2', 'roi_y2'))
-    places = [*sorted(manifest.parent.glob('*.tar')), manifest.parent]
-    records = records_from_manifest(manifest, places)
+    records = records_beside(manifest)
     held = held_out(records, hold_out_every)
     groups = {r.group for r, row in zip(records, rows, strict=True) if row['file'] in excluded}
     tracks: dict[int, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))

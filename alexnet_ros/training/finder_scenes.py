@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.training.augment_scene import relit
+from alexnet_ros.geometry import pairwise_iou, xywh_from_corners
+from alexnet_ros.training.augment import relit_scene
 from alexnet_ros.training.finder_network import CELL_PX
+from alexnet_ros.training.settings import FinderTrainSettings
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -76,27 +78,6 @@ class Cutout:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
-@dataclass(frozen=True)
-class Mix:
-    """
-    How pictures are made.
-
-    :param side_px: of a picture.
-    :param smallest_px: of an object in it.
-    :param largest_px: likewise; log-uniform between the two.
-    :param frame_share: pictures from annotated frames; the others from backgrounds.
-    :param pasted: mean number of pasted objects.
-    :param decoys: mean number of pieces of background pasted as objects are.
-    """
-
-    side_px: int = 288
-    smallest_px: float = 8.0
-    largest_px: float = 250.0
-    frame_share: float = 0.65
-    pasted: float = 1.0
-    decoys: float = 0.4
-
-
 class SceneMaker:
     """
     Makes pictures and what is to be found in them.
@@ -104,6 +85,7 @@ class SceneMaker:
     :param frames: annotated frames.
     :param backgrounds: frames without objects; may be empty.
     :param classes: cutouts by class; each class is pasted as often as any other.
+    :param settings: sizes, how much is pasted, and the seed.
     """
 
     def __init__(
@@ -111,11 +93,10 @@ class SceneMaker:
         frames: Sequence[Scene],
         backgrounds: Sequence[Scene],
         classes: Sequence[Sequence[Cutout]],
-        mix: Mix,
-        seed: int,
+        settings: FinderTrainSettings,
     ) -> None:
         self.frames, self.backgrounds, self.classes = frames, backgrounds, classes
-        self.mix, self.seed = mix, seed
+        self.settings = settings
         self.half: dict[int, Image] = {}
 
     def __len__(self) -> int:
@@ -124,25 +105,27 @@ class SceneMaker:
 
     def __getitem__(self, number: int) -> Target:
         """Return picture, heat, counts, boxes and weights; see ``finder_loss``."""
-        rng = np.random.default_rng([self.seed, number])
-        real = bool(self.frames) and (not self.backgrounds or rng.random() < self.mix.frame_share)
+        rng = np.random.default_rng([self.settings.seed, number])
+        real = bool(self.frames) and (
+            not self.backgrounds or rng.random() < self.settings.frame_share
+        )
         scene = self._piece(rng, real=real)
         image, boxes, ignored = scene.image, list(scene.boxes), list(scene.ignored)
-        for _ in range(rng.poisson(self.mix.decoys)):
+        for _ in range(rng.poisson(self.settings.decoys)):
             self._paste(image, self._decoy(rng), rng, boxes, ignored, counts=None)
         for _ in range(
-            rng.poisson(self.mix.pasted * (0.6 if real else 1.6)) if self.classes else 0
+            rng.poisson(self.settings.pasted * (0.6 if real else 1.6)) if self.classes else 0
         ):
             group = self.classes[int(rng.integers(len(self.classes)))]
             cutout = group[int(rng.integers(len(group)))]
             self._paste(image, cutout, rng, boxes, ignored, counts=cutout.counts)
-        image = relit(image, rng)
+        image = relit_scene(image, rng)
         return image, *targets(
-            np.array(boxes).reshape(-1, 4), np.array(ignored).reshape(-1, 4), self.mix.side_px
+            np.array(boxes).reshape(-1, 4), np.array(ignored).reshape(-1, 4), self.settings.side_px
         )
 
     def _size(self, rng: np.random.Generator, largest: float) -> float:
-        low, high = self.mix.smallest_px, min(largest, self.mix.largest_px)
+        low, high = self.settings.smallest_px, min(largest, self.settings.largest_px)
         return float(np.exp(rng.uniform(np.log(low), np.log(max(high, low * 1.1)))))
 
     def _piece(self, rng: np.random.Generator, *, real: bool) -> Scene:
@@ -150,9 +133,11 @@ class SceneMaker:
         scenes = self.frames if real else self.backgrounds
         if not scenes:
             flat = rng.integers(0, 255, 3).astype(np.uint8)
-            return Scene(np.full((self.mix.side_px, self.mix.side_px, 3), flat, np.uint8))
+            return Scene(
+                np.full((self.settings.side_px, self.settings.side_px, 3), flat, np.uint8)
+            )
         scene = scenes[int(rng.integers(len(scenes)))]
-        side = self.mix.side_px
+        side = self.settings.side_px
         height, width = scene.image.shape[:2]
         least = side / min(height, width)
         if real and len(scene.boxes) and rng.random() < 0.8:
@@ -197,10 +182,8 @@ class SceneMaker:
         height, width = scene.image.shape[:2]
         side = int(rng.integers(16, min(120, height - 1, width - 1)))
         x, y = int(rng.integers(width - side)), int(rng.integers(height - side))
-        inside = (scene.boxes[:, 0] < x + side) & (scene.boxes[:, 2] > x)
-        inside &= (scene.boxes[:, 1] < y + side) & (scene.boxes[:, 3] > y)
         piece = np.zeros((side, side, 3), np.uint8) + rng.integers(0, 255, 3).astype(np.uint8)
-        if not inside.any():
+        if not _touches(np.array([x, y, x + side, y + side]), scene.boxes):
             piece = scene.image[y : y + side, x : x + side]
         outline = list(OUTLINES)[int(rng.integers(len(OUTLINES)))]
         return Cutout(piece, (1, 1, side - 1, side - 1), outline)
@@ -216,17 +199,14 @@ class SceneMaker:
         counts: bool | None,
     ) -> None:
         """Paste an object where it hides none; ``counts`` None: nothing to be found."""
-        side = self.mix.side_px
+        side = self.settings.side_px
         size = self._size(rng, max(40.0, 3.5 * cutout.size))
         scale = size / cutout.size
         source, alpha, box = cutout.image, cutout.alpha, np.array(cutout.box)
         if alpha is None:
             alpha = _mask(cutout, rng)
         if scale < 0.8:
-            shape = (
-                max(3, round(source.shape[1] * scale)),
-                max(3, round(source.shape[0] * scale)),
-            )
+            shape = tuple(max(3, round(side * scale)) for side in source.shape[1::-1])
             ratio = np.array([shape[0] / source.shape[1], shape[1] / source.shape[0]] * 2)
             source, alpha = (
                 np.asarray(cv2.resize(plane, shape, interpolation=cv2.INTER_AREA), np.uint8)
@@ -242,7 +222,7 @@ class SceneMaker:
         middle = rng.uniform(0.02, 0.98, 2) * side
         move = middle - (low + high) / 2
         placed = np.concatenate([low + move, high + move])
-        if any(_touch(placed, other) for other in (*boxes, *ignored)):
+        if _touches(placed, [*boxes, *ignored]):
             return
         matrix = np.concatenate([linear, move[:, None]], 1)
         x0, y0 = np.maximum(np.floor(placed[:2] - 0.3 * size), 0).astype(int)
@@ -308,8 +288,9 @@ def _scaled(boxes: Boxes, across: float, down: float, x: float, y: float) -> Box
     return np.asarray(boxes * (across, down, across, down) + (x, y, x, y), np.float64)
 
 
-def _touch(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
-    return bool((np.minimum(one[2:], two[2:]) > np.maximum(one[:2], two[:2])).all())
+def _touches(box: NDArray[np.generic], others: Sequence[NDArray[np.float64]] | Boxes) -> bool:
+    corners = np.array([box, *others], np.float64)
+    return bool(pairwise_iou(xywh_from_corners(corners[:1]), xywh_from_corners(corners[1:])).any())
 
 
 def targets(boxes: Boxes, ignored: Boxes, side: int) -> tuple[Floats, Floats, Floats, Floats]:

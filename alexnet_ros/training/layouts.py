@@ -8,13 +8,14 @@ from pathlib import Path, PurePosixPath
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.labels import Label
-from alexnet_ros.training.classes import class_of, labels_from, stranger
+from alexnet_ros.tables import text_of_cell
 from alexnet_ros.training.sources import (
     PARTS,
     SUFFIXES,
     Record,
     class_id_from,
     read_rows,
+    records_beside,
     records_from_manifest,
     tar_members,
 )
@@ -22,6 +23,7 @@ from alexnet_ros.training.sources import (
 LABEL_FILES = ('labels.csv', 'labels.txt')
 UNLABELLED = 'unlabelled'  # what ``collect`` has no label for yet
 SYSTEM_FOLDERS = ('__MACOSX', '@eaDir', '__pycache__')
+MakeRecord = Callable[[str, int, str], Record]
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,18 @@ class DataSet:
     """
     Labelled images and what was found out about them.
 
-    :param labels: the classes by id.
+    :param records: all of them, before the split.
+    :param labels: the classes by id; training adds the background class.
     :param notes: what was recognised and what was ignored, one line each.
+    :param origin: where they come from, one line for the model package.
+    :param group: the pattern that made the groups.
     """
 
-    records: list[Record]
-    labels: list[Label]
-    notes: list[str]
+    records: Sequence[Record]
+    labels: Sequence[Label]
+    notes: Sequence[str] = ()
+    origin: str = ''
+    group: str = ''
 
     @property
     def names(self) -> list[str]:
@@ -43,11 +50,68 @@ class DataSet:
         return [label.name for label in self.labels]
 
 
-def _listed(counts: Counter[str]) -> str:
-    return ', '.join(f'{count} {suffix}' for suffix, count in counts.most_common(6))
+def labels_from(path: Path) -> list[Label]:
+    """
+    Return classes from a CSV with ``class_id`` and ``name`` (and ``role``), or a plain list.
+
+    :param path: a ``.txt`` file has one name a line, in the order of the ids.
+    :raises DatasetError: ids with gaps, missing columns, or nothing.
+    """
+    if path.suffix.lower() != '.csv':
+        try:
+            lines = path.read_text(encoding='utf-8-sig').splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f'cannot read the class names {path}: {error}') from error
+        names = [line.strip() for line in lines if line.strip()]
+        if not names:
+            raise DatasetError(f'{path} has no class names; expected one a line')
+        return [Label(index, name, '') for index, name in enumerate(names)]
+    labels = []
+    for row in read_rows(path, ('class_id', 'name')):
+        name, role = text_of_cell(row['name'].strip()), (row.get('role') or '').strip()
+        labels.append(Label(class_id_from(row['class_id'], str(path)), name, role))
+    labels.sort(key=lambda label: label.class_id)
+    if [label.class_id for label in labels] != list(range(len(labels))):
+        raise DatasetError(f'{path}: class ids must be 0 to {len(labels) - 1}, each once')
+    return labels
 
 
-def _sorted_out(names: Iterable[str]) -> tuple[list[PurePosixPath], list[str]]:
+def class_of(name: str, labels: Sequence[Label]) -> int | None:
+    """
+    Return which class a folder or a name means, None for a stranger.
+
+    The name itself counts, then the name without regard to case, spaces,
+    hyphens and underscores, then a decimal class id.
+    """
+
+    def plain(text: str) -> str:
+        return re.sub(r'[\s_/-]+', ' ', text).strip().casefold()
+
+    same = next((label.class_id for label in labels if label.name == name), None)
+    alike = [label.class_id for label in labels if plain(label.name) == plain(name)]
+    if same is not None or len(alike) == 1:
+        return alike[0] if same is None else same
+    return int(name) if name.isascii() and name.isdecimal() and int(name) < len(labels) else None
+
+
+def _known_class(name: str, labels: Sequence[Label], where: object) -> int:
+    """
+    Return which class a name means.
+
+    :raises DatasetError: none of these.
+    """
+    index = class_of(name, labels)
+    if index is None:
+        known = ', '.join(label.name for label in labels[:20])
+        known += ', ...' if len(labels) > 20 else ''
+        raise DatasetError(
+            f'unknown label: {where} ({name!r}) is none of the {len(labels)} classes: {known}; '
+            'rename or remove it'
+        )
+    return index
+
+
+def _pictures_among(names: Iterable[str]) -> tuple[list[PurePosixPath], list[str]]:
     """Return the pictures among relative file names, and a note for what is left out."""
     kept: list[PurePosixPath] = []
     hidden: Counter[str] = Counter()
@@ -62,21 +126,24 @@ def _sorted_out(names: Iterable[str]) -> tuple[list[PurePosixPath], list[str]]:
         elif len(path.parts) > 1:
             other[path.suffix.lower() or 'without a suffix'] += 1
     notes = []
-    if hidden:
-        notes.append(f'ignored {sum(hidden.values())} files in hidden places: {_listed(hidden)}')
-    if other:
-        notes.append(
-            f'ignored {sum(other.values())} files that are no readable pictures '
-            f'({_listed(other)}); convert pictures to JPEG or PNG'
-        )
+    for counts, text in (
+        (hidden, 'ignored {} files in hidden places: {}'),
+        (
+            other,
+            'ignored {} files that are no readable pictures ({}); convert pictures to JPEG or PNG',
+        ),
+    ):
+        if counts:
+            listed = ', '.join(f'{count} {suffix}' for suffix, count in counts.most_common(6))
+            notes.append(text.format(counts.total(), listed))
     return kept, notes
 
 
-def records_from_tree(
+def _records_from_tree(
     root: Path,
     names: Iterable[str],
     folders: Iterable[str],
-    make: Callable[[str, int, str], Record],
+    make: MakeRecord,
     *,
     group: str,
     labels: Sequence[Label],
@@ -89,47 +156,39 @@ def records_from_tree(
     :param folders: top folders, empty ones included.
     :param make: the record of a relative name, a class id and a group.
     :param labels: the classes in order; else the folders' names, sorted.
-    :param complete: every class must have an image.
-    :raises DatasetError: no classes, an empty class, or a folder that is no
-        known class.
     """
-    paths, notes = _sorted_out(names)
+    paths, notes = _pictures_among(names)
     paths = [path for path in paths if len(path.parts) > 1 and path.parts[0] != UNLABELLED]
     tops = {path.parts[0] for path in paths}
     lead = ''
-    while _only_wraps(tops, labels) and len({p.parts[1] for p in paths if len(p.parts) > 2}) > 1:
+    while len(tops) == 1 and class_of(next(iter(tops)), labels) is None:
+        inner = [path for path in paths if len(path.parts) > 2]
+        if len({path.parts[1] for path in inner}) < 2:
+            break
         lead += f'{tops.pop()}/'  # one folder round all the others
-        paths = [PurePosixPath(*path.parts[1:]) for path in paths if len(path.parts) > 2]
+        paths = [PurePosixPath(*path.parts[1:]) for path in inner]
         tops = {path.parts[0] for path in paths}
     empty = {f for f in folders if not lead and not f.startswith('.')} - tops
     empty -= {UNLABELLED, *SYSTEM_FOLDERS}
-    split = {top for top in tops if top.lower() in PARTS}
-    parts = len({PARTS[top.lower()] for top in split}) > 1 and any(
-        PARTS[top.lower()] == 'train' for top in split
-    )
+    split = {top: PARTS[top.lower()] for top in tops if top.lower() in PARTS}
+    parts = 'train' in split.values() and len(set(split.values())) > 1
     if parts:
         notes.append('recognised the parts ' + ', '.join(sorted(split)) + ' of one data set')
-        stray = sorted(tops - split)
+        stray = sorted(tops - set(split))
         if stray:
             notes.append(f'ignored folders beside them: {", ".join(stray)}')
         paths = [path for path in paths if path.parts[0] in split and len(path.parts) > 2]
         empty = set()
-    level = int(parts)
-    found = sorted({path.parts[level] for path in paths} | empty)
+    found = sorted({path.parts[int(parts)] for path in paths} | empty)
     if not found:
         raise DatasetError(f'{root} has no pictures in sub-folders; expected a folder a class')
     labels = list(labels) or [Label(index, name, '') for index, name in enumerate(found)]
-    ids: dict[str, int] = {}
-    for name in found:
-        index = class_of(name, labels)
-        if index is None:
-            raise stranger(name, labels, f'{root}/{lead}{name}')
-        ids[name] = index
+    ids = {name: _known_class(name, labels, f'{root}/{lead}{name}') for name in found}
     records = []
     for path in paths:
-        inner = path.as_posix()
-        record = make(lead + inner, ids[path.parts[level]], _group(group, lead + inner))
-        records.append(replace(record, part=PARTS[path.parts[0].lower()]) if parts else record)
+        name = lead + path.as_posix()
+        record = make(name, ids[path.parts[int(parts)]], _group(group, name))
+        records.append(replace(record, part=split[path.parts[0]]) if parts else record)
     seen = {record.class_id for record in records}
     missing = [label.name for label in labels if label.class_id not in seen]
     if complete and missing:
@@ -137,11 +196,20 @@ def records_from_tree(
             f'the class {missing[0]} is empty: no readable image of it in {root}'
             + ''.join(f'; {note}' for note in notes)
         )
-    return DataSet(records, list(labels), notes)
+    return DataSet(records, labels, notes)
 
 
-def _only_wraps(tops: set[str], labels: Sequence[Label]) -> bool:
-    return len(tops) == 1 and class_of(next(iter(tops)), labels) is None
+def _group(pattern: str, path: str) -> str:
+    """Return which physical thing a file shows: what the pattern's first group matches."""
+    if not pattern:
+        return path
+    try:
+        match = re.search(pattern, path)
+    except re.error as error:
+        raise DatasetError(f'--group {pattern!r} is no regular expression: {error}') from error
+    if match is None:
+        raise DatasetError(f'--group {pattern!r} does not match {path}')
+    return match.group(1) if match.groups() else match.group(0)
 
 
 def _from_folder(folder: Path, group: str, labels: Sequence[Label], *, complete: bool) -> DataSet:
@@ -149,43 +217,28 @@ def _from_folder(folder: Path, group: str, labels: Sequence[Label], *, complete:
     named = bool(labels)
     if not named and beside is not None:
         labels = labels_from(beside)
-    files = (path for path in folder.rglob('*') if path.is_file())
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file())
     folders = [item.name for item in folder.iterdir() if item.is_dir()]
     tracks: dict[str, str] = {}
     if (folder / 'items.csv').is_file():  # made by ``collect``: one scene stays together
+        filled = sorted(n for n in folders if n != UNLABELLED and any((folder / n).iterdir()))
         folders = []  # empty ones wait for pictures
-        if not named and labels:
-            labels = _with_pictures(folder, labels)
-        tracks = {
-            row['name']: row['track'] for row in read_rows(folder / 'items.csv', ('name', 'track'))
-        }
+        if not named and labels:  # those that have pictures, those added by hand last
+            ids = {class_of(name, labels) for name in filled}
+            kept = [label.name for label in labels if label.class_id in ids]
+            kept += [name for name in filled if class_of(name, labels) is None]
+            roles = {label.name: label.role for label in labels}
+            labels = [Label(index, name, roles.get(name, '')) for index, name in enumerate(kept)]
+        rows = read_rows(folder / 'items.csv', ('name', 'track'))
+        tracks = {} if group else {row['name']: row['track'] for row in rows}
 
     def make(name: str, class_id: int, own_group: str) -> Record:
-        track = '' if group else tracks.get(PurePosixPath(name).name, '')
+        track = tracks.get(PurePosixPath(name).name, '')
         return Record(folder / name, class_id, track or own_group)
 
-    return records_from_tree(
-        folder,
-        (path.relative_to(folder).as_posix() for path in files),
-        folders,
-        make,
-        group=group,
-        labels=labels,
-        complete=complete,
+    return _records_from_tree(
+        folder, names, folders, make, group=group, labels=labels, complete=complete
     )
-
-
-def _with_pictures(folder: Path, labels: Sequence[Label]) -> list[Label]:
-    """Return the classes of a collection that have pictures, those added by hand last."""
-    there = sorted(
-        item.name
-        for item in folder.iterdir()
-        if item.is_dir() and item.name != UNLABELLED and any(item.iterdir())
-    )
-    ids = {class_of(name, labels) for name in there}
-    kept = [label for label in labels if label.class_id in ids]
-    added = [Label(0, name, '') for name in there if class_of(name, labels) is None]
-    return [replace(label, class_id=index) for index, label in enumerate([*kept, *added])]
 
 
 def _from_tar(tar: Path, group: str, labels: Sequence[Label], *, complete: bool) -> DataSet:
@@ -194,7 +247,9 @@ def _from_tar(tar: Path, group: str, labels: Sequence[Label], *, complete: bool)
     def make(name: str, class_id: int, own_group: str) -> Record:
         return Record(tar, class_id, own_group, name, *members[name])
 
-    return records_from_tree(tar, members, (), make, group=group, labels=labels, complete=complete)
+    return _records_from_tree(
+        tar, members, (), make, group=group, labels=labels, complete=complete
+    )
 
 
 def records_from_gtsrb(folder: Path) -> list[Record]:
@@ -207,18 +262,14 @@ def records_from_gtsrb(folder: Path) -> list[Record]:
     """
     records = []
     for table in sorted(folder.rglob('GT-*.csv')):
-        for number, row in enumerate(
-            read_rows(table, ('Filename', 'ClassId'), delimiter=';'), start=2
-        ):
+        rows = read_rows(table, ('Filename', 'ClassId'), delimiter=';')
+        for number, row in enumerate(rows, start=2):
             where = f'{table} line {number}'
             class_id = class_id_from(row['ClassId'], where)
             path = table.parent / row['Filename']
             if not path.is_file():
                 raise DatasetError(f'{where}: {path} does not exist')
-            track = row['Filename'].split('_')[0] if '_' in row['Filename'] else row['Filename']
-            records.append(Record(path, class_id, f'{class_id}/{track}'))
-    if not records:
-        raise DatasetError(f'{folder} has no GT-*.csv')
+            records.append(Record(path, class_id, f'{class_id}/{path.name.split("_")[0]}'))
     return records
 
 
@@ -247,67 +298,45 @@ def read_data(
     """
     if not data.exists():
         raise DatasetError(f'{data} does not exist')
-    own = labels_from(labels) if labels else []
-    if data.is_dir() and next(data.rglob('GT-*.csv'), None) is None:
-        if own and known:
-            own = _reordered(own, known, labels or data)
-        return _from_folder(data, group, list(known) or own, complete=complete)
+    own, found = labels_from(labels) if labels else [], None
     if data.suffix == '.tar':
-        return _from_tar(data, group, list(known) or own, complete=complete)
+        found = _from_tar(data, group, known or own, complete=complete)
+    elif data.is_dir() and next(data.rglob('GT-*.csv'), None) is None:
+        for label in own if known else ():
+            _known_class(label.name, known, labels)
+        found = _from_folder(data, group, known or own, complete=complete)
+    if found is not None:
+        return replace(found, origin=data.name, group=group)
     if data.is_dir():
         records = records_from_gtsrb(data)
     else:
         beside = data.parent / 'labels.csv'
         if not own and beside.is_file() and not beside.samefile(data):
             own = labels_from(beside)
-        places = list(images) or sorted(data.parent.glob('*.tar')) or [data.parent]
-        records = records_from_manifest(data, places, len(own or known) or None)
+        count = len(own or known) or None
+        records = (
+            records_from_manifest(data, images, count) if images else records_beside(data, count)
+        )
     notes: list[str] = []
     if known and own:
-        ids = [class_of(label.name, known) for label in own]
-        used = {record.class_id for record in records}
-        if any(ids[index] is not None for index in used):
-            strangers = [own[index].name for index in sorted(used) if ids[index] is None]
-            if strangers:
-                raise stranger(strangers[0], known, data)
-            records = [replace(record, class_id=ids[record.class_id] or 0) for record in records]
+        used = sorted({record.class_id for record in records})
+        if any(class_of(own[index].name, known) is not None for index in used):
+            ids = {index: _known_class(own[index].name, known, data) for index in used}
+            records = [replace(record, class_id=ids[record.class_id]) for record in records]
         else:
             notes.append(f'{data}: class names differ from the model, ids are taken as they are')
-    if not own and not known:
-        count = max(record.class_id for record in records) + 1
-        own = [Label(index, str(index), '') for index in range(count)]
-    final = list(known) or own
     high = max(records, key=lambda record: record.class_id)
+    numbers = [Label(index, str(index), '') for index in range(high.class_id + 1)]
+    final = list(known) or own or numbers
     if high.class_id >= len(final):
         raise DatasetError(
             f'unknown label {high.class_id} of {high.name}: there are {len(final)} names'
         )
-    return DataSet(records, final, notes)
-
-
-def _reordered(own: list[Label], known: Sequence[Label], where: Path) -> list[Label]:
-    """Refuse a label file that names other classes than the model."""
-    for label in own:
-        if class_of(label.name, known) is None:
-            raise stranger(label.name, known, where)
-    return own
+    return DataSet(records, final, notes, data.name, group)
 
 
 def counts_text(records: Sequence[Record], held: Sequence[Record], names: Sequence[str]) -> str:
     """Return the classes with how many images of each are learned and held out."""
-    learn = Counter(record.class_id for record in records)
-    check = Counter(record.class_id for record in held)
+    learn, check = (Counter(record.class_id for record in part) for part in (records, held))
     rows = [f'{name} {learn[index]}+{check[index]}' for index, name in enumerate(names)]
     return f'{len(names)} classes (to learn from + held out): ' + ', '.join(rows)
-
-
-def _group(pattern: str, path: str) -> str:
-    if not pattern:
-        return path
-    try:
-        match = re.search(pattern, path)
-    except re.error as error:
-        raise DatasetError(f'--group {pattern!r} is no regular expression: {error}') from error
-    if match is None:
-        raise DatasetError(f'--group {pattern!r} does not match {path}')
-    return match.group(1) if match.groups() else match.group(0)

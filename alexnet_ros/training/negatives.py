@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.errors import DatasetError
+from alexnet_ros.errors import DatasetError, ImageFormatError
 from alexnet_ros.training import drawn
 from alexnet_ros.training.batches import Images
+from alexnet_ros.video import open_media
 
 Image = NDArray[np.uint8]
 TURNABLE = (9, 10, 11, 13, 16, *range(18, 32))  # upside down they mean nothing
 TWO_DIGITS = (0, 1, 2, 3, 4, 5)  # 20 to 80
 FLIPPING_DIGITS = (1, 3, 4)  # a turned first digit changes 30, 60 (to 90) and 70
+TRIANGLES = tuple(range(18, 32))
 ROUND = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15)
 
 
@@ -30,16 +32,11 @@ def video_frames(path: Path, start: float = 0.0, stop: float = 1.0, step: int = 
 
     :raises DatasetError: not a readable video.
     """
-    video = cv2.VideoCapture(str(path))
-    frames: list[Image] = []
-    while True:
-        good, frame = video.read()
-        if not good:
-            break
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
-    video.release()
-    if not frames:
-        raise DatasetError(f'{path} is not a readable video')
+    try:
+        with open_media(path) as video:
+            frames = [frame for _, frame in video]
+    except ImageFormatError as error:
+        raise DatasetError(f'{path} is not a readable video') from error
     return frames[round(start * len(frames)) : round(stop * len(frames)) : step]
 
 
@@ -137,39 +134,34 @@ class NegativeMaker:
         """Return a photographed sign changed into one without meaning."""
         rng, pick = self.rng, self.rng.random()
         if pick < 0.25:
-            turned: Image = self.sign(TURNABLE)[0][::-1, ::-1].copy()
-            return turned
-        if pick < 0.6:
-            numbers = FLIPPING_DIGITS if pick < 0.48 else TWO_DIGITS
-            image: Image = self.sign(numbers)[0].copy()
-            height, width = image.shape[:2]
-            rows = slice(round(0.33 * height), round(0.67 * height))
-            middle, reach = round(width / 2), round(0.225 * width)
-            left, right = slice(middle - reach, middle), slice(middle, middle + reach)
-            if pick < 0.48:
-                image[rows, left] = image[rows, left][::-1, ::-1].copy()
-            elif pick < 0.53:
-                image[rows, right] = image[rows, left].copy()
-            else:
-                image[rows, left], image[rows, right] = (
-                    image[rows, right].copy(),
-                    image[rows, left].copy(),
-                )
-            return image
-        round_one = pick < 0.85
-        classes: tuple[int, ...] = ROUND if round_one else tuple(range(18, 32))
-        words = drawn.OTHER_NUMBERS if pick < 0.8 else drawn.OTHER_WORDS
-        return self.repainted(self.sign(classes)[0], str(rng.choice(words)), round_one)
+            return np.array(self.sign(TURNABLE)[0][::-1, ::-1])
+        if pick >= 0.6:
+            round_one = pick < 0.85
+            words = drawn.OTHER_NUMBERS if pick < 0.8 else drawn.OTHER_WORDS
+            sign, _ = self.sign(ROUND if round_one else TRIANGLES)
+            return self.repainted(sign, str(rng.choice(words)), round_one)
+        image: Image = self.sign(FLIPPING_DIGITS if pick < 0.48 else TWO_DIGITS)[0].copy()
+        height, width = image.shape[:2]
+        middle, reach = round(width / 2), round(0.225 * width)
+        digits = image[round(0.33 * height) : round(0.67 * height)]
+        left, right = digits[:, middle - reach : middle], digits[:, middle : middle + reach]
+        if pick < 0.48:
+            left[:] = left[::-1, ::-1].copy()
+        elif pick < 0.53:
+            right[:] = left
+        else:
+            left[:], right[:] = right.copy(), left.copy()
+        return image
 
     def repainted(self, image: Image, text: str, round_one: bool) -> Image:
         """Return the sign with other words in its middle."""
         height, width = image.shape[:2]
-        side = 96
-        image = cv2.resize(image, (side, side)).astype(np.uint8)
+        image = cv2.resize(image, (96, 96)).astype(np.uint8)
         centre = image[28:68, 28:68].reshape(-1, 3)
         order = centre.sum(1).argsort()
-        face = _colour(np.median(centre[order[-400:]], 0))
-        ink = _colour(np.median(centre[order[:120]], 0))
+        face, ink = (
+            drawn.colour_of(np.median(centre[part], 0)) for part in (order[-400:], order[:120])
+        )
         if round_one:
             cv2.circle(image, (48, 48), 26, face, -1, cv2.LINE_AA)
         else:
@@ -186,15 +178,10 @@ class NegativeMaker:
             text = str(self.rng.choice(list(drawn.SPEEDS)))
             return self.repainted(self.sign(ROUND)[0], text, True), drawn.SPEEDS[text]
         canvas = self.backdrop(drawn.CANVAS)
-        class_id = -1
-        if known:
-            class_id = drawn.known_sign(canvas, self.rng)
-        else:
-            drawn.unknown_sign(canvas, self.rng)
+        class_id = (drawn.known_sign if known else drawn.unknown_sign)(canvas, self.rng)
         side = int(self.rng.integers(28, 90))
-        return cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA).astype(
-            np.uint8
-        ), class_id
+        small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8), class_id
 
     def negative(self) -> Image:
         """Return one crop that is none of the classes."""
@@ -208,11 +195,6 @@ class NegativeMaker:
         if pick < 0.76:
             return self.altered()
         return self.drawn_sign(known=False)[0]
-
-
-def _colour(values: NDArray[np.float64]) -> drawn.Colour:
-    red, green, blue = (int(v) for v in values)
-    return red, green, blue
 
 
 def _trimmed(sign: Image, size: int) -> Image:

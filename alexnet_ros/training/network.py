@@ -7,14 +7,18 @@ layers add names below those (``features.0.norm.weight``,
 ``classifier.1.first.weight``) and are folded or kept at export.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from alexnet_ros.errors import ConfigError
 
+Floats = NDArray[np.float32]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision transforms/_presets.py, RGB, 0-1 scale
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CONTRAST_FLOOR = 0.02  # least standard deviation, 0-1 scale: five grey levels
@@ -40,8 +44,10 @@ VARIANTS = {
 }
 KERNELS = (11, 5, 3, 3, 3)
 STRIDES = (4, 1, 1, 1, 1)
-PADDINGS = (None, 2, 1, 1, 1)
+PADDINGS = (0, 2, 1, 1, 1)
 CONV_SLOTS = (0, 3, 6, 8, 10)
+FULL_SLOTS = (1, 4, 6)
+HIDDEN_LAYERS = {'fc6': 'classifier.1', 'fc7': 'classifier.4'}
 HIDDEN = 4096
 POOLED = 6 * 6
 
@@ -95,13 +101,7 @@ class Architecture:
     @property
     def uses_lrn(self) -> bool:
         """Whether local response normalisation follows conv1 and conv2."""
-        if self.response_norm is None:
-            return self.shape.response_norm
-        return self.response_norm
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Return plain values for a file."""
-        return asdict(self)
+        return self.shape.response_norm if self.response_norm is None else self.response_norm
 
 
 class Conv(nn.Conv2d):
@@ -114,9 +114,7 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the (normalised) convolution, (N, C, H, W) to (N, O, H', W')."""
         x = super().forward(x)
-        if self.norm is not None:
-            x = self.norm(x)
-        return x
+        return x if self.norm is None else self.norm(x)
 
 
 class Factored(nn.Module):
@@ -129,9 +127,7 @@ class Factored(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, inputs) -> (N, rank) -> (N, outputs)."""
-        thin: Tensor = self.first(x)  # (N, rank)
-        wide: Tensor = self.second(thin)
-        return wide
+        return cast('Tensor', self.second(self.first(x)))
 
 
 def _linear(inputs: int, outputs: int, rank: int) -> nn.Module:
@@ -157,18 +153,9 @@ class AlexNet(nn.Module):
         slots: list[nn.Module] = []
         channels = 3
         for index, (out, groups) in enumerate(zip(shape.filters, shape.groups, strict=True)):
-            padding = PADDINGS[index]
-            slots.append(
-                Conv(
-                    channels,
-                    out,
-                    KERNELS[index],
-                    STRIDES[index],
-                    shape.first_padding if padding is None else padding,
-                    groups=groups,
-                    batch_norm=arch.batch_norm,
-                )
-            )
+            padding = PADDINGS[index] if index else shape.first_padding
+            sizes = (channels, out, KERNELS[index], STRIDES[index], padding)
+            slots.append(Conv(*sizes, groups=groups, batch_norm=arch.batch_norm))
             relu: nn.Module = nn.ReLU(inplace=True)
             if arch.uses_lrn and index < 2:
                 relu = nn.Sequential(relu, nn.LocalResponseNorm(**LRN))  # type: ignore[arg-type]
@@ -240,3 +227,58 @@ def centre_of(images: Tensor) -> Tensor:
     """Return every fourth pixel or so of the central three quarters, (N, h, w, 3)."""
     rows, cols = (slice(*centre_slice(size)) for size in images.shape[1:3])
     return images[:, rows, cols]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """
+    One layer with weights, the batch normalisation after it folded in.
+
+    :param name: ``conv1`` to ``conv5``, ``fc6`` to ``fc8``; the two halves of
+        a factored one are ``fc6a`` and ``fc6b``.
+    :param module: its name in the PyTorch network.
+    :param weight: (O, I/groups, k, k) or (O, I), float32.
+    :param bias: (O,), or None.
+    :param conv: stride, padding and groups of a convolution.
+    """
+
+    name: str
+    module: str
+    weight: Floats
+    bias: Floats | None
+    conv: tuple[int, int, int] | None = None
+
+
+@torch.no_grad()
+def convolution(name: str, module: str, conv: nn.Conv2d, norm: nn.Module | None) -> Layer:
+    """Return a convolution and the normalisation of its output as one, folded in double."""
+    weight = conv.weight.double()
+    bias = None if conv.bias is None else conv.bias.double()
+    if isinstance(norm, nn.BatchNorm2d):
+        statistics = (norm.running_mean.double(), norm.running_var.double(), norm.eps)  # type: ignore[union-attr]
+        weight, bias = fuse_conv_bn_weights(
+            weight, bias, *statistics, norm.weight.double(), norm.bias.double()
+        )
+    shift = None if bias is None else bias.float().numpy()
+    sizes = (conv.stride[0], int(conv.padding[0]), conv.groups)
+    return Layer(name, module, weight.float().numpy(), shift, sizes)
+
+
+def layers_of(network: AlexNet) -> list[Layer]:
+    """Return the weights in the order they run, the network left in evaluation mode."""
+    network = network.cpu().eval()
+    layers = []
+    for number, slot in enumerate(CONV_SLOTS, start=1):
+        conv = cast('Conv', network.features[slot])
+        layers.append(convolution(f'conv{number}', f'features.{slot}', conv, conv.norm))
+    for number, slot in enumerate(FULL_SLOTS, start=6):
+        part, name = network.classifier[slot], f'classifier.{slot}'
+        halves = {(f'fc{number}', name): part}
+        if isinstance(part, Factored):
+            halves = {(f'fc{number}a', f'{name}.first'): part.first}
+            halves[f'fc{number}b', f'{name}.second'] = part.second
+        for names, linear in halves.items():
+            matrix = cast('nn.Linear', linear)
+            bias = None if matrix.bias is None else matrix.bias.detach().float().numpy()
+            layers.append(Layer(*names, matrix.weight.detach().float().numpy(), bias))
+    return layers

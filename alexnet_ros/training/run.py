@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +12,30 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet_ros.errors import DatasetError, TrainingError
+from alexnet_ros.files import one_line
 from alexnet_ros.labels import Label
 from alexnet_ros.model_package import InputSpec, ModelPackage
-from alexnet_ros.training.augment import SignAugmentation
-from alexnet_ros.training.augment_photo import PaperAugmentation, colour_components, plain
-from alexnet_ros.training.batches import Augmentation, BatchMaker, Source, balanced_weights
+from alexnet_ros.training.augment_photo import augmentation_for
+from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, refuse_other_run, split_in
-from alexnet_ros.training.initial import initialise, load_package, settle_norms
-from alexnet_ros.training.layouts import counts_text
-from alexnet_ros.training.loop import StepReport, Trainer
-from alexnet_ros.training.measure import Validation, whole_images
+from alexnet_ros.training.evaluate import whole_images
+from alexnet_ros.training.initial import initialise, load_package, settle_norms, start_from_probe
+from alexnet_ros.training.layouts import DataSet, counts_text
+from alexnet_ros.training.loop import Trainer, Validation
 from alexnet_ros.training.negatives import NegativeMaker, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
-from alexnet_ros.training.probe import start_from_probe
 from alexnet_ros.training.settings import TrainSettings
-from alexnet_ros.training.sources import (
-    ImageBank,
-    Record,
-    Split,
-    mark_of,
-    read_rows,
-    records_beside,
-)
+from alexnet_ros.training.sources import ImageBank, Split, mark_of, read_rows, records_beside
+from alexnet_ros.training.state import Report, StepReport, Workers
 from alexnet_ros.training.weights import load_weights, read_weights
-from alexnet_ros.training.workers import Workers
 
 OUT_OF_MEMORY = re.compile(
     r'out of memory|not enough memory|alloc_cpu|cannot allocate', re.IGNORECASE
 )
 BACKGROUND = 'background'
-Report = Callable[[str], None]
 Probe = Callable[[], tuple[NDArray[np.uint8], NDArray[np.int64], int]]
 PROBE_IMAGES = 1000
 FIRST_PROBE = 1 << 40  # steps of the batch maker that no training reaches
-
-
-@dataclass(frozen=True)
-class Data:
-    """
-    Labelled images.
-
-    :param records: all of them, before the split.
-    :param labels: classes by id; the background class is added in training.
-    :param origin: where they come from, one line for the model package.
-    :param group: the pattern that made the groups.
-    :param notes: what reading them found out, one line each.
-    """
-
-    records: Sequence[Record]
-    labels: Sequence[Label]
-    origin: str
-    group: str = ''
-    notes: Sequence[str] = ()
 
 
 def frozen(settings: TrainSettings) -> bool:
@@ -137,32 +109,20 @@ def check_classes(class_ids: NDArray[np.int64], names: Sequence[str]) -> None:
         raise DatasetError(f'no training image of class {", ".join(empty)}')
 
 
-def augmentation_for(settings: TrainSettings, bank: ImageBank) -> Augmentation:
-    """Return the random changes that the settings ask for."""
-    if settings.augmentation == 'signs':
-        return SignAugmentation(mirror=settings.mirror)
-    if settings.augmentation == 'none':
-        return plain
-    stretch = settings.resize == 'stretch'
-    components = colour_components(bank, len(bank), settings.seed)
-    paper = settings.augmentation == 'paper'
-    # where the node sees whole pictures, training must see some (Touvron et al. 2019)
-    crop, smallest = (224 / 256, 1.0) if paper and not stretch else (1.0, 0.875 if paper else 0.5)
-    return PaperAugmentation(components, crop, 0.1, settings.mirror, smallest, stretch)
-
-
 def sources_for(
     settings: TrainSettings, bank: ImageBank, class_ids: NDArray[np.int64], background_id: int
 ) -> list[Source]:
-    """Return the mix of a batch: the classes, backgrounds and drawn signs."""
+    """
+    Return the mix of a batch: the classes, backgrounds, drawn signs and the added crops.
+
+    :raises DatasetError: added crops that cannot be read, or of a class beyond the background.
+    """
     real = 1 - settings.background_share - settings.drawn_share - settings.added_share
     sources = [Source(bank, class_ids, real, balanced_weights(class_ids, settings.balance))]
-    rng = np.random.default_rng([settings.seed, 77])
     frames = []
     if settings.background_video:
-        video = Path(settings.background_video)
-        frames = video_frames(video, 0.0, settings.background_until)
-    signs = settings.drawn_share > 0
+        frames = video_frames(Path(settings.background_video), 0.0, settings.background_until)
+    rng, signs = np.random.default_rng([settings.seed, 77]), settings.drawn_share > 0
     maker = NegativeMaker(bank, class_ids, frames, rng, traffic_signs=signs)
     if settings.background_share:
         crops = [maker.negative() for _ in range(settings.background_count)]
@@ -172,29 +132,20 @@ def sources_for(
         pairs = [maker.drawn_sign(known=True) for _ in range(settings.background_count // 5)]
         ids = np.array([class_id for _, class_id in pairs])
         sources.append(Source([crop for crop, _ in pairs], ids, settings.drawn_share))
-    if settings.added_share:
-        sources.append(added_source(settings, background_id))
+    if settings.added_share:  # they learn beside the data and are not split
+        manifest = Path(settings.added_data)
+        added = ImageBank(records_beside(manifest, background_id + 1), settings.memory_mb)
+        added.load()
+        rows = read_rows(manifest, ('file', 'class_id'))
+        weights = np.array([float(row.get('weight') or 1) for row in rows])
+        ids = np.array([record.class_id for record in added.records], np.int64)
+        sources.append(Source(added, ids, settings.added_share, weights))
     return sources
-
-
-def added_source(settings: TrainSettings, background_id: int) -> Source:
-    """
-    Return the crops of ``added_data``, which learn beside the data and are not split.
-
-    :raises DatasetError: unreadable, or a class beyond the background's id.
-    """
-    manifest = Path(settings.added_data)
-    records = records_beside(manifest, background_id + 1)
-    weights = [float(row.get('weight') or 1) for row in read_rows(manifest, ('file', 'class_id'))]
-    bank = ImageBank(records, settings.memory_mb)
-    bank.load()
-    ids = np.array([record.class_id for record in records], np.int64)
-    return Source(bank, ids, settings.added_share, np.array(weights))
 
 
 def train(
     settings: TrainSettings,
-    data: Data,
+    data: DataSet,
     folder: Path,
     *,
     resume: bool = True,
@@ -213,46 +164,53 @@ def train(
     :raises DatasetError: images or labels that cannot be used.
     :raises TrainingError: the run cannot go on.
     """
-    workers = workers or Workers()
     cv2.setNumThreads(1)
+    workers = workers or Workers()
     try:
-        return _train(
-            settings,
-            data,
-            folder,
-            resume=resume,
-            more_steps=more_steps,
-            workers=workers,
-            report=report,
-            on_step=on_step,
-        )
+        trainer = prepare(settings, data, folder, resume=resume, workers=workers, report=report)
+        trainer.on_step = on_step
+        if resume and trainer.resume(more_steps):
+            if trainer.progress >= 1:
+                report(
+                    f'{trainer.checkpoint} is finished at step {trainer.step}; --more-steps N '
+                    'goes on, --restart begins anew'
+                )
+                return {}
+            report(f'resumed at step {trainer.step}')
+        figures = trainer.train()
     except (MemoryError, RuntimeError) as error:
-        text = ' '.join(str(error).split())
-        if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(text):
+        if isinstance(error, RuntimeError) and not OUT_OF_MEMORY.search(one_line(error)):
             raise
         raise TrainingError(
             f'out of memory with --batch {settings.batch} at {settings.input_px or "full"} px '
             f'input; try --batch {max(2, settings.batch // 2)}'
         ) from error
+    if workers.first:
+        trainer.history.plot()
+    return figures
 
 
-def _train(
+def prepare(
     settings: TrainSettings,
-    data: Data,
+    data: DataSet,
     folder: Path,
     *,
     resume: bool,
-    more_steps: int,
     workers: Workers,
     report: Report,
-    on_step: StepReport | None,
-) -> dict[str, Any]:
+) -> Trainer:
+    """
+    Return a run with everything read, split and built.
+
+    :raises DatasetError: images or labels that cannot be used.
+    :raises TrainingError: the folder has the checkpoint of another run.
+    """
     for note in data.notes:
         report(note)
     records = [record for record in data.records if record.part != 'test']
     checkpoint = folder / 'checkpoint.safetensors'
     old = load_checkpoint(checkpoint)[1] if resume and checkpoint.exists() else None
-    names = [label.name for label in data.labels]
+    names = data.names
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DatasetError(f'two classes are called {repeated[0]!r}; names must differ')
@@ -261,20 +219,21 @@ def _train(
     known = bool(learn or check)
     learn += new
     split = Split(split.learned | {mark_of(record) for record in new}, split.held)
-    every_name = names + ([BACKGROUND] if settings.background_share else [])
-    architecture = architecture_for(settings, len(every_name))
+    labels = [*data.labels]
+    if settings.background_share:
+        labels.append(Label(len(names), BACKGROUND, BACKGROUND))
+    architecture = architecture_for(settings, len(labels))
     spec: dict[str, Any] = {'resize': settings.resize}
     if settings.resize == 'centre_crop':
         spec |= {'resize_px': architecture.size_px * 8 // 7, 'margin': 0.0}
     facts = {
-        'architecture': architecture.as_mapping(),
-        'names': every_name,
-        'roles': [label.role for label in data.labels]
-        + ['background'] * (len(every_name) - len(names)),
+        'architecture': asdict(architecture),
+        'names': [label.name for label in labels],
+        'roles': [label.role for label in labels],
         'background': bool(settings.background_share),
         'input': spec,
-        'group': data.group,
         'split': {'learned': sorted(split.learned), 'held': sorted(split.held)},
+        'group': data.group,
         'settings': asdict(settings),
         'data': data.origin,
     }
@@ -282,7 +241,7 @@ def _train(
         refuse_other_run(checkpoint, old, facts)
         if not known:
             raise DatasetError(f'none of the images that {checkpoint} learnt from is in the data')
-    class_ids = np.array([r.class_id for r in learn], np.int64)
+    class_ids = np.array([record.class_id for record in learn], np.int64)
     check_classes(class_ids, names)
     report(f'{len(learn)} images to learn from, {len(check)} held out')
     report(counts_text(learn, check, names))
@@ -290,14 +249,17 @@ def _train(
         report('nothing is held out (one group a class): there will be no validation')
     validation = None
     if check:
-        bank_held = ImageBank(check, settings.memory_mb // 4)
-        bank_held.load()
-        validation = Validation(bank_held, np.array([r.class_id for r in check], np.int64))
+        held = ImageBank(check, settings.memory_mb // 4)
+        held.load()
+        validation = Validation(held, np.array([record.class_id for record in check], np.int64))
     bank = ImageBank(learn, settings.memory_mb)
     bank.load()
-    sources = sources_for(settings, bank, class_ids, len(names))
     batches = BatchMaker(
-        sources, augmentation_for(settings, bank), settings.batch, settings.seed, workers.rank
+        sources_for(settings, bank, class_ids, len(names)),
+        augmentation_for(settings, bank),
+        settings.batch,
+        settings.seed,
+        workers.rank,
     )
     whole = InputSpec(architecture.size_px, architecture.size_px, **spec)
     picks = np.random.default_rng(settings.seed).permutation(len(bank)).tolist()
@@ -317,10 +279,10 @@ def _train(
         architecture,
         settings,
         typical,
-        report if old is None else _silent,
+        report if old is None else lambda _text: None,
         probe if old is None and settings.probe and frozen(settings) else None,
     )
-    trainer = Trainer(
+    return Trainer(
         network,
         batches,
         settings,
@@ -329,21 +291,4 @@ def _train(
         validation=validation,
         workers=workers,
         report=report,
-        on_step=on_step,
     )
-    if resume and trainer.resume(more_steps):
-        if trainer.progress >= 1:
-            report(
-                f'{checkpoint} is finished at step {trainer.step}; --more-steps N goes on, '
-                '--restart begins anew'
-            )
-            return {}
-        report(f'resumed at step {trainer.step}')
-    figures = trainer.train()
-    if workers.first:
-        trainer.history.plot()
-    return figures
-
-
-def _silent(_text: str) -> None:
-    """Report nothing."""

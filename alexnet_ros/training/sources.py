@@ -6,7 +6,7 @@ import os
 import tarfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,17 +22,13 @@ from alexnet_ros.errors import DatasetError
 Image = NDArray[np.uint8]
 
 SUFFIXES = (  # what OpenCV or Pillow reads
-    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.ppm', '.pgm', '.pbm', '.pnm', '.bmp', '.dib',
-    '.webp', '.tif', '.tiff', '.gif', '.jp2',
-)  # fmt: skip
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.ppm', '.pgm', '.pbm', '.pnm', '.bmp', '.dib'),
+    *('.webp', '.tif', '.tiff', '.gif', '.jp2'),
+)
 PARTS = {  # names of the folders, or of a manifest's split column, in lower case
-    'train': 'train',
-    'training': 'train',
-    'val': 'val',
-    'valid': 'val',
-    'validation': 'val',
-    'test': 'test',
-    'testing': 'test',
+    **dict.fromkeys(('train', 'training'), 'train'),
+    **dict.fromkeys(('val', 'valid', 'validation'), 'val'),
+    **dict.fromkeys(('test', 'testing'), 'test'),
 }
 
 
@@ -107,17 +103,16 @@ def read_rows(path: Path, columns: Sequence[str], delimiter: str = ',') -> list[
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file, delimiter=delimiter)
-            missing = set(columns) - set(reader.fieldnames or ())
+            names = reader.fieldnames or ()
+            missing = sorted(set(columns) - set(names))
             if missing:
-                raise DatasetError(
-                    f'{path} has the columns {reader.fieldnames}, missing {sorted(missing)}'
-                )
+                raise DatasetError(f'{path} has the columns {list(names)}, missing {missing}')
             rows = []
             for row in reader:
                 if any(row[column] is None for column in columns):
                     raise DatasetError(
                         f'{path} line {reader.line_num}: the row is too short, expected '
-                        f'{", ".join(reader.fieldnames or ())}'
+                        f'{", ".join(names)}'
                     )
                 rows.append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -133,10 +128,7 @@ def class_id_from(text: str, where: str, classes: int | None = None) -> int:
 
     :raises DatasetError: not a number, negative or beyond the classes.
     """
-    try:
-        class_id = int(text)
-    except ValueError:
-        class_id = -1
+    class_id = int(text) if text.strip().isdecimal() else -1
     if class_id < 0 or (classes is not None and class_id >= classes):
         limit = 'a whole number from 0' if classes is None else f'0 to {classes - 1}'
         raise DatasetError(f'{where}: unknown label {text!r}, expected {limit}')
@@ -150,30 +142,29 @@ def records_from_manifest(
     Read a CSV with ``file`` and ``class_id`` (and ``track`` or ``group``).
 
     :param manifest: the CSV.
-    :param images: folders and tars searched in order for each file; the
-        manifest's own folder when empty.
+    :param images: folders and tars searched for each file, the tars first.
     :param classes: refuse ids from this number on.
     :raises DatasetError: a missing file or an unknown label, named.
     """
-    places = list(images) or [manifest.parent]
-    for place in places:
+    for place in images:
         if not place.exists():
             raise DatasetError(f'{place} does not exist; --images takes folders and tars')
-    tars = {place: tar_members(place) for place in places if place.is_file()}
-    folders = [place for place in places if place.is_dir()]
+    tars = {place: tar_members(place) for place in images if place.is_file()}
     records = []
     for number, row in enumerate(read_rows(manifest, ('file', 'class_id')), start=2):
-        where = f'{manifest} line {number}'
+        where, name = f'{manifest} line {number}', row['file']
         class_id = class_id_from(row['class_id'], where, classes)
-        name = row['file']
         track = row.get('group') or row.get('track') or ''
         group = f'{class_id}/{track}' if track else name
-        found = _found(name, tars, folders)
-        if found is None:
-            raise DatasetError(f'{where}: {name} is in none of the given folders and tars')
-        path, member, offset, size = found
         part = PARTS.get((row.get('split') or '').strip().lower(), '')
-        records.append(Record(path, class_id, group, member, offset, size, part))
+        tar = next((tar for tar, members in tars.items() if name in members), None)
+        folder = next((p for p in images if p.is_dir() and (p / name).is_file()), None)
+        if tar is not None:
+            records.append(Record(tar, class_id, group, name, *tars[tar][name], part))
+        elif folder is not None:
+            records.append(Record(folder / name, class_id, group, part=part))
+        else:
+            raise DatasetError(f'{where}: {name} is in none of the given folders and tars')
     return records
 
 
@@ -181,19 +172,6 @@ def records_beside(manifest: Path, classes: int | None = None) -> list[Record]:
     """Read a CSV whose images lie beside it; see :func:`records_from_manifest`."""
     tars = sorted(manifest.parent.glob('*.tar'))
     return records_from_manifest(manifest, [*tars, manifest.parent], classes)
-
-
-def _found(
-    name: str, tars: dict[Path, dict[str, tuple[int, int]]], folders: Iterable[Path]
-) -> tuple[Path, str, int, int] | None:
-    """Return path, member, offset and size of a manifest's file."""
-    for tar, members in tars.items():
-        if name in members:
-            return (tar, name, *members[name])
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name, '', 0, 0
-    return None
 
 
 def decode(record: Record) -> Image:
@@ -272,10 +250,9 @@ def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[
     chosen: set[tuple[int, str]] = set()
     for class_id, names in groups.items():
         ordered = sorted(names)
-        if not every or len(ordered) < 2:
-            continue
-        picks = ordered[phase % every :: every] or [ordered[-1]]
-        chosen |= {(class_id, name) for name in picks}
+        if every and len(ordered) > 1:
+            picks = ordered[phase % every :: every] or [ordered[-1]]
+            chosen |= {(class_id, name) for name in picks}
     return [(record.class_id, record.group) in chosen for record in records]
 
 
@@ -306,12 +283,10 @@ class Split:
     @classmethod
     def of(cls, records: Sequence[Record], every: int) -> 'Split':
         """Deal the groups out; see :func:`held_out`."""
-        out = held_out(records, every)
-        pairs = list(zip(map(mark_of, records), out, strict=True))
-        return cls(
-            frozenset(mark for mark, held in pairs if not held),
-            frozenset(mark for mark, held in pairs if held),
-        )
+        marks: dict[bool, set[str]] = {False: set(), True: set()}
+        for record, held in zip(records, held_out(records, every), strict=True):
+            marks[held].add(mark_of(record))
+        return cls(frozenset(marks[False]), frozenset(marks[True]))
 
     def parts(self, records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Record]]:
         """Return the records that were learned, held out, and are new to the run."""

@@ -17,28 +17,33 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.files import make_folder, replacing
-from alexnet_ros.training.checkpoint import FORMAT, load_state, network_from_checkpoint
-from alexnet_ros.training.fold import layers_of
-from alexnet_ros.training.network import CONV_SLOTS, VARIANTS, AlexNet, Architecture, Factored
+from alexnet_ros.files import make_folder, one_line, replacing
+from alexnet_ros.training.checkpoint import (
+    FORMAT,
+    load_state,
+    network_from_checkpoint,
+    read_safetensors,
+)
+from alexnet_ros.training.network import (
+    CONV_SLOTS,
+    HIDDEN_LAYERS,
+    VARIANTS,
+    AlexNet,
+    Architecture,
+    Factored,
+    layers_of,
+)
 
 OVERSAMPLED = 16  # Halko et al. 2011: a few columns more than the rank
 MARK = 'features.0.weight'  # every AlexNet's first layer
+LAST = 'classifier.6'
 CONTAINERS = (
-    'state_dict',
-    'model_state_dict',
-    'model_state',
-    'model',
-    'net',
-    'network',
-    'weights',
+    *('state_dict', 'model_state_dict', 'model_state', 'model', 'net', 'network', 'weights'),
 )
-HIDDEN_LAYERS = {'fc6': 'classifier.1', 'fc7': 'classifier.4'}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Weights:
     An AlexNet's tensors under torchvision's names, batch normalisation folded in.
 
     :param names: class names where the file has them.
+    :raises TrainingError: the first layer is none of an AlexNet.
     """
 
     tensors: Mapping[str, Tensor]
@@ -68,8 +74,7 @@ class Weights:
     @property
     def classes(self) -> int:
         """How many outputs the last layer has, 0 without one."""
-        last = self.tensors.get('classifier.6.weight')
-        return 0 if last is None else len(last)
+        return len(self.tensors.get(f'{LAST}.weight', ()))
 
 
 def refuse_caffe(path: Path) -> None:
@@ -87,10 +92,10 @@ def read_weights(path: Path) -> Weights:
 
     :raises TrainingError: unreadable, or of another network.
     """
-    names: tuple[str, ...] = ()
     refuse_caffe(path)
     if not path.is_file():
         raise TrainingError(f'{path} is no file; expected .pth, .safetensors or .npz weights')
+    names: tuple[str, ...] = ()
     if path.suffix == '.npz':
         tensors = _from_npz(path)
     elif path.suffix == '.safetensors':
@@ -116,9 +121,7 @@ def read_weights(path: Path) -> Weights:
     bad = next((name for name, t in own.items() if not bool(torch.isfinite(t).all())), None)
     if bad is not None:
         raise TrainingError(f'{path}: {bad} has values that are not finite; the run diverged')
-    weights = Weights(
-        own, path, names if len(names) == len(own.get('classifier.6.bias', ())) else ()
-    )
+    weights = Weights(own, path, names if len(names) == len(own.get(f'{LAST}.bias', ())) else ())
     _ = weights.variant  # refuses another network
     return weights
 
@@ -132,32 +135,20 @@ def _from_npz(path: Path) -> dict[str, Tensor]:
 
 
 def _from_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, 'pt') as file:
-            if (file.metadata() or {}).get('format') == FORMAT:
-                return _folded(network_from_checkpoint(path)[0])
-            names = file.keys()
-            return {_plain(name): file.get_tensor(name) for name in names}
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f'cannot read the weights {path}: {error}') from error
-
-
-def _folded(network: AlexNet) -> dict[str, Tensor]:
-    """Return a network's weights with its batch normalisation folded in."""
-    tensors = {}
-    for layer in layers_of(network):
-        tensors[f'{layer.module}.weight'] = torch.from_numpy(layer.weight)
-        if layer.bias is not None:
-            tensors[f'{layer.module}.bias'] = torch.from_numpy(layer.bias)
-    return tensors
+    """Return any file's tensors; those of our own checkpoints with their normalisation folded."""
+    tensors, header = read_safetensors(path)
+    if header.get('format') != FORMAT:
+        return {_plain(name): tensor for name, tensor in tensors.items()}
+    return {
+        f'{layer.module}.{kind}': torch.from_numpy(values)
+        for layer in layers_of(network_from_checkpoint(path)[0])
+        for kind, values in (('weight', layer.weight), ('bias', layer.bias))
+        if values is not None
+    }
 
 
 def _unpickled(path: Path) -> Any:
-    """
-    Read a file of PyTorch, allowing plain values and tensors only.
-
-    :raises TrainingError: unreadable, or it would run something.
-    """
+    """Read a file of PyTorch, allowing plain values and tensors only."""
     scalar = np.float64(0).__reduce__()[0]
     plain = [scalar, np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32)), Namespace]
     try:
@@ -166,7 +157,7 @@ def _unpickled(path: Path) -> Any:
             with torch.serialization.safe_globals(plain):
                 return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # zip, pickle and torch have errors of their own
-        line = ' '.join(re.sub(r'\x1b\[[0-9;]*m', '', str(error)).split())[:160]  # no colours
+        line = one_line(re.sub(r'\x1b\[[0-9;]*m', '', str(error)))[:160]  # no colours
         whole = 'a whole pickled model? ' if isinstance(error, UnpicklingError) else ''
         raise TrainingError(
             f'{path} is no file of weights alone ({whole}save model.state_dict() instead): {line}'
@@ -183,16 +174,17 @@ def _state_in(content: Any, path: Path) -> dict[str, Tensor]:
     for _ in range(4):
         if not isinstance(content, Mapping):
             break
-        tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
+        tensors = {_plain(str(n)): t for n, t in content.items() if isinstance(t, Tensor)}
         inner = next((content[name] for name in CONTAINERS if name in content), None)
         if inner is None or isinstance(inner, Tensor):
             inner = next((v for v in content.values() if isinstance(v, Mapping)), None)
-        if tensors and (inner is None or any(_plain(name).endswith(MARK) for name in tensors)):
-            return {_plain(name): tensor for name, tensor in tensors.items()}
+        if tensors and (inner is None or any(name.endswith(MARK) for name in tensors)):
+            return tensors
         content = inner
     raise TrainingError(f'{path} must hold a state dict, name to tensor, alone or in a checkpoint')
 
 
+@torch.no_grad()
 def load_weights(network: AlexNet, weights: Weights) -> list[str]:
     """
     Start a network from weights: the convolutions, and the hidden layers that fit.
@@ -204,42 +196,38 @@ def load_weights(network: AlexNet, weights: Weights) -> list[str]:
     :raises TrainingError: a convolution is missing or of another shape.
     """
     state, found = network.state_dict(), weights.tensors
+
+    def copied(*names: str) -> bool:
+        if not all(n in found and found[n].shape == state[n].shape for n in names):
+            return False
+        for name in names:
+            state[name].copy_(found[name])
+        return True
+
     loaded = []
     for number, slot in enumerate(CONV_SLOTS, start=1):
-        for kind in ('weight', 'bias'):
-            name = f'features.{slot}.{kind}'
+        for name in (f'features.{slot}.weight', f'features.{slot}.bias'):
             if name not in found:
                 raise TrainingError(
                     f'{weights.origin} lacks {name}; the file must hold five convolutions'
                 )
-            if found[name].shape != state[name].shape:
+            if not copied(name):
                 raise TrainingError(
                     f'{weights.origin}: {name} has the shape {tuple(found[name].shape)}, this '
                     f'network needs {tuple(state[name].shape)}; try --variant {weights.variant}'
                 )
-            state[name].copy_(found[name])
         loaded.append(f'conv{number}')
     for layer, name in HIDDEN_LAYERS.items():
-        if _load_hidden(network, name, found):
+        own = [n for n in state if n.startswith(f'{name}.')]
+        if copied(*own) or _approximated(network.get_submodule(name), name, found):
             loaded.append(layer)
-    last = [f'classifier.6.{kind}' for kind in ('weight', 'bias')]
-    if all(n in found and found[n].shape == state[n].shape for n in last):
-        for name in last:
-            state[name].copy_(found[name])
+    if copied(f'{LAST}.weight', f'{LAST}.bias'):
         loaded.append('fc8')
     return loaded
 
 
-@torch.no_grad()
-def _load_hidden(network: AlexNet, name: str, found: Mapping[str, Tensor]) -> bool:
-    """Load fc6 or fc7 where its shape allows; tell whether it was."""
-    module, state = network.get_submodule(name), network.state_dict()
-    same = {n: found[n] for n in state if n.startswith(f'{name}.') and n in found}
-    wanted = [n for n in state if n.startswith(f'{name}.')]
-    if len(same) == len(wanted) and all(same[n].shape == state[n].shape for n in wanted):
-        for n in wanted:
-            state[n].copy_(same[n])
-        return True
+def _approximated(module: torch.nn.Module, name: str, found: Mapping[str, Tensor]) -> bool:
+    """Load a full matrix into a factored layer; tell whether it was."""
     full = found.get(f'{name}.weight')
     if not isinstance(module, Factored) or full is None:
         return False
@@ -254,7 +242,7 @@ def _load_hidden(network: AlexNet, name: str, found: Mapping[str, Tensor]) -> bo
     return True
 
 
-def network_of(weights: Weights, dropout: float = 0.5) -> AlexNet:
+def network_of(weights: Weights) -> AlexNet:
     """
     Return the whole network that a file holds, in evaluation mode.
 
@@ -262,19 +250,11 @@ def network_of(weights: Weights, dropout: float = 0.5) -> AlexNet:
     """
     if not weights.classes:
         raise TrainingError(
-            f'{weights.origin} has no last layer (classifier.6); it can start a training '
+            f'{weights.origin} has no last layer ({LAST}); it can start a training '
             '(train --initial), a package needs all eight layers'
         )
-    ranks = [len(weights.tensors.get(f'{n}.first.weight', ())) for n in HIDDEN_LAYERS.values()]
-    network = AlexNet(
-        Architecture(
-            variant=weights.variant,
-            classes=weights.classes,
-            fc6_rank=ranks[0],
-            fc7_rank=ranks[1],
-            dropout=dropout,
-        )
-    )
+    fc6, fc7 = (len(weights.tensors.get(f'{n}.first.weight', ())) for n in HIDDEN_LAYERS.values())
+    network = AlexNet(Architecture(weights.variant, weights.classes, fc6, fc7))
     load_state(network, weights.tensors, str(weights.origin))
     return network.eval()
 
@@ -291,7 +271,7 @@ def write_features(source: Path, target: Path, *, hidden: bool = False) -> list[
     """
     weights = read_weights(source)
     wanted = ('features.', *(HIDDEN_LAYERS.values() if hidden else ()))
-    arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith(tuple(wanted))}
+    arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith(wanted)}
     make_folder(target.parent)
     with replacing(target) as file:
         if target.suffix == '.safetensors':

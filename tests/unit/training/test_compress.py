@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_checkpoint_is_cut_to_a_lower_rank(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = AlexNet(SMALL)
     facts = {
-        'architecture': SMALL.as_mapping(),
+        'architecture': asdict(SMALL),
         'names': ['a', 'b', 'c'],
         'settings': {'fc6_rank': 24, 'fc7_rank': 24},
         'background': False,

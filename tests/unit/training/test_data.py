@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_ros.errors import DatasetError
-from alexnet_ros.training.classes import names_from_csv
-from alexnet_ros.training.layouts import read_data
+from alexnet_ros.training.layouts import labels_from, read_data
 from alexnet_ros.training.run import check_classes
 from alexnet_ros.training.sources import ImageBank, Record, decode, held_out, records_from_manifest
 from tests.unit.training.generated import NAMES
@@ -122,7 +121,7 @@ def test_bank_decodes_again_what_does_not_fit(shapes: Path) -> None:
 def test_label_names_need_all_ids(tmp_path: Path) -> None:
     (tmp_path / 'l.csv').write_text('class_id,name\n0,a\n2,c\n')
     with pytest.raises(DatasetError, match='0 to 1'):
-        names_from_csv(tmp_path / 'l.csv')
+        labels_from(tmp_path / 'l.csv')
 
 
 @given(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from alexnet_ros.training.figures import (
+from alexnet_ros.training.evaluate import (
     calibration_error,
     figures_from,
     fit_temperature,

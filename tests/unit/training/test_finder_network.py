@@ -13,7 +13,7 @@ from alexnet_ros.errors import ModelPackageError
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.model_package.write import add_finder, write_finder
 from alexnet_ros.signs.finder import decode
-from alexnet_ros.training.finder_graph import onnx_from_finder
+from alexnet_ros.training.finder_export import onnx_from_finder
 from alexnet_ros.training.finder_network import boxes_of, finder_loss, giou
 from alexnet_ros.training.finder_scenes import targets
 from tests.finders import HEIGHT, WIDTH, random_network, small_finder

@@ -16,17 +16,11 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
 from alexnet_ros.signs.finder import SignFinder
 from alexnet_ros.training.checkpoint import load_checkpoint
-from alexnet_ros.training.finder_data import scenes_from, twins_of_dev
-from alexnet_ros.training.finder_export import measure_finder
-from alexnet_ros.training.finder_graph import finder_scales, onnx_from_finder
-from alexnet_ros.training.finder_scenes import Mix, SceneMaker
-from alexnet_ros.training.finder_settings import FinderTrainSettings
-from alexnet_ros.training.finder_train import (
-    FinderData,
-    FinderTrainer,
-    finder_from_checkpoint,
-    maker_for,
-)
+from alexnet_ros.training.finder_data import FinderData, maker_for, scenes_from, twins_of_dev
+from alexnet_ros.training.finder_export import finder_scales, measure_finder, onnx_from_finder
+from alexnet_ros.training.finder_scenes import SceneMaker
+from alexnet_ros.training.finder_train import FinderTrainer, finder_from_checkpoint
+from alexnet_ros.training.settings import FinderTrainSettings
 from alexnet_ros.training.sources import is_dev
 from tests.finders import SMALL, disc_data
 from tests.models import tiny_package
@@ -79,7 +73,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(annotations: Path, tmp_path: 
     first.train()
     second = trainer(annotations, tmp_path / 'two', steps=6)
     assert second.resume()
-    assert second.step == 3
+    assert second.step == 2
     second.train()
     one, two = (load_checkpoint(made.checkpoint)[0] for made in (straight, second))
     assert one.keys() == two.keys()
@@ -98,8 +92,10 @@ def test_another_architecture_is_not_taken_up(annotations: Path, tmp_path: Path)
 
 def test_pictures_depend_on_seed_and_number_alone(annotations: Path) -> None:
     scenes = list(scenes_from(annotations, dev=False).values())
-    mix = Mix(96, largest_px=60, decoys=1.0)
-    makers = [SceneMaker(scenes, [], [], mix, seed) for seed in (1, 1, 2)]
+    sizes = {'side_px': 96, 'largest_px': 60.0, 'decoys': 1.0}
+    makers = [
+        SceneMaker(scenes, [], [], FinderTrainSettings(seed=seed, **sizes)) for seed in (1, 1, 2)
+    ]
     makers[1][7]
     pictures = [maker[3][0] for maker in makers]
     assert (pictures[0] == pictures[1]).all()

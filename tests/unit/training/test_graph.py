@@ -12,9 +12,8 @@ from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import InputSpec, ScoreSpec, write_package
-from alexnet_ros.training.calibrate import best_step
 from alexnet_ros.training.export import onnx_files
-from alexnet_ros.training.graph import adaptive_matrix
+from alexnet_ros.training.graph import adaptive_matrix, best_step
 from alexnet_ros.training.initial import initialise
 from alexnet_ros.training.network import AlexNet, Architecture
 

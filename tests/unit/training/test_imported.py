@@ -13,7 +13,7 @@ from alexnet_ros.labels import Label
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training.export import write_measured
 from alexnet_ros.training.foreign import draft_from_onnx
-from alexnet_ros.training.imported import Preprocessing
+from alexnet_ros.training.foreign_wrap import Preprocessing
 
 LIGHT = Path(onnx.__file__).parent / 'backend/test/data/light'
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -40,7 +41,7 @@ def package_in(folder: Path, precision: str) -> tuple[ModelPackage, AlexNet]:
         version='1.0.0',
         input=InputSpec(67, 67),
         labels=Labels(Label(i, name, 'sign') for i, name in enumerate(NAMES)),
-        architecture=architecture.as_mapping(),
+        architecture=asdict(architecture),
         origin={},
     )
     return package, network

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_ros.training.layouts import read_data
-from alexnet_ros.training.run import Data, train
+from alexnet_ros.training.run import train
 from alexnet_ros.training.settings import TrainSettings
 
 SHORT = {
@@ -30,9 +30,7 @@ def test_both_variants_learn_four_shapes(variant: str, shapes: Path, tmp_path: P
         save_interval=1000,
         **SHORT,  # type: ignore[arg-type]
     )
-    figures = train(
-        settings, Data(data.records, data.labels, 'shapes'), tmp_path, report=lambda _: None
-    )
+    figures = train(settings, data, tmp_path, report=lambda _: None)
     assert figures['top1'] >= 0.95
     assert (tmp_path / 'checkpoint.safetensors').exists()
     assert (tmp_path / 'metrics.png').exists()

@@ -3,6 +3,7 @@ import itertools
 import os
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,11 @@ import torch
 from alexnet_ros.errors import FileWriteError, TrainingError
 from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
-from alexnet_ros.training.loop import Trainer
-from alexnet_ros.training.measure import Validation
+from alexnet_ros.training.loop import Trainer, Validation
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.run import new_network
-from alexnet_ros.training.schedule import averaged, cosine, input_size, paper
 from alexnet_ros.training.settings import TrainSettings
+from alexnet_ros.training.state import averaged, cosine, input_size, paper
 from tests.unit.training.generated import NAMES, picture
 
 ARCHITECTURE = Architecture(
@@ -50,7 +50,7 @@ def trainer(folder: Path, **changes: Any) -> Trainer:
     network = new_network(ARCHITECTURE, TrainSettings())
     batches = BatchMaker([Source(images, ids, 1.0)], resize, settings.batch, settings.seed)
     facts = {
-        'architecture': ARCHITECTURE.as_mapping(),
+        'architecture': asdict(ARCHITECTURE),
         'names': list(NAMES),
         'input': {},
         'group': '',

@@ -16,10 +16,9 @@ from alexnet_ros.errors import DatasetError
 from alexnet_ros.labels import Label
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training.checkpoint import load_checkpoint, network_from_checkpoint
-from alexnet_ros.training.classes import class_of, labels_from
-from alexnet_ros.training.layouts import read_data
+from alexnet_ros.training.initial import frozen_features, logistic_regression, start_from_probe
+from alexnet_ros.training.layouts import class_of, labels_from, read_data
 from alexnet_ros.training.network import AlexNet, Architecture
-from alexnet_ros.training.probe import frozen_features, logistic_regression, start_from_probe
 from alexnet_ros.training.sources import decode
 from alexnet_ros.training.weights import write_features
 from tests.models import colour_of, tiny_package

@@ -5,10 +5,8 @@ import pytest
 
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.training.backgrounds import accepted_share, background_images
-from alexnet_ros.training.classes import names_from_csv
-from alexnet_ros.training.evaluate import evaluate
-from alexnet_ros.training.layouts import read_data
+from alexnet_ros.training.evaluate import accepted_share, background_images, evaluate
+from alexnet_ros.training.layouts import labels_from, read_data
 from alexnet_ros.training.sources import ImageBank, held_out
 from tests.shared_data import shared
 
@@ -72,7 +70,8 @@ def test_held_out_signs_are_read_and_road_is_not(signs: ModelPackage) -> None:
     folder = shared('gtsrb')
     data = read_data(folder / 'train.csv')
     records = data.records
-    assert data.names == names_from_csv(folder / 'labels.csv') == list(signs.labels.names[:43])
+    own = [label.name for label in labels_from(folder / 'labels.csv')]
+    assert data.names == own == list(signs.labels.names[:43])
     held = [r for r, out in zip(records, held_out(records, 8), strict=True) if out][::8]
     with OnnxRuntimeEngine(signs, threads=1) as engine:
         figures, _ = evaluate(signs, engine, ImageBank(held), [r.class_id for r in held])

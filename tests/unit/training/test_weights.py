@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from alexnet_ros.cli.main import main
 from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 from alexnet_ros.errors import LabelFileError, TrainingError
+from alexnet_ros.labels import Label
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.training import drafts
-from alexnet_ros.training.drafts import imagenet_names, names_from_meta, unique
+from alexnet_ros.training.drafts import distinct, imagenet_names, names_from_meta
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.weights import load_weights, network_of, read_weights
 
@@ -157,7 +158,8 @@ def test_names_are_read_from_torchvisions_source_as_text(tmp_path: Path) -> None
         'raise SystemExit("never run")\n_IMAGENET_CATEGORIES = ["tench", "crane", "crane"]\n'
     )
     assert names_from_meta(tmp_path / '_meta.py') == ['tench', 'crane', 'crane']
-    assert unique(['tench', 'crane', 'crane']) == ['tench', 'crane', 'crane (2)']
+    labels = [Label(index, name, '') for index, name in enumerate(('tench', 'crane', 'crane'))]
+    assert [label.name for label in distinct(labels)] == ['tench', 'crane', 'crane (2)']
 
 
 def test_missing_names_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
-"""Pages to look at: what augmentation makes of the data, and an evaluation's report."""
+"""What there is to look at: the metrics of a run, augmented pictures, an evaluation's report."""
 
+import csv
+import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +14,79 @@ from alexnet_ros.errors import DatasetError
 from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.tables import csv_text
+from alexnet_ros.training.augment_photo import augmentation_for
 from alexnet_ros.training.batches import Images
-from alexnet_ros.training.evaluate import Answers, known_ids
-from alexnet_ros.training.figures import Figures
-from alexnet_ros.training.network import VARIANTS
-from alexnet_ros.training.run import Data, augmentation_for
+from alexnet_ros.training.evaluate import Answers, Figures, known_ids
+from alexnet_ros.training.layouts import DataSet
 from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.sources import Image, ImageBank, Record
 
+COLUMNS = ('step', 'crops', 'elapsed_s', 'lr', 'loss', 'train_top1', 'top1', 'macro_recall')
 TILE = 96
-COLUMNS = 12
+TILES = 12
 WORST = 60
 PREVIEW_TILE, PER_CLASS, MAX_CLASSES = 128, 8, 12
+
+
+class History:
+    """
+    Rows of figures, kept in ``metrics.csv``.
+
+    :param folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / 'metrics.csv'
+        self.rows: list[dict[str, float]] = []
+
+    def add(self, row: dict[str, float]) -> None:
+        """
+        Add a row.
+
+        :raises FileWriteError: the file cannot be written.
+        """
+        self.rows.append(row)
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, COLUMNS, restval='', extrasaction='ignore')
+        writer.writeheader()
+        for one in self.rows:
+            writer.writerow({n: f'{v:.6g}' if isinstance(v, float) else v for n, v in one.items()})
+        make_folder(self.path.parent)
+        write_file(self.path, text.getvalue())
+
+    def cut(self, step: int) -> None:
+        """Drop what lies after a step, when a run is taken up again."""
+        if self.path.exists():
+            with self.path.open(newline='') as file:
+                rows = [
+                    {name: int(v) if name == 'step' else float(v) for name, v in row.items() if v}
+                    for row in csv.DictReader(file)
+                ]
+            self.rows = [row for row in rows if row['step'] <= step]
+
+    def plot(self) -> None:
+        """Draw ``metrics.png``, unless matplotlib is missing or there are no rows."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return
+        if not self.rows:
+            return
+        figure = Figure(figsize=(12, 3.5), layout='tight')
+        crops = [row['crops'] for row in self.rows]
+        for axis, names in zip(
+            figure.subplots(1, 3),
+            (('loss',), ('train_top1', 'top1', 'macro_recall'), ('lr',)),
+            strict=True,
+        ):
+            for name in names:
+                axis.plot(crops, [row.get(name, math.nan) for row in self.rows], label=name)
+            axis.set_xlabel('images seen')
+            axis.legend()
+            axis.grid(alpha=0.3)
+        page = io.BytesIO()
+        figure.savefig(page, dpi=110)
+        write_file(self.path.with_suffix('.png'), page.getvalue())
 
 
 def write_picture(path: Path, page_bgr: Image) -> None:
@@ -45,23 +109,23 @@ def put_text(page: Image, text: str, x: int, y: int, scale: float = 0.8) -> None
     cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_PLAIN, scale, (0, 0, 0))
 
 
-def write_preview(settings: TrainSettings, data: Data, path: Path) -> int:
+def write_preview(settings: TrainSettings, data: DataSet, path: Path, size_px: int) -> int:
     """
     Draw a row of pictures a class as the network sees them in training.
 
+    :param size_px: side of the network's input.
     :returns: how many pictures were drawn.
     :raises DatasetError: no such format of pictures.
     """
     bank = ImageBank(data.records)
     augment = augmentation_for(settings, bank)
-    size = settings.input_px or VARIANTS[settings.variant].input_px
     rng = np.random.default_rng(settings.seed)
     rows = []
     for label in list(data.labels)[:MAX_CLASSES]:
         places = [i for i, record in enumerate(data.records) if record.class_id == label.class_id]
         row = np.full((PREVIEW_TILE + 18, PREVIEW_TILE * PER_CLASS, 3), 255, np.uint8)
         for column in range(PER_CLASS):
-            out = np.empty((size, size, 3), np.uint8)
+            out = np.empty((size_px, size_px, 3), np.uint8)
             augment(bank[places[int(rng.integers(len(places)))]], out, rng)
             tile = cv2.resize(out, (PREVIEW_TILE, PREVIEW_TILE), interpolation=cv2.INTER_AREA)
             row[18:, column * PREVIEW_TILE : (column + 1) * PREVIEW_TILE] = tile[..., ::-1]
@@ -127,10 +191,10 @@ def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, pat
     guess, best = answers.probabilities.argmax(1), answers.probabilities.max(1)
     wrong = np.flatnonzero(guess != truth)
     order = wrong[np.argsort(-best[wrong], kind='stable')][:WORST].tolist()
-    rows = max(1, -(-len(order) // COLUMNS))
-    page = np.full((rows * (TILE + 16), COLUMNS * TILE, 3), 255, np.uint8)
+    rows = max(1, -(-len(order) // TILES))
+    page = np.full((rows * (TILE + 16), TILES * TILE, 3), 255, np.uint8)
     for place, index in enumerate(order):
-        y, x = place // COLUMNS * (TILE + 16), place % COLUMNS * TILE
+        y, x = place // TILES * (TILE + 16), place % TILES * TILE
         tile = cv2.resize(images[index], (TILE, TILE), interpolation=cv2.INTER_LINEAR)
         page[y : y + TILE, x : x + TILE] = tile[..., ::-1]
         text = f'{truth[index]}>{guess[index]} {best[index]:.2f}'

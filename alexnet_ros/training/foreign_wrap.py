@@ -3,30 +3,27 @@ A foreign ONNX classifier gets this package's form: preprocessing inside the gra
 
 Its input may be float, half or uint8, in planes (NCHW) or rows of pixels
 (NHWC), with a fixed batch or an open one. Its end is looked through to the
-logits; see :mod:`alexnet_ros.training.heads`. Nothing is written that does not
-give what the original gives in ONNX Runtime.
+logits, and to the features before them.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
 from alexnet_ros.errors import ModelPackageError
-from alexnet_ros.training.heads import Graph, Head, features_of, find_head
-from alexnet_ros.training.standardise import standardised
+from alexnet_ros.training.foreign_graph import Graph, Head, find_head, replace_all
+from alexnet_ros.training.graph import GraphWriter
 
-PREFIX = 'net/'
-OLDEST_OPSET = 9  # below, the nodes added here would need other forms
 KINDS = {
     TensorProto.FLOAT: np.float32,
     TensorProto.FLOAT16: np.float16,
     TensorProto.UINT8: np.uint8,
 }
+BYTES = (TensorProto.UINT8, TensorProto.INT8)
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 PRESETS: dict[str, tuple[tuple[float, ...], tuple[float, ...], str]] = {
     'imagenet': ((123.675, 116.28, 103.53), (1 / 58.395, 1 / 57.12, 1 / 57.375), 'rgb'),
@@ -37,6 +34,10 @@ PRESETS: dict[str, tuple[tuple[float, ...], tuple[float, ...], str]] = {
     'none': ((0.0,), (1.0,), 'rgb'),
 }
 """Mean, scale and colour order by name, on the 0-255 scale; torchvision's values first."""
+WEIGHTED = (
+    *('Gemm', 'MatMul', 'Conv', 'QLinearConv', 'QLinearMatMul', 'MatMulInteger', 'ConvInteger'),
+)
+MIN_PROBABILITY = 1e-7  # taken for zero where only probabilities are there
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Preprocessing:
     colour: str = 'rgb'
     size: int = 0
     resize: str = 'centre_crop'
+
+    @property
+    def grey(self) -> NDArray[np.float32]:
+        """Return the weights of the colours in a grey picture, (3, 1)."""
+        return np.array(GREY if self.colour == 'rgb' else GREY[::-1], np.float32)[:, None]
 
 
 @dataclass(frozen=True)
@@ -78,40 +84,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A network in this package's form, and what was found at both its ends."""
+    """A network in this package's form, what was found at both its ends, its features' width."""
 
     model: onnx.ModelProto
     input: Input
     head: Head
-    classes: int
     features: int
-
-
-def load_foreign(path: Path) -> onnx.ModelProto:
-    """
-    Read and check an ONNX file, its names prefixed, with the data that lie beside it.
-
-    :raises ModelPackageError: unreadable or not valid.
-    """
-    try:
-        model = onnx.load(path, load_external_data=True)
-        onnx.checker.check_model(model)
-        opset = next((o.version for o in model.opset_import if o.domain in {'', 'ai.onnx'}), 1)
-        if opset < OLDEST_OPSET:
-            model = version_converter.convert_version(model, 13)
-    except Exception as error:  # protobuf has errors of its own
-        line = ' '.join(str(error).split())[:200]
-        raise ModelPackageError(f'{path} is no usable ONNX file: {line}') from error
-    constants = {item.name for item in model.graph.initializer}
-    kept = [item for item in model.graph.input if item.name not in constants]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    if len(kept) != 1 or len(model.graph.output) < 1:
-        raise ModelPackageError(
-            f'{path} must have one input and an output, has {len(kept)} inputs'
-        )
-    model.ir_version = max(model.ir_version, 4)  # from 4 on constants need not be inputs
-    return standardised(compose.add_prefix(model, PREFIX))
 
 
 def input_of_graph(graph: onnx.GraphProto, size: int, path: Path) -> Input:
@@ -131,21 +109,12 @@ def input_of_graph(graph: onnx.GraphProto, size: int, path: Path) -> Input:
         )
     planes = dims[1] in (1, 3) or dims[3] not in (1, 3)
     channels = (dims[1] if planes else dims[3]) or 3
-    height, width = (dims[2], dims[3]) if planes else (dims[1], dims[2])
+    height, width = (side or size for side in (dims[2:] if planes else dims[1:3]))
     if channels not in (1, 3):
         raise ModelPackageError(f'{path} must take one or three colours, takes {shape}')
-    height, width = height or size, width or size
     if not height or not width:
         raise ModelPackageError(f'{path} leaves its input size open ({shape}); give --size')
     return Input(value.name, kind, dims[0], channels, height, width, planes)
-
-
-def _opened(shape: NDArray[np.int64], batch: int) -> NDArray[np.int64] | None:
-    """Return a reshape's target with an open batch; None where it needs no change."""
-    if shape.ndim != 1 or len(shape) < 2 or shape[0] != batch:
-        return None
-    first = 0 if -1 in shape[1:] else -1
-    return np.concatenate([[first], shape[1:]]).astype(np.int64)
 
 
 def free_batch(graph: onnx.GraphProto, found: Graph, batch: int) -> None:
@@ -157,47 +126,32 @@ def free_batch(graph: onnx.GraphProto, found: Graph, batch: int) -> None:
 
     :param batch: the fixed batch of the input, 0 where it is open already.
     """
-    fixed = batch or 1
     for node in graph.node:
         if node.op_type != 'Reshape' or node.input[0] not in found.moving:
             continue
         target = found.constant(node.input[1]) if len(node.input) > 1 else None
-        opened = None if target is None else _opened(target, fixed)
-        if opened is not None:
-            name = f'{node.output[0]}/open_batch'
-            graph.initializer.append(numpy_helper.from_array(opened, name))
-            node.input[1] = name
+        if target is None or target.ndim != 1 or len(target) < 2 or target[0] != (batch or 1):
+            continue
+        name = f'{node.output[0]}/open_batch'
+        opened = [0 if -1 in target[1:] else -1, *target[1:]]
+        graph.initializer.append(numpy_helper.from_array(np.array(opened, np.int64), name))
+        node.input[1] = name
     del graph.value_info[:]
-    graph.input[0].type.tensor_type.shape.dim[0].dim_param = 'N'
-    for output in graph.output:
-        if output.type.tensor_type.shape.dim:
-            output.type.tensor_type.shape.dim[0].dim_param = 'N'
+    for value in (graph.input[0], *graph.output):
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = 'N'
 
 
-def _before(
-    into: Input, how: Preprocessing
-) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Return the nodes and constants from ``image`` to the network's own input."""
-    nodes: list[onnx.NodeProto] = []
-    constants: list[onnx.TensorProto] = []
-
-    def constant(name: str, values: Any) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    x = 'image'
+def write_preprocessing(writer: GraphWriter, into: Input, how: Preprocessing) -> None:
+    """Add the nodes from ``image`` to the network's own input."""
+    node, constant, x = writer.node, writer.constant, 'image'
     if how.colour == 'bgr':
         order = constant('bgr', np.array([2, 1, 0], np.int64))
         x = node('Gather', [x, order], 'image_bgr', axis=3)
     if into.kind != TensorProto.UINT8 or into.channels == 1:
         x = node('Cast', [x], 'pixels', to=TensorProto.FLOAT)
     if into.channels == 1:
-        weights = GREY if how.colour == 'rgb' else GREY[::-1]
-        x = node('MatMul', [x, constant('grey', np.array(weights, np.float32)[:, None])], 'one')
+        x = node('MatMul', [x, constant('grey', how.grey)], 'one')
     if into.kind != TensorProto.UINT8:
         if any(how.mean):
             x = node('Sub', [x, constant('mean', np.array(how.mean, np.float32))], 'centred')
@@ -205,17 +159,59 @@ def _before(
             x = node('Mul', [x, constant('scale', np.array(how.scale, np.float32))], 'scaled')
     if into.planes:
         x = node('Transpose', [x], 'planes', perm=[0, 3, 1, 2])
-    if into.kind != TensorProto.FLOAT and (into.kind != TensorProto.UINT8 or into.channels == 1):
+    if into.kind == TensorProto.FLOAT16 or (into.kind == TensorProto.UINT8 and into.channels == 1):
         x = node('Cast', [x], 'as_wanted', to=into.kind)
     node('Identity', [x], into.name)
-    return nodes, constants
+
+
+def write_logits(writer: GraphWriter, head: Head) -> None:
+    """Add the nodes from the head's source to ``logits``."""
+    node, constant = writer.node, writer.constant
+    x = node('Flatten', [head.source], 'rows', axis=1)
+    x = node('Cast', [x], 'rows_float', to=TensorProto.FLOAT)
+    if head.kind == 'probabilities':
+        x = node('Max', [x, constant('least', np.float32(MIN_PROBABILITY))], 'rows_kept')
+        x = node('Log', [x], 'rows_log')
+    if head.kind == 'binary':
+        up = node('Mul', [x, constant('plus_half', np.float32(0.5))], 'rows_half')
+        x = node('Concat', [node('Neg', [up], 'rows_minus'), up], 'rows_two', axis=1)
+    node('Identity', [x], 'logits')
+
+
+def write_features(writer: GraphWriter, found: Graph, name: str) -> tuple[str, int]:
+    """
+    Add the nodes to ``features``; return what they read, and how many values they are.
+
+    The features are the input of the last layer with weights, averaged over
+    places where it is a map; where no such layer is found, the logits.
+    """
+    layer, before = found.before(name)
+    while layer is not None and before and layer.op_type not in WEIGHTED:
+        layer, before = found.before(before)
+    if layer is None or not before:
+        writer.node('Identity', ['logits'], 'features')
+        return name, 0
+    source = x = before
+    sides, maker = found.dims(x), found.makers.get(x)
+    if found.elem(x) in BYTES or (not found.elem(x) and layer.op_type[0] == 'Q'):
+        if maker is not None and 'Quantize' in maker.op_type:
+            source = x = maker.input[0]
+            sides = found.dims(x) or sides
+        else:
+            x = writer.node('DequantizeLinear', [x, *layer.input[1:3]], 'features_whole')
+    width = int(np.prod([side or 0 for side in sides[1:]])) if len(sides) > 1 else 0
+    if len(sides) == 4 and 'Conv' in layer.op_type:
+        x, width = writer.node('GlobalAveragePool', [x], 'features_mean'), sides[1]
+    x = writer.node('Flatten', [x], 'features_rows', axis=1)
+    writer.node('Cast', [x], 'features', to=TensorProto.FLOAT)
+    return source, width
 
 
 def wrapped(model: onnx.ModelProto, how: Preprocessing, path: Path, head: str = 'auto') -> Wrapped:
     """
     Return the model with uint8 NHWC in, and ``logits`` and ``features`` out.
 
-    :param head: one of :data:`~alexnet_ros.training.heads.HEADS`.
+    :param head: see :func:`find_head`.
     :raises ModelPackageError: a form that is not understood.
     """
     graph = model.graph
@@ -229,25 +225,24 @@ def wrapped(model: onnx.ModelProto, how: Preprocessing, path: Path, head: str = 
     dims = graph.input[0].type.tensor_type.shape.dim
     first = 2 if into.planes else 1
     dims[first].dim_value, dims[first + 1].dim_value = into.height, into.width
-    found = Graph(model)
-    free_batch(graph, found, into.batch)
+    free_batch(graph, Graph(model), into.batch)
     found = Graph(model)
     end = find_head(found, head, path)
-    feature_nodes, width = features_of(found, end.source)
-    nodes, constants = _before(into, how)
+    front, back = GraphWriter(), GraphWriter()
+    write_preprocessing(front, into, how)
+    write_logits(back, end)
+    source, width = write_features(back, found, end.source)
+    needed = {source, end.source, *(name for node in back.nodes for name in node.input)}
+    size, sides = [into.height, into.width, 3], {'logits': end.classes, 'features': width}
     made = helper.make_graph(
-        [*nodes, *found.needed(end.source, feature_nodes), *end.nodes, *feature_nodes],
+        [*front.nodes, *found.needed(needed), *back.nodes],
         graph.name or 'classifier',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, ['N', *size])],
         [
-            helper.make_tensor_value_info(
-                'image', TensorProto.UINT8, ['N', into.height, into.width, 3]
-            )
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ['N', side or 'width'])
+            for name, side in sides.items()
         ],
-        [
-            helper.make_tensor_value_info('logits', TensorProto.FLOAT, ['N', end.classes]),
-            helper.make_tensor_value_info('features', TensorProto.FLOAT, ['N', width or 'width']),
-        ],
-        [*constants, *graph.initializer, *end.constants],
+        [*front.constants.values(), *graph.initializer, *back.constants.values()],
     )
     whole = helper.make_model(
         made,
@@ -257,11 +252,11 @@ def wrapped(model: onnx.ModelProto, how: Preprocessing, path: Path, head: str = 
         producer_name='alexnet_ros',
     )
     used = {name for node in made.node for name in node.input}
-    kept = [item for item in made.initializer if item.name in used or _has_subgraph(made)]
-    del whole.graph.initializer[:]
-    whole.graph.initializer.extend(kept)
+    if not _has_subgraph(made):
+        kept = [item for item in whole.graph.initializer if item.name in used]
+        replace_all(whole.graph.initializer, kept)
     onnx.checker.check_model(whole)
-    return Wrapped(whole, into, end, end.classes, width)
+    return Wrapped(whole, into, end, width)
 
 
 def _has_subgraph(graph: onnx.GraphProto) -> bool:
