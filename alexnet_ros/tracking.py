@@ -19,26 +19,13 @@ from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 
 Floats = NDArray[np.float32]
 
-MOST_TRACKS = 64
-"""Tracks kept at once; the longest unseen goes first."""
-
-FULL_WEIGHT_PX = 48.0
-"""Side of a sign from which a sight counts fully; smaller ones by their area's root."""
-
-LEAST_LOG = -7.0
-"""Log-probability below which one sight does not count further against a class."""
-
-REMEMBERED = 4.0
-"""A confirmed sign that is lost may be found again for so many times ``max_missed_s``."""
-
-KEEP = 0.88
-"""Share of the evidence that stays at each further sight: near sights tell more."""
-
-MOST_SIGHTS = 3.0
-"""Full sights that a track's probability rests on at most; neighbours are alike."""
-
-MOTION_S = 0.3
-"""Time over which measured speed and growth are averaged: boxes tremble by some percent."""
+MOST_TRACKS = 64  # kept at once; the longest unseen goes first
+FULL_WEIGHT_PX = 48.0  # side from which a sight counts fully; smaller ones by their area's root
+LEAST_LOG = -7.0  # log-probability below which one sight counts no further against a class
+REMEMBERED = 4.0  # a confirmed sign may be found again for so many times max_missed_s
+KEEP = 0.88  # share of the evidence that stays at each further sight: near sights tell more
+MOST_SIGHTS = 3.0  # full sights that a probability rests on at most; neighbours are alike
+MOTION_S = 0.3  # time over which speed and growth are averaged: boxes tremble by some percent
 
 
 @dataclass
@@ -50,7 +37,7 @@ class _Track:
     evidence: Floats  # (C,) weighted sum of log-probabilities
     weight: float
     frames: deque[int | None]  # class of each recent frame; None for unknown or unseen
-    speed: tuple[float, float] = (0.0, 0.0)  # of the middle, pixels a second
+    speed: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of the middle, pixels / s
     growth: float = 0.0  # of the side's logarithm, 1 a second
     sights: int = 1
     confirmed: int | None = None
@@ -82,17 +69,11 @@ class _Track:
         """Take the newly seen box and learn speed and growth from it."""
         elapsed = (stamp_ns - self.seen_ns) / 1e9
         if elapsed > 0:
-            old, new = self.bbox, bbox
             share = max(1 / self.sights, 1 - math.exp(-elapsed / MOTION_S))
-            measured = (
-                (new[0] + new[2] / 2 - old[0] - old[2] / 2) / elapsed,
-                (new[1] + new[3] / 2 - old[1] - old[3] / 2) / elapsed,
-            )
-            self.speed = (
-                self.speed[0] + share * (measured[0] - self.speed[0]),
-                self.speed[1] + share * (measured[1] - self.speed[1]),
-            )
-            rate = math.log(max(_side(new), 1e-3) / max(_side(old), 1e-3)) / elapsed
+            for axis in (0, 1):
+                way = bbox[axis] + bbox[axis + 2] / 2 - self.bbox[axis] - self.bbox[axis + 2] / 2
+                self.speed[axis] += share * (way / elapsed - self.speed[axis])
+            rate = math.log(max(_side(bbox), 1e-3) / max(_side(self.bbox), 1e-3)) / elapsed
             self.growth += share * (max(-3.0, min(3.0, rate)) - self.growth)
         self.bbox, self.seen_ns = bbox, stamp_ns
         self.sights += 1

@@ -18,8 +18,7 @@ from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 
 Floats = NDArray[np.float32]
 
-LEAST_UNKNOWN = 0.5
-"""Candidate score from which something without class is reported as unknown."""
+LEAST_UNKNOWN = 0.5  # candidate score from which something without class is reported
 
 
 @dataclass(frozen=True)
