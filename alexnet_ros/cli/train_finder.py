@@ -77,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--restart', action='store_true', help='begin anew even where a checkpoint lies'
     )
     parser.add_argument(
+        '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='where to compute'
+    )
+    parser.add_argument(
         '--cores', type=int, default=0, metavar='N', help='CPU threads for the network; 0 = all'
     )
     group = parser.add_argument_group('settings (also names in a recipe)')
@@ -100,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         data_from(args),
         args.output,
         resume=not args.restart,
+        device=args.device,
         cores=args.cores,
         on_step=progress_bar() if sys.stderr.isatty() else None,
         report=lambda text: tqdm.write(text, file=sys.stderr),

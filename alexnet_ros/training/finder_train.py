@@ -1,6 +1,7 @@
 """Training a finder: steps, checkpoints, resuming."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from alexnet_ros.training.finder_data import FinderData, maker_for
 from alexnet_ros.training.finder_network import FinderArchitecture, FinderNetwork, finder_loss
 from alexnet_ros.training.finder_scenes import SceneMaker
 from alexnet_ros.training.settings import FinderTrainSettings
-from alexnet_ros.training.state import Report, RunState, StepReport, cosine
+from alexnet_ros.training.state import Report, RunState, StepReport, cosine, join_workers
 
 BOX_WEIGHT = 2.0
 
@@ -46,6 +47,7 @@ class FinderTrainer(RunState):
 
     :param maker: makes the pictures.
     :param workers: processes that run it; 0 makes the pictures in place.
+    :param device: where the network learns.
     """
 
     def __init__(
@@ -56,12 +58,13 @@ class FinderTrainer(RunState):
         *,
         architecture: FinderArchitecture | None = None,
         workers: int = 1,
+        device: torch.device = torch.device('cpu'),  # noqa: B008 - a constant
         report: Report = print,
         on_step: StepReport | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.settings, self.maker, self.workers = settings, maker, workers
-        self.network = FinderNetwork(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings, self.maker, self.workers, self.device = settings, maker, workers, device
+        self.network = FinderNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = [
             {
                 'params': [p for p in self.network.parameters() if (p.ndim > 1) == matrices],
@@ -138,11 +141,11 @@ class FinderTrainer(RunState):
         return figures
 
     def _learn(self, batch: Sequence[Tensor]) -> dict[str, float]:
-        images, *wanted = batch
+        images, *wanted = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
             group['lr'] = self.settings.rate * cosine(self.progress)
         self.network.train()
-        with torch.autocast('cpu', torch.bfloat16, enabled=self.settings.half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
             cells = self.network(images)
         heat, boxes = finder_loss(cells, *wanted)
         loss = heat + BOX_WEIGHT * boxes
@@ -166,6 +169,7 @@ def train_finder(
     folder: Path,
     *,
     resume: bool = True,
+    device: str = 'auto',
     cores: int = 0,
     report: Report = print,
     on_step: StepReport | None = None,
@@ -173,13 +177,22 @@ def train_finder(
     """
     Train, or go on training, a finder into a folder; see :class:`FinderTrainer`.
 
+    :param device: ``auto``, ``cpu`` or ``cuda``.
     :param cores: CPU threads of the network, 0 for all.
     """
     cv2.setNumThreads(1)
-    if cores:
-        torch.set_num_threads(cores)
+    place = join_workers(device, cores).device
     maker = maker_for(settings, data, report)
-    trainer = FinderTrainer(settings, maker, folder, report=report, on_step=on_step)
+    trainer = FinderTrainer(
+        settings,
+        maker,
+        folder,
+        # pictures take 2 ms each: a GPU waits for them, a CPU needs its cores itself
+        workers=max(1, len(os.sched_getaffinity(0)) - 1) if place.type == 'cuda' else 1,
+        device=place,
+        report=report,
+        on_step=on_step,
+    )
     if resume and trainer.resume():
         report(f'resumed at step {trainer.step}')
     return trainer.train()
