@@ -116,10 +116,11 @@ def classifications_from_logits(
 
 def _best_first(values: Floats, count: int) -> NDArray[np.intp]:
     """Return the places of the largest values of each row; equals keep their order."""
-    if 8 * count >= values.shape[1] or values.shape[1] <= 256:
-        return np.argsort(-values, axis=1, kind='stable')[:, :count]
-    # Thousands of classes: the k-th value splits off the few that need sorting.
-    part = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
-    chosen = np.take_along_axis(values, part, axis=1)
-    inner = np.argsort(-chosen, axis=1, kind='stable')
-    return np.take_along_axis(part, inner, axis=1)
+    if values.shape[1] > max(256, 8 * count):
+        # Thousands of classes: the k-th value splits off the few that need sorting.
+        part = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+        chosen = np.take_along_axis(values, part, axis=1)
+        if np.count_nonzero(values >= chosen.min(axis=1, keepdims=True)) == part.size:
+            inner = np.argsort(-chosen, axis=1, kind='stable')
+            return np.take_along_axis(part, inner, axis=1)
+    return np.argsort(-values, axis=1, kind='stable')[:, :count]

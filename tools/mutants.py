@@ -28,7 +28,7 @@ PARTS = {  # what is broken: what must notice
     'model_package': 'tests/unit/model_package tests/unit/test_files.py',
     'navigation': 'tests/unit/navigation',
     'postprocess.py': 'tests/unit/test_postprocess.py tests/unit/test_recognizer.py',
-    'tracking.py': 'tests/unit/test_tracking.py tests/unit/test_track_motion.py',
+    'tracking.py': 'tests/unit/test_track_motion.py tests/unit/test_tracking.py',
     'files.py': 'tests/unit/test_files.py tests/unit/test_tables.py',
 }
 CONFIG = """[cosmic-ray]

@@ -144,8 +144,19 @@ def test_thousands_of_classes_are_ordered_as_few_are() -> None:
     logits = np.random.default_rng(0).normal(size=(3, 2000)).astype(np.float32).round(1)
     found, _ = classifications_from_logits(logits, labels, ScoreSpec(), top_k=5)
     for row, values in zip(found, logits, strict=True):
-        best = np.sort(values)[::-1][:5]
-        assert values[[score.class_id for score in row.results]].tolist() == best.tolist()
+        best = np.argsort(-values, kind='stable')[:5]  # of equals the first ids
+        assert [score.class_id for score in row.results] == best.tolist()
+
+
+def test_patterns_have_mean_0_and_length_1_and_a_flat_row_has_none() -> None:
+    rows = correlated(np.float32([[5.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]]))
+    assert rows[0] == pytest.approx(np.float32([3, -1, -1, -1]) / np.sqrt(12))
+    assert rows[1].tolist() == [0.0] * 4
+
+
+def test_each_class_on_its_own_has_the_probability_of_its_logit() -> None:
+    found = np.exp(log_probabilities(np.float32([[0.0, 3.0, -3.0, -5000.0]]), 2.0, 'sigmoid'))
+    assert found[0] == pytest.approx([0.5, 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(1.5)), 0.0])
 
 
 def test_energy_and_probabilities_survive_large_logits() -> None:
