@@ -31,7 +31,7 @@ PRECISIONS = ('int8', 'fp16', 'fp32')
 CALIBRATION_IMAGES = 256
 MAX_LOST = 0.01  # of top-1, before somebody is told
 CENTRE_IMAGES = 100  # of each class at most, for its usual logits
-TOLD_UNKNOWN = 0.005  # share of the right known signs that the similarity may cost
+TOLD_UNKNOWN = 0.0025  # share of the right known signs that the similarity may cost
 
 
 @dataclass(frozen=True)
