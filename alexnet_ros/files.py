@@ -70,7 +70,9 @@ def read_file(
     try:
         with os.fdopen(os.open(path, flags), 'rb') as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise error(f'{printable(str(path))}: is no plain file; put the file itself there')
+                raise error(
+                    f'{printable(str(path))}: is not a regular file; put the file itself there'
+                )
             data = file.read(limit + 1)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
         link = getattr(problem, 'errno', 0) == errno.ELOOP
@@ -264,7 +266,7 @@ def yaml_mapping(
     try:
         found = _built(data, MAX_YAML_NODES * scale)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as problem:
-        raise error(f'{source}: is no valid YAML: {one_line(problem)}') from problem
+        raise error(f'{source}: is not valid YAML: {one_line(problem)}') from problem
     if not isinstance(found, dict):
         raise error(f'{source}: expected a mapping of fields, got {reprlib.repr(found)}')
     return found
@@ -302,7 +304,7 @@ def _built(data: bytes, nodes_left: int) -> Any:
             whole = items if keys is None else dict(zip(items[::2], items[1::2], strict=True))
             stack[-1][0].append(whole)
     if len(done) > 1:
-        raise yaml.YAMLError(f'holds {len(done)} documents instead of one')
+        raise yaml.YAMLError(f'has {len(done)} documents instead of one')
     return done[0] if done else None
 
 
@@ -313,7 +315,7 @@ def _check_key(key: Any, keys: set[Any], line: int) -> None:
             f'line {line}: a key must be one printable line of at most {MAX_KEY_LENGTH} characters'
         )
     if key in keys:
-        raise yaml.YAMLError(f'line {line}: {str(key)!r} stands there twice')
+        raise yaml.YAMLError(f'line {line}: {str(key)!r} appears twice')
     keys.add(key)
 
 

@@ -91,7 +91,7 @@ class Labels(Sequence[Label]):
         try:
             rows = list(csv.reader(io.StringIO(data.decode('utf-8-sig'), newline=''), strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
-            raise LabelFileError(f'{source}: is no CSV text in UTF-8: {error}') from error
+            raise LabelFileError(f'{source}: is not CSV text in UTF-8: {error}') from error
         if not rows or tuple(word.strip() for word in rows[0]) != COLUMNS:
             got = ','.join(rows[0])[:80] if rows else 'an empty file'
             raise LabelFileError(f'{source}: expected the header {",".join(COLUMNS)}, got {got}')

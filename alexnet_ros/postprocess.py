@@ -76,7 +76,9 @@ def classifications_from_logits(
     if logits.ndim != 2 or logits.shape[1] != len(labels):
         raise EngineRunError(f'expected logits (N, {len(labels)}), got {logits.shape}')
     if not np.isfinite(logits).all():
-        raise EngineRunError('the network gave NaN or infinite logits; its results are void')
+        raise EngineRunError(
+            'the network produced NaN or infinite logits; its results are discarded'
+        )
     log_probs = log_probabilities(logits, scores.temperature, scores.activation)
     energies = free_energies(logits)
     probabilities = np.exp(log_probs)

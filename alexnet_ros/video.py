@@ -150,7 +150,7 @@ def open_media(name: str | Path) -> Media:
         camera.release()
         raise ImageFormatError(
             'unreadable',
-            'cannot be opened as a camera: is it there, free, and may you read it (group video)?',
+            'cannot be opened as a camera: is it connected, free and readable (group video)?',
         )
     path = Path(name)
     picture: ImageFormatError | None = None
@@ -166,7 +166,7 @@ def open_media(name: str | Path) -> Media:
         return Media(name, video=video)
     video.release()
     if picture is None:
-        raise ImageFormatError('undecodable', 'is no video that OpenCV can read')
+        raise ImageFormatError('undecodable', 'is not a video that OpenCV can read')
     raise ImageFormatError(picture.reason, f'{picture.detail}, nor a video')
 
 

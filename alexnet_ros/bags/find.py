@@ -82,7 +82,7 @@ def bags_in(names: Iterable[str]) -> list[Path]:
         here = [bag for match in matches for bag in _below(Path(match))]
         found |= dict.fromkeys(here)
         if not here:
-            raise BagError(f'{name} is no bag and holds none')
+            raise BagError(f'{name} is not a bag and contains none')
     return list(found)
 
 

@@ -131,7 +131,7 @@ class BagReader(Closing):
             return parts
         if not self.path.is_dir():
             raise BagError(
-                f'{self.path} is no bag: give a bag folder, a .mcap, .db3 or .bag file, or a video'
+                f'{self.path} is not a bag: give a bag folder or a .mcap, .db3, .bag or video file'
             )
         present = sorted(
             (f for f in self.path.iterdir() if f.name.endswith(SUFFIXES) and f.is_file()),
@@ -146,7 +146,7 @@ class BagReader(Closing):
             else:
                 self.say(f'{file.name} is named in metadata.yaml but missing')
         if not files and not present:
-            raise BagError(f'{self.path} holds no .mcap and no .db3 file: it is no bag')
+            raise BagError(f'{self.path} contains no .mcap or .db3 file: it is not a bag')
         return files or present
 
     def _scratch(self) -> Path:
@@ -161,7 +161,7 @@ class BagReader(Closing):
             try:
                 unpack_file(packed, path)
             except (OSError, *UNPACK_ERRORS) as error:
-                self.say(f'{packed.name}: cannot be decompressed to its end ({error})')
+                self.say(f'{packed.name}: cannot be decompressed completely ({error})')
         return open_storage(path, self.say, scratch)
 
     def _sum_up(self) -> None:
@@ -169,7 +169,7 @@ class BagReader(Closing):
         for file in self._files:
             for (topic, kind), count in sorted(file.counts.items()):
                 if not _is_name(topic) or (kind and not _is_name(kind)):
-                    self.say(f'{topic[:80]!r} ({kind[:80]}) is no name of a topic: left out')
+                    self.say(f'{topic[:80]!r} ({kind[:80]}) is not a valid topic name: skipped')
                     continue
                 self.topics.setdefault(topic, TopicInfo(kind)).add(kind, count)
         for topic, info in self.topics.items():
@@ -257,7 +257,7 @@ class BagReader(Closing):
         last_ns = 0
         for stored in self.messages(chosen):
             if last_ns and is_gap(stored.log_ns - last_ns):
-                self.say(f'{gap_text(stored.log_ns - last_ns)} lies in the recording')
+                self.say(f'{gap_text(stored.log_ns - last_ns)} in the recording')
             last_ns = stored.log_ns
             image = stored.kind in IMAGE_TYPES
             if stored.topic not in self.topics or (

@@ -53,9 +53,9 @@ class SqliteFile:
                 database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
                 database.execute('SELECT COUNT(*) FROM sqlite_master').fetchall()
         except sqlite3.Error as error:
-            self._say(f'{path.name}: the log that its recorder left cannot be read ({error})')
+            self._say(f'{path.name}: the write-ahead log cannot be read ({error})')
             return path
-        self._say(f'{path.name}: its recorder was killed; the log that it left is read too')
+        self._say(f'{path.name}: its recorder was killed; its write-ahead log is read too')
         return copy
 
     def _database(self) -> contextlib.closing[sqlite3.Connection]:
@@ -153,7 +153,7 @@ def _check_schema(database: sqlite3.Connection) -> None:
         found = list(database.execute(query, (table,)))
         columns = list(database.execute(f'PRAGMA table_xinfo({table})'))
         if [kind for kind, _ in found] != ['table'] or not found[0][1] or len(columns) > 32:
-            raise sqlite3.DatabaseError(f'{table} is no plain table')
+            raise sqlite3.DatabaseError(f'{table} is not a plain table')
         if any(hidden for *_, hidden in columns):
             raise sqlite3.DatabaseError(f'{table} has a computed column')
 

@@ -89,7 +89,7 @@ def _built(
         )
     if plan.path is None:
         raise EngineCacheError(
-            f'the engine {plan.key.name} was built but could not be kept; make room or '
+            f'the engine {plan.key.name} was built but could not be saved; free disk space or '
             'give another --cache-dir'
         )
     if not args.explain:

@@ -321,7 +321,7 @@ def check_models(names: Sequence[str] = ()) -> list[Check]:
             Check(
                 'models',
                 ok=False,
-                detail='there is no model package',
+                detail='there is not a model package',
                 remedy='make one with alexnet_ros export (docs/training.md)',
             )
         )

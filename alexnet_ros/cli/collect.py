@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     classes = tuple(word.strip() for word in (args.classes or '').split(',') if word.strip())
     how = args.by or ('change' if classes else 'uncertain')
     if classes and how == 'uncertain':
-        raise ConfigError('--classes takes --by change or rate; no model is asked then')
+        raise ConfigError('--classes works with --by change or rate, without a model')
     if args.bags:
         bags = bags_in(args.bags)
         settings = settings_from_mapping(RecognizerSettings, settings_of(args))

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             Recorder(session.node, wanted, latched=latched, on_message=keeper.keep)
         unheard = player.wait_for_subscribers(args.wait)
         if unheard:
-            print(f'nobody listens to {", ".join(unheard)}', file=sys.stderr)
+            print(f'no subscriber on {", ".join(unheard)}', file=sys.stderr)
             return 1
         return _play(args, player, list(kinds), keeper)
 

@@ -116,7 +116,7 @@ def _run_one(args: argparse.Namespace, bag: Path) -> int:
     report = read_report(args.output)
     _print_one(args, report)
     if not found.complete:
-        print('stopped before the end; the report holds what was done', file=sys.stderr)
+        print('stopped early; the report covers what was done', file=sys.stderr)
         return STOPPED
     if not found.processed:
         raise BagError(no_frames(found))
@@ -212,5 +212,5 @@ def _judge(args: argparse.Namespace, reports: list[dict[str, Any]]) -> int:
     """Return 1 and say why if the reports are not good enough."""
     reasons = gate(reports, args.min_recall, args.max_false)
     for reason in reasons:
-        print(f'not good enough: {reason}', file=sys.stderr)
+        print(f'gate failed: {reason}', file=sys.stderr)
     return 1 if reasons else 0

@@ -93,7 +93,7 @@ def rgb_from_encoded(
     _check_length(len(content), max_bytes)
     kind = kind_of(content.data)
     if not kind:
-        raise ImageFormatError('bad_format', 'is no JPEG, PNG, PPM, PGM or BMP image')
+        raise ImageFormatError('bad_format', 'is not a JPEG, PNG, PPM, PGM or BMP image')
     return _decoded(content, kind, min_size_wh, max_pixels, turn=True)
 
 
@@ -146,15 +146,14 @@ def kind_of_message(message: CompressedImageMessage, data: Image) -> str:
     words = _WORD.findall(text.lower())
     if 'compresseddepth' in words or any(is_depth(word) for word in words):
         raise ImageFormatError(
-            'depth_encoding', f'{text!r:.60} holds distances; give the topic of the colour image'
+            'depth_encoding', f'{text!r:.60} is a depth image; use the topic of the colour image'
         )
     named = {_NAMES[word] for word in words if word in _NAMES}
     kind = kind_of(data.data)
     if len(named) == 1 and kind not in named:
         raise ImageFormatError(
             'format_lies',
-            f'format {text!r:.60} says {named.pop()}, '
-            f'the data is {kind or "none of the known kinds"}',
+            f'format {text!r:.60} says {named.pop()}, the data is {kind or "of no known kind"}',
         )
     if kind not in MESSAGE_KINDS:
         raise ImageFormatError('bad_format', f'expected a jpeg or png, got format {text!r:.60}')

@@ -63,7 +63,7 @@ def whole_number(value: Any, name: str) -> int:
         return operator.index(value)
     except TypeError as error:
         raise ImageFormatError(
-            'bad_data', f'expected {name} as a whole number, got {value!r:.60}'
+            'bad_data', f'expected {name} to be an integer, got {value!r:.60}'
         ) from error
 
 

@@ -180,7 +180,7 @@ def encoding_of(name: Any) -> _Encoding:
         return found
     if is_depth(name):
         raise ImageFormatError(
-            'depth_encoding', f'{name} holds distances; give the topic of the colour image'
+            'depth_encoding', f'{name} is a depth image; use the topic of the colour image'
         )
     raise ImageFormatError(
         'unknown_encoding', f'expected one of {", ".join(ENCODINGS)}, got {name!r:.60}'

@@ -87,7 +87,9 @@ def settings_from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
     known = flat_fields(kind)
     for name in values:
         if name not in known:
-            raise ConfigError(f'unknown setting {name!r}; known are: {", ".join(sorted(known))}')
+            raise ConfigError(
+                f'unknown setting {name!r}; valid settings: {", ".join(sorted(known))}'
+            )
     return _build(kind, values)
 
 

@@ -98,7 +98,7 @@ def _check_cameras(names: list[str]) -> None:
     fit = all(re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) for name in names)
     if not (names == [''] or (names and fit and len(set(names)) == len(names))):
         raise ConfigError(
-            f'cameras must be [""] or different names of letters, digits and _, got {names}'
+            f'cameras must be [""] or distinct names of letters, digits and _, got {names}'
         )
 
 

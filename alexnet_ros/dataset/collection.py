@@ -137,7 +137,7 @@ class Collection:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f'{self.folder}: items.csv or state.json is damaged: {error}; '
-                f'remove both to begin anew'
+                f'remove both to start over'
             ) from error
 
     def done_until(self, bag: str) -> int:

@@ -26,4 +26,6 @@ def check_batch(batch_nhwc: NDArray[np.uint8], input_hw: tuple[int, int]) -> Non
 def check_finite(logits: NDArray[np.float32]) -> None:
     """Raise EngineRunError for logits that are NaN or infinite."""
     if not np.isfinite(logits).all():
-        raise EngineRunError('the network gave NaN or infinite logits; its results are void')
+        raise EngineRunError(
+            'the network produced NaN or infinite logits; its results are discarded'
+        )

@@ -114,7 +114,7 @@ class EngineCache:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = checked_folder(folder)
         for name in remove_drafts(self.folder):
-            log.info('removed %s, which a process that was killed left half written', name)
+            log.info('removed %s, left half written by a killed process', name)
 
     def path(self, key: EngineKey) -> Path:
         """Return where the file of a key lies or would lie."""
@@ -275,7 +275,7 @@ def _read(path: Path, limit: int) -> bytes:
     with os.fdopen(handle, 'rb') as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
-            raise OSError(f'{path.name} is not a plain file')
+            raise OSError(f'{path.name} is not a regular file')
         if facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
             raise OSError(f'{path.name} belongs to or can be written by another user')
         return file.read(limit + 1)

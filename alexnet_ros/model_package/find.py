@@ -39,14 +39,14 @@ def find_package(name_or_path: str | Path) -> Path:
             return (place / 'model.yaml').resolve().parent
     if path.suffix in RAW and _is_there(path):
         raise ModelPackageError(
-            f'{text} is no model package; make one: alexnet_ros export '
+            f'{text} is not a model package; make one: alexnet_ros export '
             f'{"--onnx " if path.suffix == ".onnx" else ""}{text} --output models/NAME'
         )
     if bare:
         known = sorted({f.parent.name for p in model_places() for f in p.glob('*/model.yaml')})
         looked = ', '.join(str(place.parent) for place in [*places, path.absolute()])
         raise ModelPackageError(
-            f'model {text!r} not found; known are: {", ".join(known) or "none"}; '
+            f'model {text!r} not found; available: {", ".join(known) or "none"}; '
             f'looked in {looked}; give a folder or set {MODELS_VARIABLE}'
         )
     raise ModelPackageError(

@@ -133,7 +133,7 @@ class _Reader:
                     raise self.refuse('has a number that is not in its shortest form')
                 return value, at
             shift += 7
-        raise self.refuse('is no ONNX file or is cut short')
+        raise self.refuse('is not an ONNX file or is truncated')
 
     def varints(self, start: int, end: int) -> Iterator[int]:
         at = start
@@ -159,13 +159,13 @@ class _Reader:
             holds = schema.get(number, '')
             if not holds or key >> 32:
                 if kind == 'model' and (kind, number) not in _REFUSED:
-                    raise self.refuse('is no ONNX file or has an unknown field')
+                    raise self.refuse('is not an ONNX file or has an unknown field')
                 what = _REFUSED.get((kind, number), f'an unknown field ({kind} {number})')
                 raise self.refuse(f'has {what}, which is not allowed')
             repeated, holds = holds[0] == '*', holds.removeprefix('*')
             right = _WIRES.get(holds, 2)
             if wire != right and not (repeated and wire == 2):
-                raise self.refuse('is no ONNX file')
+                raise self.refuse('is not an ONNX file')
             if not repeated and (number in found.numbers or number in found.spans):
                 raise self.refuse(f'has a field twice ({kind} {number})')
             if wire == 0:
@@ -174,7 +174,7 @@ class _Reader:
                 continue
             length, at = (4, at) if wire == 5 else (8, at) if wire == 1 else self.varint(at, end)
             if at + length > end:
-                raise self.refuse('is no ONNX file or is cut short')
+                raise self.refuse('is not an ONNX file or is truncated')
             found.spans.setdefault(number, []).append((at, at + length))
             at += length
         return found

@@ -85,7 +85,9 @@ def write_package(
 
     folder = folder.absolute()
     if folder.exists() and not (folder / 'model.yaml').is_file():
-        raise ModelPackageError(f'{folder}: exists and is no model package; choose another folder')
+        raise ModelPackageError(
+            f'{folder}: exists and is not a model package; choose another folder'
+        )
     return _put_in_place(folder, fill)
 
 

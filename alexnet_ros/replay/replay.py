@@ -112,7 +112,7 @@ def replay_bag(
         if guide is not None and guide.navigator.refused:
             refused = guide.navigator.refused
             reasons = ', '.join(f'{count} {why}' for why, count in sorted(refused.items()))
-            reader.say(f'the sign navigator refuses results, as it does on the robot: {reasons}')
+            reader.say(f'the sign navigator ignores results, as on the robot: {reasons}')
         run.read_from(reader)
     return _finished(run, folder, options, complete=complete)
 

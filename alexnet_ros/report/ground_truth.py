@@ -150,7 +150,7 @@ def read_truth(path: str | Path, names: Mapping[int, str], first_ns: int) -> Tru
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f'{path} cannot be read: {error}') from error
     if not lines:
-        raise DatasetError(f'{path} has no line of truth')
+        raise DatasetError(f'{path} has no ground-truth rows')
     return Truth(
         [line for line in lines if isinstance(line, TruthSpan)],
         [line for line in lines if isinstance(line, TruthMark)],

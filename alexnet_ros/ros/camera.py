@@ -153,7 +153,7 @@ class CameraPort:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self.stats.incompatible_qos += 1
         self._node.get_logger().warning(
-            f'a publisher on {self.topic} offers an incompatible {policy}: nothing comes from it'
+            f'a publisher on {self.topic} offers an incompatible {policy}: it is not received'
         )
 
     def expire(self) -> None:

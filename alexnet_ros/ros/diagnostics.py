@@ -71,7 +71,7 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
         return Finding(task, WARN, f'{unfit} publishers offer too little RELIABILITY', values)
     if new_rejections:
         last = max(stats.rejected, key=lambda key: stats.rejected[key])
-        return Finding(task, WARN, f'{new_rejections} images rejected, most: {last}', values)
+        return Finding(task, WARN, f'{new_rejections} images rejected, mostly {last}', values)
     if publishers > 1:
         return Finding(task, WARN, f'{publishers} publishers on one camera topic', values)
     if rates is not None and lost > NOTABLE_LOSS:

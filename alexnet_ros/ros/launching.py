@@ -118,7 +118,7 @@ def parameters_in(name: str, path: str, node: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(read_file(file, MAX_PARAMETER_FILE_BYTES, ConfigError))
     except yaml.YAMLError as error:
-        raise ConfigError(f'{name}: {path} is no YAML: {" ".join(str(error).split())}') from error
+        raise ConfigError(f'{name}: {path} is not YAML: {" ".join(str(error).split())}') from error
     found: dict[str, Any] = {}
     sections = content if isinstance(content, Mapping) else {}
     for pattern, section in sections.items():

@@ -104,7 +104,7 @@ class Parameters(Generic[T]):
         if not isinstance(default, list):
             return value
         if value is None:  # what an empty list in a parameter file becomes
-            raise ConfigError(f'parameter {field.name} is an empty list; leave it out for none')
+            raise ConfigError(f'parameter {field.name} is an empty list; omit it instead')
         return list(value)
 
     def _warn_of_slips(self, node: Node) -> None:
@@ -116,7 +116,7 @@ class Parameters(Generic[T]):
             meant = difflib.get_close_matches(name, self._fields, 1, SIMILAR)
             unknown.append(f'{name} (did you mean {meant[0]}?)' if meant else name)
         if unknown:
-            node.get_logger().warning(f'not known and not used: parameter {", ".join(unknown)}')
+            node.get_logger().warning(f'unknown parameter, ignored: {", ".join(unknown)}')
 
     def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         """Accept or refuse a change; the accepted one is in force at once."""

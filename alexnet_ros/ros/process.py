@@ -125,7 +125,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         )
     except Exception as error:  # rclpy has no common type for what it cannot read
         if 'SECURITY' in str(error):
-            print(f'alexnet_ros: no node can be made: {one_line(error)}', file=sys.stderr)
+            print(f'alexnet_ros: no node can be created: {one_line(error)}', file=sys.stderr)
             return 1
         print(f'alexnet_ros: the command line cannot be used: {one_line(error)}', file=sys.stderr)
         return 2
@@ -167,7 +167,7 @@ def _made(make_node: Callable[[], ManagedNode]) -> ManagedNode:
     except RuntimeError as error:
         if type(error).__name__ != 'RCLError':  # rclpy does not export its type
             raise
-        raise NoNodeError(f'no node can be made: {one_line(error)}') from error
+        raise NoNodeError(f'no node can be created: {one_line(error)}') from error
 
 
 def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:

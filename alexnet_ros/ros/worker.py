@@ -69,7 +69,7 @@ class Worker:
         self._thread.start()
         while not self._loaded.wait(POLL_S):
             if stopping.is_set():
-                raise WorkerStoppedError('told to end while the model was loading')
+                raise WorkerStoppedError('stopped while the model was loading')
             meanwhile()
         if self._failure is not None:
             raise self._failure

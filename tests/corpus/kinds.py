@@ -328,7 +328,7 @@ KINDS = [
     Kind('topic after topic', by_topic, BOTH, signs=TWICE),
     Kind('cut off', cut_off, {JPEG: 9}, said='cut off', signs=('red', 'green')),
     Kind('split without metadata', split_without_metadata, said='metadata.yaml is missing'),
-    Kind('write-ahead log left', wal_left, said='log that it left is read too'),
+    Kind('write-ahead log left', wal_left, said='write-ahead log is read too'),
     Kind('path with #, ? and %', odd_path),
     Kind('ROS 1 bag', ros1_bag),
     Kind('ROS 1 MCAP', ros1_mcap),

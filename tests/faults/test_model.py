@@ -196,7 +196,7 @@ def pipe(folder: Path) -> str:
     path = onnx_of(folder)
     path.unlink()
     os.mkfifo(path)
-    return 'plain file'
+    return 'regular file'
 
 
 def no_yaml(folder: Path) -> str:
@@ -224,7 +224,7 @@ BAD: list[tuple[str, str, str, Callable[[Path], str]]] = [
     ('model', 'gigabytes', 'a constant doubled 22 times, with a fitting hash', gigabytes),
     ('model', 'symlink', 'the ONNX file is a link to the outside', linked),
     ('model', 'named pipe', 'the ONNX file is a pipe that nobody writes', pipe),
-    ('model', 'no YAML', '5000 opening braces', no_yaml),
+    ('model', 'not YAML', '5000 opening braces', no_yaml),
     ('security', 'code in model.yaml', '!!python/object/apply:os.system', code_in_yaml),
     ('security', 'path with ..', 'file: ../outside.onnx', dots),
 ]

@@ -85,7 +85,7 @@ def test_enclave_that_permits_nothing_is_refused(
     for file in ENCLAVE_FILES:
         (enclave / file).write_text('nothing is permitted\n')
     line = refusal(start_node, tmp_path, name)
-    assert 'no node can be made' in line
+    assert 'no node can be created' in line
     assert 'security' in line.lower() or 'permission' in line.lower()
 
 

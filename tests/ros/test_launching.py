@@ -40,7 +40,7 @@ def test_other_words_are_refused() -> None:
     ('text', 'says'),
     [
         (None, 'there is no file'),
-        ('{[', 'is no YAML'),
+        ('{[', 'is not YAML'),
         ('hello', 'has no ros__parameters for alexnet'),
         ('/**:\n  top_k: 3\n', 'has no ros__parameters for alexnet'),
         ('other:\n  ros__parameters:\n    top_k: 3\n', 'has no ros__parameters for alexnet'),

@@ -67,7 +67,7 @@ def test_every_setting_is_a_parameter_with_text_and_range(bench: Bench, holder: 
         ('max_rate_hz', 'fast', 'type'),
         ('regions', 'everything', 'frame'),
         ('confirm_hits', 50, 'confirm_window'),
-        ('cameras', ['a', 'a'], 'different'),
+        ('cameras', ['a', 'a'], 'distinct'),
         ('cameras', ['no spaces'], 'letters'),
         ('roi_xywh', [1, 2, 3], 'four'),
         ('stale_after_s', 60.0, 'error_after_s'),
@@ -138,7 +138,7 @@ def test_array_parameters_keep_their_type(holder: Holder) -> None:
 def test_a_misspelt_override_is_named(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     bench.add(Holder, topk=3, something_of_another_node=1, top_k=2)
     log = capfd.readouterr().err
-    assert 'not known and not used: parameter topk (did you mean top_k?)' in log
+    assert 'unknown parameter, ignored: topk (did you mean top_k?)' in log
     assert ', something_of_another_node' in log
     assert 'use_sim_time' not in log
 

@@ -81,7 +81,7 @@ def test_nobody_listening_is_said(
     assert bench.node is not None
     bag = write_frames(tmp_path / 'bag', [0, 1])
     assert main(['play', str(bag), '--wait', '0.2']) == 1
-    assert 'nobody listens to /camera/image' in capsys.readouterr().err
+    assert 'no subscriber on /camera/image' in capsys.readouterr().err
     assert main(['play', str(bag), '--topic', '/none']) == 1
     assert 'has no /none; it has /camera/image' in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:

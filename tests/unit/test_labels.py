@@ -47,7 +47,7 @@ def test_file_of_a_spreadsheet_with_mark_and_crlf_is_read() -> None:
         ('class_id,name,role\n-1,a,sign\n', 'line 2'),
         ('class_id,name,role\n0,a\n', 'line 2'),
         ('class_id,name,role\n99999999999999999999,a,b\n', 'line 2'),
-        ('class_id,name,role\n0,"a,b\n', 'no CSV text'),
+        ('class_id,name,role\n0,"a,b\n', 'not CSV text'),
     ],
 )
 def test_malformed_text_is_refused_with_its_place(text: str, words: str) -> None:

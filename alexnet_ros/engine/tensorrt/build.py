@@ -195,7 +195,7 @@ def _set_options(api: TensorRtApi, builder: Any, config: Any, settings: TensorRt
         cores = int(getattr(builder, 'num_DLA_cores', 0))
         if settings.dla_core >= cores:
             raise EngineBuildError(
-                f'dla_core {settings.dla_core} was asked for, {api.flavour} {api.version} has '
+                f'dla_core {settings.dla_core} was requested, {api.flavour} {api.version} has '
                 f'{cores} on this machine; set dla_core to -1'
             )
         config.default_device_type = trt.DeviceType.DLA

@@ -75,7 +75,7 @@ def profile_fault(path: Path) -> str:
     except OSError as error:
         return f'{path} cannot be read: {error.strerror}'
     except ET.ParseError as error:
-        return f'{path} is no XML: {error}'
+        return f'{path} is not XML: {error}'
     texts: dict[str, list[str]] = {}
     for element in root.iter():
         name = re.sub(r'^\{.*\}', '', element.tag)

@@ -202,9 +202,9 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (many_frames, 'cannot be unpacked'),
     (packed_file, 'unpacks to more than'),
     (large_record, 'damaged at byte|cut off'),
-    (endless_messages, 'messages is no plain table'),
-    (endless_topics, 'topics is no plain table'),
-    (zero_blobs, 'messages is no plain table'),
+    (endless_messages, 'messages is not a plain table'),
+    (endless_topics, 'topics is not a plain table'),
+    (zero_blobs, 'messages is not a plain table'),
     (computed_column, 'computed column'),
     (large_number_as_data, ''),
     (query_as_id, ''),
@@ -328,7 +328,7 @@ def test_a_fifo_in_a_bag_is_not_waited_for(good: Path, name: str) -> None:
 
 def test_a_fifo_is_no_bag(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / 'x.mcap')
-    with pytest.raises(BagError, match='is no bag'):
+    with pytest.raises(BagError, match='is not a bag'):
         BagReader(tmp_path / 'x.mcap')
 
 
@@ -343,7 +343,7 @@ def test_a_topic_with_a_name_that_hides_something_is_left_out_and_said(
     with BagReader(bag) as reader:
         assert list(reader.topics) == ['/fine']
         assert [one.topic for one in reader.messages()] == ['/fine']
-        assert any('no name of a topic' in line for line in reader.losses)
+        assert any('not a valid topic name' in line for line in reader.losses)
         assert all(line.isprintable() for line in reader.losses)
 
 

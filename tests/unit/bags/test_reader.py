@@ -122,7 +122,7 @@ def test_no_bag_is_refused_in_one_line(tmp_path: Path, make: str) -> None:
         path.mkdir()
     elif make == 'text':
         path.write_text('hello')
-    with pytest.raises(BagError, match='is no bag'):
+    with pytest.raises(BagError, match='is not a bag'):
         BagReader(path)
     assert not is_bag(path)
 

@@ -41,10 +41,10 @@ def test_video_gives_every_frame_at_its_time(video: Path) -> None:
 
 
 def test_video_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BagError, match=r'none.mp4 is no bag.* or a video'):
+    with pytest.raises(BagError, match=r'none.mp4 is not a bag.* or video'):
         demo_input.bag_input(tmp_path / 'none.mp4')
-    (tmp_path / 'text.mp4').write_text('no video')
-    with pytest.raises(BagError, match='no video that OpenCV can read'):
+    (tmp_path / 'text.mp4').write_text('not a video')
+    with pytest.raises(BagError, match='not a video that OpenCV can read'):
         demo_input.bag_input(tmp_path / 'text.mp4')
 
 
@@ -98,7 +98,7 @@ def test_demo_of_a_missing_model_or_bag_is_one_line(tmp_path: Path, capsys: Any)
         str(tmp_path / 'out'),
     ]
     assert main(words) == 1
-    assert 'no_bag is no bag' in capsys.readouterr().err
+    assert 'no_bag is not a bag' in capsys.readouterr().err
 
 
 def _detections(seconds: int, *found: tuple[str, str, float]) -> Any:

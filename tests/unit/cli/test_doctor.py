@@ -113,7 +113,7 @@ def test_check_dds_profile_notices_its_absence_and_a_bad_one(
     (shipped,) = checks.check_dds_profile()
     assert shipped.ok
     for text, reason in (
-        ('<dds', 'no XML'),
+        ('<dds', 'not XML'),
         ('<dds><type>UDPv4</type></dds>', 'no shared-memory transport'),
         ('<dds><type>SHM</type><segment_size>524288</segment_size></dds>', '524288 bytes'),
     ):

@@ -86,7 +86,7 @@ def test_many_bags_are_summed_up(place: Path, capsys: pytest.CaptureFixture[str]
         (['--topic', '/none'], 'no images on /none'),
         (['--truth', 'absent.csv'], 'cannot be read'),
         (['--compare', 'absent.json'], 'cannot be read'),
-        (['--results', 'absent'], 'is no bag'),
+        (['--results', 'absent'], 'is not a bag'),
     ],
 )
 def test_wrong_words_end_in_one_line(
@@ -122,7 +122,7 @@ def test_value_out_of_range_is_wrong_usage(
 
 def test_no_bag_is_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replay(place, bag='absent') == 1
-    assert 'is no bag' in capsys.readouterr().err
+    assert 'is not a bag' in capsys.readouterr().err
 
 
 def test_collect_feeds_evaluate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +200,7 @@ def test_interrupt_ends_with_a_partial_report(place: Path) -> None:
             break
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert 'stopped before the end' in rest
+    assert 'stopped early' in rest
     report = json.loads((place / 'out/report.json').read_text())
     assert report['complete'] is False
     with BagReader(place / 'out/results.mcap') as results:

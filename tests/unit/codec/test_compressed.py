@@ -349,7 +349,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         rgb_from_file(tmp_path)
     path = tmp_path / 'text.jpg'
     path.write_text('no picture at all')
-    with pytest.raises(ImageFormatError, match='bad_format: is no JPEG'):
+    with pytest.raises(ImageFormatError, match='bad_format: is not a JPEG'):
         rgb_from_file(path)
 
 

@@ -113,7 +113,7 @@ def test_old_package_is_replaced_and_other_folders_are_left_alone(tmp_path: Path
     assert len(tiny_package(tmp_path / 'm', classes=5).labels) == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ['m']
     (tmp_path / 'home').mkdir()
-    with pytest.raises(ModelPackageError, match='is no model package'):
+    with pytest.raises(ModelPackageError, match='is not a model package'):
         tiny_package(tmp_path / 'home')
 
 
@@ -174,15 +174,15 @@ def test_each_wrong_field_is_named(
     [
         ('', 'expected a mapping of fields, got None'),
         ('- 1', 'expected a mapping'),
-        ('name: [', 'no valid YAML'),
-        ('\x00', 'no valid YAML'),
+        ('name: [', 'not valid YAML'),
+        ('\x00', 'not valid YAML'),
         ('a: &x [1]\nb: *x', 'aliases'),
-        ('name: a\nname: b', "'name' stands there twice"),
-        ('a: !!python/object/apply:os.system ["true"]', 'no valid YAML'),
+        ('name: a\nname: b', "'name' appears twice"),
+        ('a: !!python/object/apply:os.system ["true"]', 'not valid YAML'),
         ('a: ' + '[' * 30_000, 'nested more than 16 deep'),
         ('version: 2001-99-99', 'name is missing'),
         ('name: ' + 'x' * 300_000, 'more than 262144 bytes'),
-        ('? [a]\n: 1', 'no valid YAML'),
+        ('? [a]\n: 1', 'not valid YAML'),
         ('name: tiny\nversion: 0x' + 'f' * 9000, 'version must be text'),
     ],
 )
@@ -251,14 +251,14 @@ def test_weights_in_another_file_are_refused(folder: Path, tmp_path: Path) -> No
 def test_files_that_are_no_model_are_refused(folder: Path, data: bytes) -> None:
     if data:
         replace_onnx(folder, data)
-        refused(folder, 'is no ONNX file|holds no graph')
+        refused(folder, 'is not an ONNX file|holds no graph')
     with pytest.raises(ModelPackageError):
         scan_onnx(data, 'm')
 
 
 def test_model_cut_short_is_refused(folder: Path) -> None:
     replace_onnx(folder, (folder / 'tiny_fp32.onnx').read_bytes()[:-100])
-    refused(folder, 'cut short')
+    refused(folder, 'truncated')
 
 
 def test_model_with_other_outputs_is_refused(folder: Path) -> None:
@@ -281,7 +281,7 @@ def test_name_is_looked_up_in_the_users_folder(
     tiny_package(tmp_path / 'models' / 'mine')
     monkeypatch.setenv('ALEXNET_ROS_MODELS', f'/nowhere:{tmp_path / "models"}')
     assert find_package('mine') == tmp_path / 'models' / 'mine'
-    words = r"'other' not found; known are: .*mine.*looked in"
+    words = r"'other' not found; available: .*mine.*looked in"
     with pytest.raises(ModelPackageError, match=words):
         find_package('other')
 

@@ -68,8 +68,8 @@ def test_misnamed_tells_classes_called_otherwise_and_missing() -> None:
     ('text', 'words'),
     [
         ('', 'expected a mapping'),
-        ('input: [', 'no valid YAML'),
-        ('\x00', 'no valid YAML'),
+        ('input: [', 'not valid YAML'),
+        ('\x00', 'not valid YAML'),
         ('input: radar\nclasses: {1: {name: a, action: none}}', 'input must be one of'),
         ('input: detections\nclasses: []', 'must map class ids'),
         ('input: detections\nclasses: {-1: {name: a, action: none}}', 'whole number'),
@@ -108,11 +108,11 @@ def test_misnamed_tells_classes_called_otherwise_and_missing() -> None:
                 'input: detections\nclasses:\n'
                 '  1: {name: a, action: stop}\n  1: {name: b, action: none}'
             ),
-            "line 4: '1' stands there twice",
+            "line 4: '1' appears twice",
         ),
         (
             'input: detections\nclasses: {1: {name: a, action: stop, action: none}}',
-            'stands there twice',
+            'appears twice',
         ),
     ],
 )

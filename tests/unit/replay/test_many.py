@@ -35,7 +35,7 @@ def test_bags_are_found_in_folders_files_and_patterns(three_bags: Path) -> None:
     for name in ('a', 'b'):
         shutil.copy(three_bags / name / f'{name}.mcap', loose)
     assert [b.name for b in bags_in([str(loose)])] == ['a.mcap', 'b.mcap']
-    with pytest.raises(BagError, match='is no bag and holds none'):
+    with pytest.raises(BagError, match='is not a bag and contains none'):
         bags_in([str(three_bags / 'none*')])
 
 

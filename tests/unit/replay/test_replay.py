@@ -321,6 +321,6 @@ def test_stamps_are_judged_as_on_the_robot(
     options = ReplayOptions(actions='heading_actions.yaml')
     run = replay_bag(tmp_path / 'bag', tmp_path / 'out', recognizer, options)
     assert run.processed == len(CLASSES)
-    assert f'as it does on the robot: {len(CLASSES)} {reason}' in ' '.join(run.losses)
+    assert f'as on the robot: {len(CLASSES)} {reason}' in ' '.join(run.losses)
     report = figures(tmp_path / 'out')
     assert all(0 <= sign['confirmed_s'] < 10 for sign in report['signs'])

@@ -49,8 +49,8 @@ def test_camera_narrows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('text', 'said'),
     [
-        ('', 'no line'),
-        ('class_id\n', 'no line'),
+        ('', 'no ground-truth'),
+        ('class_id\n', 'no ground-truth'),
         ('class_id,stamp_s\n1,\n', 'line 2: neither a stamp'),
         ('class_name,stamp_s\nblue,1\n', 'line 2: class .blue. is not one'),
         ('class_id,stamp_s\nx,1\n', 'line 2: invalid literal'),
