@@ -158,7 +158,7 @@ def measure(scenario: Scenario) -> dict[str, Any]:
     try:
         with (
             tempfile.TemporaryDirectory() as scratch,
-            Session('alexnet_bench') as session,
+            Session('alexnet_bench', executor='auto') as session,
             NodeProcess(module, name, parameters=parameters, log=Path(scratch) / 'log') as child,
         ):
             bench = Bench(scenario, session.node)

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.signals import SignalHandlerOptions
@@ -62,7 +63,7 @@ class RosLogHandler(logging.Handler):
             self._logger.debug(text)
 
 
-def make_executor(choice: str) -> Executor:
+def make_executor(choice: str, context: Context | None = None) -> Executor:
     """Return the executor: ``events``, ``single``, or ``auto`` for events where rclpy has it."""
     if choice != 'single':
         try:
@@ -73,8 +74,8 @@ def make_executor(choice: str) -> Executor:
                     'this rclpy has no EventsExecutor; the single-threaded executor is used'
                 )
         else:
-            return EventsExecutor()
-    return SingleThreadedExecutor()
+            return EventsExecutor(context=context)
+    return SingleThreadedExecutor(context=context)
 
 
 def reuse_memory() -> None:
