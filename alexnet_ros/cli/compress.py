@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compress; prints what became of each layer."""
-    from alexnet_ros.training.compress import compress_checkpoint
+    from alexnet_ros.training.checkpoint import compress_checkpoint
 
     if args.fc6_rank == args.fc7_rank == 0:
         print_error('compress', 'give --fc6-rank, --fc7-rank or both')

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from, whole
+from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, add_number, data_from, whole
 from alexnet_ros.config import flat_fields
 
 MALLOC = {  # with glibc's defaults page faults make training three times as slow
@@ -46,13 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--preview', type=Path, metavar='PNG', help='only draw what augmentation makes of the data'
     )
-    parser.add_argument(
-        '--more-steps',
-        type=whole(0, 100_000_000),
-        default=0,
-        metavar='N',
-        help='go on for N steps where the run in --output had ended',
-    )
+    text = 'go on for N steps where the run in --output had ended'
+    add_number(parser, '--more-steps', whole(0, 100_000_000), 0, 'N', text)
     parser.add_argument(
         '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
     )
@@ -62,48 +57,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='where to compute'
     )
-    parser.add_argument(
-        '--cores',
-        type=whole(0, 1024),
-        default=0,
-        metavar='N',
-        help='CPU threads for the network; 0 = all',
-    )
+    add_number(parser, '--cores', whole(0, 1024), 0, 'N', 'CPU threads for the network; 0 = all')
     group = parser.add_argument_group('settings (also names in a recipe)')
     fields = flat_fields(TrainSettings)
     for name, field in fields.items():
         add_setting(group, name, field)
     for old, name in OLD_NAMES.items():  # hidden, for one release
-        kind = type(fields[name].default)
-        option = '--' + old.replace('_', '-')
-        if kind is bool:
-            parser.add_argument(
-                option,
-                action=argparse.BooleanOptionalAction,
-                dest=name,
-                default=None,
-                help=argparse.SUPPRESS,
-            )
-        else:
-            parser.add_argument(option, type=kind, dest=name, default=None, help=argparse.SUPPRESS)
+        add_setting(group, name, fields[name], old)
 
 
-def add_setting(group: Any, name: str, field: dataclasses.Field[Any]) -> None:
-    """Declare one setting as an option without a default, so that recipes show through."""
-    options = ['--' + name.replace('_', '-')]
+def add_setting(group: Any, name: str, field: dataclasses.Field[Any], old: str = '') -> None:
+    """
+    Declare one setting as an option without a default, so that recipes show through.
+
+    :param old: its former name, which is taken and not shown.
+    """
     text = f'{field.metadata["text"]} Default: {field.default!r}.'.replace('%', '%%')
+    how: dict[str, Any] = {
+        'type': type(field.default),
+        'choices': field.metadata['choices'] or None,
+    }
     if isinstance(field.default, bool):
-        group.add_argument(
-            *options, action=argparse.BooleanOptionalAction, default=None, help=text
-        )
-        return
+        how = {'action': argparse.BooleanOptionalAction}
+    elif not how['choices']:
+        how['metavar'] = type(field.default).__name__.upper()
     group.add_argument(
-        *options,
-        type=type(field.default),
+        '--' + (old or name).replace('_', '-'),
+        dest=name,
         default=None,
-        help=text,
-        choices=field.metadata['choices'] or None,
-        metavar=None if field.metadata['choices'] else type(field.default).__name__.upper(),
+        help=argparse.SUPPRESS if old else text,
+        **how,
     )
 
 

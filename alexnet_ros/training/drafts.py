@@ -95,7 +95,7 @@ def measured_from(
     return Measured(ImageBank(learn), learnt_ids, bank, class_ids, crops, how, unseen)
 
 
-def draft_from_network(
+def _draft_from_network(
     network: AlexNet,
     *,
     name: str,
@@ -132,7 +132,7 @@ def draft_from_checkpoint(
     """
     network, facts = network_from_checkpoint(checkpoint)
     settings = facts['settings']
-    draft = draft_from_network(
+    draft = _draft_from_network(
         network,
         name=name,
         version=version,
@@ -180,7 +180,7 @@ def draft_from_weights(
             f'{weights.origin} has {count} classes, the labels name {len(labels)}; give one row '
             'for each class in the order of its training'
         )
-    return draft_from_network(
+    return _draft_from_network(
         network,
         name=name,
         version=version,

@@ -67,7 +67,7 @@ def maker_for(
     classes: list[list[Cutout]] = []
     if data.crops:
         twins = {twin for path in data.frames for twin in twins_of_dev(path)}
-        classes = crop_cutouts(
+        classes = _crop_cutouts(
             data.crops,
             hold_out_every=settings.hold_out_every,
             excluded=twins,
@@ -75,12 +75,12 @@ def maker_for(
         )
     crops = len(classes)
     if data.drawings:
-        drawn = drawing_cutouts(data.drawings, settings.drawings_found.split(','))
+        drawn = _drawing_cutouts(data.drawings, settings.drawings_found.split(','))
         share = settings.drawings_share if crops else 0.5
         times = max(1, round(share / (1 - share) * max(1, crops) / 4))
         classes += [g for g in (drawn[0],) * (3 * times) + (drawn[1],) * times if g]
     objects = sum(len(scene.boxes) for scene in scenes)
-    groups = [g for g in (frame_cutouts(scenes),) if g]
+    groups = [g for g in (_frame_cutouts(scenes),) if g]
     classes += groups * max(1, len(classes) // 5)
     if not objects and not classes:
         raise DatasetError('expected annotated objects, crops or drawings, got none of them')
@@ -91,13 +91,8 @@ def maker_for(
     return SceneMaker(scenes, backgrounds, classes, settings)
 
 
-def scene_from(path: Path, entries: Sequence[dict[str, object]]) -> Scene:
-    """
-    Return one annotated frame.
-
-    :param entries: mappings with ``bbox`` [x, y, width, height] and ``ignore``.
-    :raises DatasetError: unreadable picture or entry.
-    """
+def _scene_from(path: Path, entries: Sequence[dict[str, object]]) -> Scene:
+    """Return one annotated frame; its entries have ``bbox`` [x, y, width, height], ``ignore``."""
     image = decode(Record(path, 0, path.name))
     boxes: dict[bool, list[list[float]]] = {False: [], True: []}
     for entry in entries:
@@ -111,12 +106,8 @@ def scene_from(path: Path, entries: Sequence[dict[str, object]]) -> Scene:
     return Scene(image, *(np.array(boxes[key]).reshape(-1, 4) for key in (False, True)))
 
 
-def read_annotations(path: Path) -> dict[str, list[dict[str, object]]]:
-    """
-    Return file name to entries of an ``annotations.json``.
-
-    :raises DatasetError: unreadable, or of another form.
-    """
+def _read_annotations(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Return file name to entries of an ``annotations.json``."""
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -131,23 +122,24 @@ def scenes_from(annotations: Path, *, dev: bool) -> dict[str, Scene]:
     Return the frames to train on, or those kept to measure on, by name.
 
     :param annotations: a JSON file; its frames lie beside it.
+    :raises DatasetError: unreadable, or of another form.
     """
-    chosen = {n: e for n, e in read_annotations(annotations).items() if is_dev(n) == dev}
-    return {name: scene_from(annotations.parent / name, e) for name, e in chosen.items()}
+    chosen = {n: e for n, e in _read_annotations(annotations).items() if is_dev(n) == dev}
+    return {name: _scene_from(annotations.parent / name, e) for name, e in chosen.items()}
 
 
 def twins_of_dev(annotations: Path) -> set[str]:
     """Return the crops (file names) that show what stands in the frames to measure on."""
     return {
         str(entry['twin']).rsplit(' ', 1)[-1]
-        for name, entries in read_annotations(annotations).items()
+        for name, entries in _read_annotations(annotations).items()
         if is_dev(name)
         for entry in entries
         if entry.get('twin')
     }
 
 
-def frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cutout]:
+def _frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cutout]:
     """Return the annotated objects of frames with a little around, to paste into others."""
     found = []
     for scene in scenes:
@@ -161,7 +153,7 @@ def frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cu
     return found
 
 
-def crop_cutouts(
+def _crop_cutouts(
     manifest: Path, *, hold_out_every: int, excluded: set[str], gtsrb: bool, each: int = 160
 ) -> list[list[Cutout]]:
     """
@@ -196,7 +188,7 @@ def crop_cutouts(
     return classes
 
 
-def drawing_cutouts(manifest: Path, found: Sequence[str]) -> tuple[list[Cutout], list[Cutout]]:
+def _drawing_cutouts(manifest: Path, found: Sequence[str]) -> tuple[list[Cutout], list[Cutout]]:
     """
     Return drawn objects: those that are to be found, and those that are not judged.
 

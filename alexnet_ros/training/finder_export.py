@@ -40,7 +40,7 @@ MIN_CALIBRATION = 10  # objects, and other candidates, that a calibration needs
 CALIBRATION = 24  # frames, and as many made pictures
 
 
-def finder_layers(network: FinderNetwork) -> dict[str, Layer]:
+def _finder_layers(network: FinderNetwork) -> dict[str, Layer]:
     """
     Return the folded convolutions by their place in the network, such as ``four.0``.
 
@@ -72,7 +72,7 @@ def finder_scales(network: FinderNetwork, images: Sequence[Image]) -> dict[str, 
 
     hooks = [
         network.get_submodule(name).register_forward_hook(noting(name))
-        for name in finder_layers(network)
+        for name in _finder_layers(network)
     ]
     hooks.append(
         network.join.register_forward_pre_hook(lambda _module, inputs: note('sum8', inputs[0]))
@@ -100,7 +100,7 @@ def onnx_from_finder(
     :raises onnx.checker.ValidationError: the graph is not valid ONNX.
     """
     network = network.cpu().eval()
-    writer, layers = GraphWriter(), finder_layers(network)
+    writer, layers = GraphWriter(), _finder_layers(network)
 
     def step(x: str, name: str, output: str, *, positive: bool = False) -> str:
         return writer.quantised(x, scales[name], output, positive=positive) if scales else x
@@ -242,7 +242,7 @@ def calibrated(finder: SignFinder, scenes: Iterable[Scene]) -> tuple[float, floa
     return round(float(np.clip(weights[0], 0.1, 20)), 3), round(float(weights[1]), 3)
 
 
-def canvas_of(image: Image, height: int, width: int) -> Image:
+def _canvas_of(image: Image, height: int, width: int) -> Image:
     """Return a frame, or the first half of a long one, as the network sees it."""
     canvas = np.empty((height, width, 3), np.uint8)
     fill_canvas(image, views_of((image.shape[1], image.shape[0]), (width, height))[0], canvas)
@@ -257,7 +257,7 @@ def parity(
     spec = finder.package.input
     away = []
     for image in images:
-        canvas = canvas_of(image, spec.height, spec.width)[None]
+        canvas = _canvas_of(image, spec.height, spec.width)[None]
         wanted = network.places(torch.from_numpy(canvas)).numpy()
         away.append(finder.engine.infer(canvas).logits - wanted)
     numbers = np.concatenate(away).reshape(len(away), 5, -1)
@@ -293,7 +293,7 @@ def export_finder(
     maker = maker_for(FinderTrainSettings(**facts['settings']), data, report)
     rng = np.random.default_rng(5)
     picks = rng.permutation(len(maker.frames))[:CALIBRATION].tolist()
-    images = [canvas_of(maker.frames[index].image, height, width) for index in picks]
+    images = [_canvas_of(maker.frames[index].image, height, width) for index in picks]
     images += [maker[number][0] for number in range(CALIBRATION)]
     scales = finder_scales(network, images)
     graph = onnx_from_finder(network, height, width, scales=scales).SerializeToString()

@@ -28,17 +28,10 @@ IMAGENET_WITH_BACKGROUND = 1001
 CALIBRATION_BATCH = 16
 
 
-def original_answers(
+def _original_answers(
     path: Path, wrapper: Wrapped, how: Preprocessing, batch: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """
-    Return what the original file gives in ONNX Runtime, as (N, ...) rows.
-
-    The preprocessing is done once more here, in NumPy. A fixed batch is filled
-    up with copies of the last image.
-
-    :param batch: images (N, H, W, 3), uint8 RGB.
-    """
+    """Return what the original gives in ONNX Runtime, preprocessed once more in NumPy."""
     into = wrapper.input
     x: NDArray[Any] = batch[..., ::-1] if how.colour == 'bgr' else batch
     if into.channels == 1:
@@ -54,25 +47,19 @@ def original_answers(
     rows = []
     for start in range(0, len(x), size):
         part = x[start : start + size]
-        full = np.concatenate([part, np.repeat(part[-1:], size - len(part), 0)])
+        full = np.concatenate([part, np.repeat(part[-1:], size - len(part), 0)])  # fixed batch
         answer = run_file(path, {name: full}, [output])[0]
         rows.append(np.asarray(answer, np.float64).reshape(size, -1)[: len(part)])
     return np.concatenate(rows)
 
 
-def compare_with_original(
+def _compare_with_original(
     path: Path,
     wrapper: Wrapped,
     how: Preprocessing,
     logits_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
 ) -> float:
-    """
-    Run original and package on the same one and three images and refuse what differs.
-
-    :param logits_of: the package's logits of images (N, H, W, 3).
-    :returns: the largest difference, in probability or in units of the logits' spread.
-    :raises ModelPackageError: it does not run, or gives something else.
-    """
+    """Refuse a package that gives something else for one or three images; return how far it is."""
     rng = np.random.default_rng(3)
     height, width = wrapper.input.height, wrapper.input.width
     worst = 0.0
@@ -82,7 +69,7 @@ def compare_with_original(
         patches = coarse[:, np.arange(height) * 6 // height][:, :, np.arange(width) * 6 // width]
         batch = np.where(noise < 200, patches, noise).astype(np.uint8)
         try:
-            wanted = original_answers(path, wrapper, how, batch)
+            wanted = _original_answers(path, wrapper, how, batch)
         except Exception as error:  # the original itself does not run here
             line = one_line(error)[:200]
             raise ModelPackageError(f'{path} does not run in ONNX Runtime: {line}') from error
@@ -102,14 +89,10 @@ def compare_with_original(
     return worst
 
 
-def labels_for(
+def _labels_for(
     wrapper: Wrapped, model: onnx.ModelProto, given: Sequence[Label], role: str, path: Path
 ) -> Labels:
-    """
-    Return the classes of a foreign network: the given ones, its own, or numbers.
-
-    :raises LabelFileError: another number than the network has.
-    """
+    """Return the classes of a foreign network: the given ones, its own, or numbers."""
     count, background = wrapper.head.classes, Label(0, BACKGROUND[0], '')
     with_background = count == IMAGENET_WITH_BACKGROUND
     labels = list(given) or [Label(i, n, '') for i, n in enumerate(_own_names(model))]
@@ -147,12 +130,8 @@ def _own_names(model: onnx.ModelProto) -> list[str]:
     return [str(names[index]) for index in range(len(names))]
 
 
-def half_model(model: onnx.ModelProto) -> bytes:
-    """
-    Return the network with half-precision layers; its inputs and outputs stay.
-
-    :raises ModelPackageError: it has layers that cannot be half.
-    """
+def _half_model(model: onnx.ModelProto) -> bytes:
+    """Return the network with half-precision layers; its inputs and outputs stay."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     copy = onnx.ModelProto()
@@ -164,14 +143,8 @@ def half_model(model: onnx.ModelProto) -> bytes:
         raise ModelPackageError(f'this network cannot be made FP16: {line}') from error
 
 
-def int8_model(model: onnx.ModelProto, images: NDArray[np.uint8] | None) -> bytes:
-    """
-    Return the network with symmetric INT8 Q/DQ round its layers with weights.
-
-    :param images: real inputs (N, H, W, 3) to calibrate on.
-    :raises TrainingError: there are none.
-    :raises ModelPackageError: it cannot be quantised.
-    """
+def _int8_model(model: onnx.ModelProto, images: NDArray[np.uint8] | None) -> bytes:
+    """Return the network with symmetric INT8 Q/DQ round its layers with weights."""
     if images is None or not len(images):
         raise TrainingError('INT8 needs real images to calibrate on; give --data')
     from onnxruntime import quantization as q
@@ -246,7 +219,7 @@ def draft_from_onnx(
         line = one_line(f'{type(error).__name__}: {error}')[:200]
         raise ModelPackageError(f'{path} cannot be taken over: {line}') from error
     side, end = wrapper.input, wrapper.head
-    known = labels_for(wrapper, model, labels, role, path)
+    known = _labels_for(wrapper, model, labels, role, path)
     background = known.with_role('background')
     plain = wrapper.model.SerializeToString()
     common: dict[str, Any] = {
@@ -277,7 +250,7 @@ def draft_from_onnx(
             folder = Path(scratch) / 'trial'
             trial = write_package(folder, files={'fp32': plain}, metrics={}, **common)
             with OnnxRuntimeEngine(trial, provider='cpu') as engine:
-                away = compare_with_original(
+                away = _compare_with_original(
                     path, wrapper, preprocessing, lambda batch: engine.infer(batch).logits
                 )
         except ModelPackageError:
@@ -290,9 +263,9 @@ def draft_from_onnx(
         made = {}
         for precision in wanted:
             if precision == 'int8':
-                made[precision] = int8_model(wrapper.model, batch)
+                made[precision] = _int8_model(wrapper.model, batch)
             else:
-                made[precision] = plain if precision == 'fp32' else half_model(wrapper.model)
+                made[precision] = plain if precision == 'fp32' else _half_model(wrapper.model)
         return made
 
     layout = 'NCHW' if side.planes else 'NHWC'

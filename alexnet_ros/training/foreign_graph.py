@@ -34,7 +34,6 @@ OLDEST_OPSET = 9  # below, the nodes added here would need other forms
 MICROSOFT = 'com.microsoft'
 UNARY = ('AveragePool', 'GlobalAveragePool', 'LeakyRelu', 'Sigmoid', 'Softmax')
 BINARY = ('Add', 'Mul')
-OWN_ATTRIBUTES = ('channels_last', 'opset')  # of the quantised form alone
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 PASSING = (  # change no value, or only its type or shape
     *('Identity', 'Cast', 'Clip', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout'),
@@ -87,8 +86,7 @@ class Graph:
 
     def elem(self, name: str) -> int:
         """Return the element type of a tensor, 0 if unknown."""
-        kind = self._types.get(name)
-        return int(kind.elem_type) if kind is not None else 0
+        return int(self._types[name].elem_type) if name in self._types else 0
 
     def needed(self, names: set[str]) -> list[onnx.NodeProto]:
         """Return the nodes that some tensors depend on."""
@@ -138,21 +136,17 @@ def load_foreign(path: Path) -> onnx.ModelProto:
     replace_all(model.graph.node, [made for node in model.graph.node for made in standard(node)])
     _fold(model)
     if all(node.domain != MICROSOFT for node in model.graph.node):
-        replace_all(
-            model.opset_import, [o for o in model.opset_import if o.domain in {'', 'ai.onnx'}]
-        )
+        standard_ones = [o for o in model.opset_import if o.domain in {'', 'ai.onnx'}]
+        replace_all(model.opset_import, standard_ones)
     return model
 
 
 def standard(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Return the standard nodes for one of ONNX Runtime's; itself where it is no such."""
     kind, out, writer = node.op_type.removeprefix('QLinear'), node.output[0], GraphWriter()
-    attributes = {
-        a.name: helper.get_attribute_value(a)
-        for a in node.attribute
-        if a.name not in OWN_ATTRIBUTES
-    }
-    channels_last = any(a.name == 'channels_last' and a.i for a in node.attribute)
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    channels_last = attributes.pop('channels_last', 0)
+    attributes.pop('opset', None)
 
     def plain(place: int, name: str) -> str:
         parts = [n for n in node.input[place : place + 3] if n]

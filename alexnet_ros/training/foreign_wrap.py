@@ -92,12 +92,8 @@ class Wrapped:
     features: int
 
 
-def input_of_graph(graph: onnx.GraphProto, size: int, path: Path) -> Input:
-    """
-    Read the layout of the image input.
-
-    :raises ModelPackageError: no image input, or its size is open and none given.
-    """
+def _input_of_graph(graph: onnx.GraphProto, size: int, path: Path) -> Input:
+    """Read the layout of the image input."""
     value = graph.input[0]
     kind = value.type.tensor_type.elem_type
     dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -117,14 +113,12 @@ def input_of_graph(graph: onnx.GraphProto, size: int, path: Path) -> Input:
     return Input(value.name, kind, dims[0], channels, height, width, planes)
 
 
-def free_batch(graph: onnx.GraphProto, found: Graph, batch: int) -> None:
+def _free_batch(graph: onnx.GraphProto, found: Graph, batch: int) -> None:
     """
-    Let what is computed from the image have any batch size.
+    Let what is computed from the image have any batch size, ``batch`` 0 where it is open already.
 
     Reshapes to a fixed batch get an open one; constants are left as they are,
     also where their first side happens to equal the batch.
-
-    :param batch: the fixed batch of the input, 0 where it is open already.
     """
     for node in graph.node:
         if node.op_type != 'Reshape' or node.input[0] not in found.moving:
@@ -142,7 +136,7 @@ def free_batch(graph: onnx.GraphProto, found: Graph, batch: int) -> None:
             value.type.tensor_type.shape.dim[0].dim_param = 'N'
 
 
-def write_preprocessing(writer: GraphWriter, into: Input, how: Preprocessing) -> None:
+def _write_preprocessing(writer: GraphWriter, into: Input, how: Preprocessing) -> None:
     """Add the nodes from ``image`` to the network's own input."""
     node, constant, x = writer.node, writer.constant, 'image'
     if how.colour == 'bgr':
@@ -164,7 +158,7 @@ def write_preprocessing(writer: GraphWriter, into: Input, how: Preprocessing) ->
     node('Identity', [x], into.name)
 
 
-def write_logits(writer: GraphWriter, head: Head) -> None:
+def _write_logits(writer: GraphWriter, head: Head) -> None:
     """Add the nodes from the head's source to ``logits``."""
     node, constant = writer.node, writer.constant
     x = node('Flatten', [head.source], 'rows', axis=1)
@@ -178,7 +172,7 @@ def write_logits(writer: GraphWriter, head: Head) -> None:
     node('Identity', [x], 'logits')
 
 
-def write_features(writer: GraphWriter, found: Graph, name: str) -> tuple[str, int]:
+def _write_features(writer: GraphWriter, found: Graph, name: str) -> tuple[str, int]:
     """
     Add the nodes to ``features``; return what they read, and how many values they are.
 
@@ -215,7 +209,7 @@ def wrapped(model: onnx.ModelProto, how: Preprocessing, path: Path, head: str = 
     :raises ModelPackageError: a form that is not understood.
     """
     graph = model.graph
-    into = input_of_graph(graph, how.size, path)
+    into = _input_of_graph(graph, how.size, path)
     if into.kind == TensorProto.UINT8 and (any(how.mean) or any(v != 1 for v in how.scale)):
         raise ModelPackageError(
             f'{path} takes uint8 and normalises by itself; leave --mean, --scale and --preset out'
@@ -225,13 +219,13 @@ def wrapped(model: onnx.ModelProto, how: Preprocessing, path: Path, head: str = 
     dims = graph.input[0].type.tensor_type.shape.dim
     first = 2 if into.planes else 1
     dims[first].dim_value, dims[first + 1].dim_value = into.height, into.width
-    free_batch(graph, Graph(model), into.batch)
+    _free_batch(graph, Graph(model), into.batch)
     found = Graph(model)
     end = find_head(found, head, path)
     front, back = GraphWriter(), GraphWriter()
-    write_preprocessing(front, into, how)
-    write_logits(back, end)
-    source, width = write_features(back, found, end.source)
+    _write_preprocessing(front, into, how)
+    _write_logits(back, end)
+    source, width = _write_features(back, found, end.source)
     needed = {source, end.source, *(name for node in back.nodes for name in node.input)}
     size, sides = [into.height, into.width, 3], {'logits': end.classes, 'features': width}
     made = helper.make_graph(

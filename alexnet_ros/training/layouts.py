@@ -95,11 +95,7 @@ def class_of(name: str, labels: Sequence[Label]) -> int | None:
 
 
 def _known_class(name: str, labels: Sequence[Label], where: object) -> int:
-    """
-    Return which class a name means.
-
-    :raises DatasetError: none of these.
-    """
+    """Return which class a name means, or refuse it."""
     index = class_of(name, labels)
     if index is None:
         known = ', '.join(label.name for label in labels[:20])
@@ -154,8 +150,6 @@ def _records_from_tree(
 
     :param names: relative names of all files.
     :param folders: top folders, empty ones included.
-    :param make: the record of a relative name, a class id and a group.
-    :param labels: the classes in order; else the folders' names, sorted.
     """
     paths, notes = _pictures_among(names)
     paths = [path for path in paths if len(path.parts) > 1 and path.parts[0] != UNLABELLED]
@@ -252,14 +246,8 @@ def _from_tar(tar: Path, group: str, labels: Sequence[Label], *, complete: bool)
     )
 
 
-def records_from_gtsrb(folder: Path) -> list[Record]:
-    """
-    Read GTSRB's own layout: ``GT-*.csv`` beside PPM files.
-
-    :param folder: ``Final_Training/Images`` (with ``00000`` ... inside), or
-        ``Final_Test/Images`` with ``GT-final_test.csv`` in it.
-    :raises DatasetError: a missing file, or a column that is not there.
-    """
+def _records_from_gtsrb(folder: Path) -> list[Record]:
+    """Read GTSRB's own layout: ``GT-*.csv`` beside PPM files."""
     records = []
     for table in sorted(folder.rglob('GT-*.csv')):
         rows = read_rows(table, ('Filename', 'ClassId'), delimiter=';')
@@ -308,7 +296,7 @@ def read_data(
     if found is not None:
         return replace(found, origin=data.name, group=group)
     if data.is_dir():
-        records = records_from_gtsrb(data)
+        records = _records_from_gtsrb(data)
     else:
         beside = data.parent / 'labels.csv'
         if not own and beside.is_file() and not beside.samefile(data):

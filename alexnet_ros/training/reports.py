@@ -14,8 +14,7 @@ from alexnet_ros.errors import DatasetError
 from alexnet_ros.files import make_folder, write_file
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.tables import csv_text
-from alexnet_ros.training.augment_photo import augmentation_for
-from alexnet_ros.training.batches import Images
+from alexnet_ros.training.batches import Images, augmentation_for
 from alexnet_ros.training.evaluate import Answers, Figures, known_ids
 from alexnet_ros.training.layouts import DataSet
 from alexnet_ros.training.settings import TrainSettings
@@ -118,7 +117,7 @@ def write_preview(settings: TrainSettings, data: DataSet, path: Path, size_px: i
     :raises DatasetError: no such format of pictures.
     """
     bank = ImageBank(data.records)
-    augment = augmentation_for(settings, bank)
+    augment = augmentation_for(settings, bank, len(bank))
     rng = np.random.default_rng(settings.seed)
     rows = []
     for label in list(data.labels)[:MAX_CLASSES]:

@@ -15,8 +15,7 @@ from alexnet_ros.errors import DatasetError, TrainingError
 from alexnet_ros.files import one_line
 from alexnet_ros.labels import Label
 from alexnet_ros.model_package import InputSpec, ModelPackage
-from alexnet_ros.training.augment_photo import augmentation_for
-from alexnet_ros.training.batches import BatchMaker, Source, balanced_weights
+from alexnet_ros.training.batches import BatchMaker, Source, augmentation_for, balanced_weights
 from alexnet_ros.training.checkpoint import load_checkpoint, refuse_other_run, split_in
 from alexnet_ros.training.evaluate import whole_images
 from alexnet_ros.training.initial import initialise, load_package, settle_norms, start_from_probe
@@ -256,7 +255,7 @@ def prepare(
     bank.load()
     batches = BatchMaker(
         sources_for(settings, bank, class_ids, len(names)),
-        augmentation_for(settings, bank),
+        augmentation_for(settings, bank, len(bank)),
         settings.batch,
         settings.seed,
         workers.rank,

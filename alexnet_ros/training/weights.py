@@ -52,7 +52,6 @@ class Weights:
     An AlexNet's tensors under torchvision's names, batch normalisation folded in.
 
     :param names: class names where the file has them.
-    :raises TrainingError: the first layer is none of an AlexNet.
     """
 
     tensors: Mapping[str, Tensor]

@@ -8,7 +8,7 @@ import pytest
 
 from alexnet_ros.model_package import InputSpec
 from alexnet_ros.training.augment import SignAugmentation, backlit, behind_leaves, colour_matrix
-from alexnet_ros.training.augment_photo import (
+from alexnet_ros.training.batches import (
     PaperAugmentation,
     augmentation_for,
     colour_components,
@@ -140,7 +140,7 @@ def test_training_sees_as_much_of_a_picture_as_the_node(
     cv2.imwrite(str(tmp_path / 'ramp.png'), ramp)
     bank = ImageBank([Record(tmp_path / 'ramp.png', 0, '')])
     settings = TrainSettings(augmentation=augmentation, resize=resize)
-    found = augmentation_for(settings, bank)
+    found = augmentation_for(settings, bank, len(bank))
     assert isinstance(found, PaperAugmentation)
     change = replace(found, components=None)
     rng, seen = np.random.default_rng(0), []

@@ -5,9 +5,14 @@ import pytest
 import torch
 
 from alexnet_ros.errors import TrainingError
-from alexnet_ros.training import compress
-from alexnet_ros.training.checkpoint import network_from_checkpoint, save_checkpoint
-from alexnet_ros.training.compress import compress_checkpoint, compressed, factors
+from alexnet_ros.training import checkpoint
+from alexnet_ros.training.checkpoint import (
+    compress_checkpoint,
+    compressed,
+    factors,
+    network_from_checkpoint,
+    save_checkpoint,
+)
 from alexnet_ros.training.network import AlexNet, Architecture
 
 SMALL = Architecture(classes=3, fc6_rank=24, fc7_rank=24, input_px=67)
@@ -31,7 +36,7 @@ def test_full_matrices_become_thin_ones(monkeypatch: pytest.MonkeyPatch) -> None
     def quick(weight: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, float]:
         return weight[:rank].clone(), torch.ones(weight.shape[0], rank), 0.9
 
-    monkeypatch.setattr(compress, 'factors', quick)
+    monkeypatch.setattr(checkpoint, 'factors', quick)
     network = AlexNet(Architecture(classes=3, fc6_rank=8))
     smaller, done = compressed(network, 0, 16)
     assert smaller.architecture.fc7_rank == 16
