@@ -169,16 +169,9 @@ class _Chooser:
         """Describe an image and propose its label."""
         best = None if detection is None else detection.classification.best
         track = '' if detection is None else detection.track_id or ''
-        stem = '_'.join(
-            part
-            for part in (
-                self._bag.replace('.', '_'),
-                recognition.camera,
-                str(recognition.stamp_ns),
-                str(number),
-            )
-            if part
-        )
+        parts = [self._bag.replace('.', '_'), recognition.camera]
+        parts += [str(recognition.stamp_ns), str(number)]
+        stem = '_'.join(filter(None, parts))
         scene = f'scene {recognition.stamp_ns // SCENE_NS}' if box is None else stem
         where = box or (0.0, 0.0, float(recognition.size_wh[0]), float(recognition.size_wh[1]))
         return Item(

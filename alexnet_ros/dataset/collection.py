@@ -29,21 +29,8 @@ from alexnet_ros.training.layouts import UNLABELLED, class_of, labels_from
 
 Image = NDArray[np.uint8]
 
-COLUMNS = (
-    'name',
-    'hash',
-    'proposed',
-    'score',
-    'reason',
-    'bag',
-    'camera',
-    'stamp_ns',
-    'track',
-    'x',
-    'y',
-    'width',
-    'height',
-)
+COLUMNS = ('name', 'hash', 'proposed', 'score', 'reason', 'bag', 'camera', 'stamp_ns', 'track')
+COLUMNS += ('x', 'y', 'width', 'height')
 SAME_BITS = 3  # hashes that differ in no more bits are the same picture
 
 
@@ -162,25 +149,10 @@ class Collection:
         place = self.folder / (UNLABELLED if name is None else folder_of(name))
         make_folder(place)
         write_file(place / item.name, jpeg_from_rgb(image_rgb, 95))
-        box = [f'{v:.1f}' for v in item.bbox_xywh]
-        row = dict(
-            zip(
-                COLUMNS,
-                [
-                    item.name,
-                    f'{value:016x}',
-                    proposed,
-                    f'{item.score:.4f}',
-                    item.reason,
-                    item.bag,
-                    item.camera,
-                    str(item.stamp_ns),
-                    item.track,
-                    *box,
-                ],
-                strict=True,
-            )
-        )
+        cells = [item.name, f'{value:016x}', proposed, f'{item.score:.4f}', item.reason]
+        cells += [item.bag, item.camera, str(item.stamp_ns), item.track]
+        cells += [f'{v:.1f}' for v in item.bbox_xywh]
+        row = dict(zip(COLUMNS, cells, strict=True))
         if not self._items:
             write_file(self._list, csv_text(COLUMNS))
         append_lines(self._list, csv_text(row.values()))
@@ -199,11 +171,8 @@ class Collection:
         columns = ['file', 'class_id', 'track', *COLUMNS[2:8], *COLUMNS[9:]]
         found = {p.name: p for p in sorted(self.folder.glob('*/*')) if p.is_file()}
         loose = {name for name, path in found.items() if path.parent.name == UNLABELLED}
-        places = {
-            name: path
-            for name, path in found.items()
-            if name not in loose and not path.parent.name.startswith('.')
-        }
+        shown = {name: path for name, path in found.items() if path.parent.name[0] != '.'}
+        places = {name: path for name, path in shown.items() if name not in loose}
         ids: dict[str, int] = {}
         for folder in sorted({path.parent.name for path in places.values()}):
             index = class_of(folder, self._labels)
@@ -224,9 +193,5 @@ class Collection:
             rows.append([row.get(column, '') for column in columns])
         write_file(self.folder / 'manifest.csv', csv_text(columns, rows))
         refused = len(set(self._items) - set(places) - loose)
-        return {
-            'labelled': len(places),
-            'unlabelled': len(loose),
-            'refused': refused,
-            'moved': moved,
-        }
+        counts = {'labelled': len(places), 'unlabelled': len(loose)}
+        return counts | {'refused': refused, 'moved': moved}
