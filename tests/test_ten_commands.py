@@ -60,7 +60,7 @@ def test_the_commands_lead_to_a_model_that_steers(
     done = []
     for line in commands():
         words = shlex.split(line)
-        if words[0] == 'python':
+        if words[:2] == ['python', 'tools/make_heading_set.py']:
             subprocess.run([sys.executable, str(ROOT / words[1]), *words[2:]], check=True)
         elif words[0] == 'alexnet_ros':
             if words[1] == 'train':

@@ -29,8 +29,8 @@ from alexnet_ros.training.layouts import UNLABELLED, class_of, labels_from
 
 Image = NDArray[np.uint8]
 
-COLUMNS = ('name', 'hash', 'proposed', 'score', 'reason', 'bag', 'camera', 'stamp_ns', 'track')
-COLUMNS += ('x', 'y', 'width', 'height')
+SEEN = ('hash', 'proposed', 'score', 'reason', 'bag', 'camera', 'stamp_ns')
+COLUMNS = ('name', *SEEN, 'track', 'x', 'y', 'width', 'height')
 SAME_BITS = 3  # hashes that differ in no more bits are the same picture
 
 
@@ -168,7 +168,7 @@ class Collection:
         :returns: how many images there are: ``labelled``, ``unlabelled``,
             ``refused`` (deleted by hand) and, of the labelled, ``moved``.
         """
-        columns = ['file', 'class_id', 'track', *COLUMNS[2:8], *COLUMNS[9:]]
+        columns = ['file', 'class_id', 'track', *SEEN[1:], *COLUMNS[9:]]
         found = {p.name: p for p in sorted(self.folder.glob('*/*')) if p.is_file()}
         loose = {name for name, path in found.items() if path.parent.name == UNLABELLED}
         shown = {name: path for name, path in found.items() if path.parent.name[0] != '.'}
