@@ -122,7 +122,7 @@ def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
         print(f'measuring: node, {scenario.name}', file=sys.stderr)
         try:
             rows.append({'group': 'node', **_node(scenario)})
-        except AlexnetRosError as error:
+        except (AlexnetRosError, subprocess.TimeoutExpired) as error:
             print_error('bench', str(error))
     return rows
 
