@@ -69,11 +69,13 @@ def read_file(
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
     try:
         with os.fdopen(os.open(path, flags), 'rb') as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 raise error(
                     f'{printable(str(path))}: is not a regular file; put the file itself there'
                 )
-            data = file.read(limit + 1)
+            # So much is allocated beforehand; what lies in /proc says that it has no size.
+            data = file.read(min(limit, max(found.st_size, 1 << 16)) + 1)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the name
         link = getattr(problem, 'errno', 0) == errno.ELOOP
         why = 'is a link; put the file itself there' if link else _cause(problem)

@@ -24,7 +24,8 @@ from tools.fuzz_targets import TARGETS, dear, guarded, seeds
 
 OUTPUT = Path('build/fuzz')
 MIB = 1 << 20
-LIMIT_S = 20
+LIMIT_S = 20  # of processor time
+WAIT_S = 900  # for what waits for ever; a busy machine lets others wait long
 LIMIT_BYTES = 3 << 30
 MOST = 4 << 20  # bytes of an input
 KEPT = 12
@@ -126,7 +127,7 @@ def cost(one: Callable[[bytes], None], data: bytes) -> tuple[float, int, str]:
         try:
             # A fork leaves file mappings behind, so the parent's own figure would be too high.
             os.write(writer, Path('/proc/self/statm').read_bytes().split()[1])
-            signal.setitimer(signal.ITIMER_REAL, 4 * LIMIT_S)
+            signal.setitimer(signal.ITIMER_REAL, WAIT_S)
             resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1))
             resource.setrlimit(resource.RLIMIT_DATA, (LIMIT_BYTES, LIMIT_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -132,7 +132,7 @@ class McapScan:
                     large = sum(map(len, kept.values())) > UNPACKED_BYTES
                     if large or len(kept) >= UNPACKED_CHUNKS:
                         kept.clear()
-                    kept[chunk] = self._content(file.read(size))
+                    kept[chunk] = self._content(file.read(min(size, self._total)))
                 return kept[chunk]
 
             for entry in self._entries:
@@ -184,9 +184,11 @@ class McapScan:
     def _take(self, file: BinaryIO, code: int, size: int) -> None:
         """Take in one record of the file; what is no longer needed is not read."""
         place = file.tell()
+        whole = place + size <= self._total
+        size = min(size, self._total - place)  # reading allocates what it is asked for
         try:
             if code == MESSAGE:
-                if place + size <= self._total:
+                if whole:
                     self._list_message(file.read(MESSAGE_HEAD.size), -1, place, size)
             elif code == CHUNK:
                 self._list_chunk(file.read(size), place - HEAD.size)

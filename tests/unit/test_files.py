@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alexnet_ros import files
 from alexnet_ros.errors import ConfigError, FileWriteError
-from tests.limited import limited_files
+from tests.limited import limited_files, within
 
 
 def parsed(text: str | bytes) -> object:
@@ -91,6 +91,20 @@ def test_a_fifo_a_device_and_a_folder_are_no_plain_files(tmp_path: Path) -> None
     for path in (tmp_path / 'fifo', tmp_path, Path('/dev/zero')):
         with pytest.raises(ConfigError, match=r'not a regular file|Is a directory'):
             files.read_file(path, 10, ConfigError)
+
+
+READ = """
+import sys
+from pathlib import Path
+from alexnet_ros.errors import ModelPackageError
+from alexnet_ros.files import read_file
+print(len(read_file(Path(sys.argv[1]), 1 << 36, ModelPackageError)))
+"""
+
+
+def test_a_small_file_takes_little_memory_whatever_it_may_have(tmp_path: Path) -> None:
+    (tmp_path / 'f').write_bytes(b'x' * 70_000)
+    assert within(READ, tmp_path / 'f', mib=16) == '70000\n'
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:

@@ -134,6 +134,14 @@ def large_record(folder: Path) -> None:
     mcap(folder / 'x.mcap', channel('/a'), HEAD.pack(5, 1 << 40) + bytes(100))
 
 
+def claimed_chunk(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), HEAD.pack(6, (1 << 31) - 9) + bytes(100))
+
+
+def claimed_schema(folder: Path) -> None:
+    mcap(folder / 'x.mcap', channel('/a'), HEAD.pack(3, (1 << 31) - 9) + bytes(100))
+
+
 def database(folder: Path, *statements: str) -> sqlite3.Connection:
     base = sqlite3.connect(folder / 'x.db3')
     for statement in statements:
@@ -202,6 +210,8 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (many_frames, 'cannot be unpacked'),
     (packed_file, 'unpacks to more than'),
     (large_record, 'damaged at byte|cut off'),
+    (claimed_chunk, 'cut off'),
+    (claimed_schema, 'cut off'),
     (endless_messages, 'messages is not a plain table'),
     (endless_topics, 'topics is not a plain table'),
     (zero_blobs, 'messages is not a plain table'),
