@@ -1,5 +1,6 @@
 """The model folder: ``model.yaml`` and the files that it lists, verified."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -70,19 +71,8 @@ class ModelPackage:
         fields = mapping_from_yaml(
             read_file(source, MAX_YAML_BYTES, ModelPackageError, links=False), str(source)
         )
-        fields.only(
-            'name',
-            'version',
-            'architecture',
-            'input',
-            'files',
-            'labels',
-            'labels_sha256',
-            'scores',
-            'finder',
-            'metrics',
-            'origin',
-        )
+        known = {one.name for one in dataclasses.fields(ModelPackage)} - {'folder'}
+        fields.only(*sorted(known), 'labels_sha256')
         name, version = bare_name(fields, 'name'), fields.text('version')
         labels, scores = _labels(folder, fields), score_spec(fields.mapping('scores'))
         if scores.similarity is not None:
@@ -108,7 +98,7 @@ class ModelPackage:
         unknown = package.scores.unknown_class_id
         if unknown is not None and unknown >= len(package.labels):
             raise ModelPackageError(
-                f'{source}: scores: unknown: class_id {unknown} is none of the '
+                f'{source}: scores: unknown: class_id {unknown} is not one of the '
                 f'{len(package.labels)} classes'
             )
         for precision in package.files:

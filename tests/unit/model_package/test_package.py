@@ -119,7 +119,7 @@ def test_old_package_is_replaced_and_other_folders_are_left_alone(tmp_path: Path
 
 def test_failed_write_leaves_the_old_package(tmp_path: Path) -> None:
     tiny_package(tmp_path / 'm', classes=3)
-    with pytest.raises(ModelPackageError, match='class_id 9 is none'):
+    with pytest.raises(ModelPackageError, match='class_id 9 is not one'):
         tiny_package(tmp_path / 'm', scores=ScoreSpec(unknown_class_id=9))
     assert len(ModelPackage.load(tmp_path / 'm').labels) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ['m']
@@ -158,7 +158,7 @@ def test_failed_write_leaves_the_old_package(tmp_path: Path) -> None:
         (lambda d: d.update(labels='../labels.csv'), 'labels must be a bare name'),
         (lambda d: d.update(labels_sha256='0' * 64), r'labels\.csv: SHA-256 is'),
         (lambda d: d['scores'].update(temperature=0), 'temperature must be a number from 0.01'),
-        (lambda d: d['scores']['unknown'].update(class_id=4), 'class_id 4 is none of the 4'),
+        (lambda d: d['scores']['unknown'].update(class_id=4), 'class_id 4 is not one of the 4'),
         (lambda d: d['scores']['unknown'].update(energy=float('inf')), 'energy must be a number'),
     ],
 )
