@@ -126,27 +126,19 @@ def _run_one(args: argparse.Namespace, bag: Path) -> int:
 def _print_one(args: argparse.Namespace, report: dict[str, Any]) -> None:
     """Print the figures of one report."""
     truth = report['truth']
-    scores = (
-        {}
-        if truth is None
-        else {key: value for key, value in truth.items() if not isinstance(value, list)}
-    )
+    scores = {key: value for key, value in (truth or {}).items() if not isinstance(value, list)}
     frames = sum(c['processed'] for c in report['cameras'].values())
     if args.json:
-        print(
-            json.dumps(
-                {
-                    'bag': report['bag']['path'],
-                    'output': str(args.output),
-                    'complete': report['complete'],
-                    'frames': frames,
-                    'signs': len(report['signs']),
-                    'account': report['bag']['account'],
-                    'losses': report['bag']['losses'],
-                    **scores,
-                }
-            )
-        )
+        found = {
+            'bag': report['bag']['path'],
+            'output': str(args.output),
+            'complete': report['complete'],
+            'frames': frames,
+            'signs': len(report['signs']),
+            'account': report['bag']['account'],
+            'losses': report['bag']['losses'],
+        }
+        print(json.dumps(found | scores))
         return
     for sign in report['signs']:
         print(
@@ -166,16 +158,8 @@ def _run_many(args: argparse.Namespace, bags: list[Path]) -> int:
     settings, engine = settings_of(args), engine_of(args)
     tasks = []
     for bag, name in zip(bags, _names(bags), strict=True):
-        tasks.append(
-            Task(
-                str(bag.resolve()),
-                str((args.output / name).resolve()),
-                args.model,
-                settings,
-                engine,
-                _options(args, bag),
-            )
-        )
+        place, output = str(bag.resolve()), str((args.output / name).resolve())
+        tasks.append(Task(place, output, args.model, settings, engine, _options(args, bag)))
     outcomes = []
     progress = Progress(len(tasks), 'replay', 'bags')
     for outcome in run_ray(tasks, args.ray) if args.ray else run_local(tasks, args.jobs):

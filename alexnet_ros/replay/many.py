@@ -153,21 +153,18 @@ def merge(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         key: sum(t[key] for t in truths)
         for key in ('events_right', 'events_false', 'events_expected')
     }
-    said = total['events_right'] + total['events_false']
+    right, expected = total['events_right'], total['events_expected']
+    said = right + total['events_false']
+    rates = {
+        'event_precision': right / said if said else 1.0,
+        'event_recall': right / expected if expected else 1.0,
+    }
     return {
         'bags': len(outcomes),
         'failed': len(outcomes) - len(good),
         'frames': sum(o['frames'] for o in good),
         'signs': sum(o['signs'] for o in good),
-        'truth': None
-        if not truths
-        else {
-            **total,
-            'event_precision': total['events_right'] / said if said else 1.0,
-            'event_recall': total['events_right'] / total['events_expected']
-            if total['events_expected']
-            else 1.0,
-        },
+        'truth': {**total, **rates} if truths else None,
         'runs': sorted(outcomes, key=lambda o: str(o['bag'])),
     }
 
