@@ -111,9 +111,10 @@ def test_non_finite_logits_are_refused(value: float) -> None:
         classifications_from_logits(logits, FOUR, ScoreSpec())
 
 
-def test_another_number_of_classes_is_refused() -> None:
-    with pytest.raises(EngineRunError, match=r'expected logits \(N, 4\), got \(1, 3\)'):
-        classifications_from_logits(ROW[:, :3], FOUR, ScoreSpec())
+@pytest.mark.parametrize('labels', [3, 5])
+def test_another_number_of_classes_is_refused(labels: int) -> None:
+    with pytest.raises(EngineRunError, match=rf'expected logits \(N, {labels}\), got \(1, 4\)'):
+        classifications_from_logits(ROW, labels_of(labels), ScoreSpec())
 
 
 @given(
