@@ -42,11 +42,9 @@ class TrainSettings:
         'modern', 'How other layers start: modern (He) or paper.', choices=('modern', 'paper')
     )
     features_factor: float = setting(
-        1.0, 'Learning-rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
+        1.0, 'Rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
     )
-    probe: bool = setting(
-        True, 'With frozen convolutions begin as a linear probe of their features.'
-    )
+    probe: bool = setting(True, 'With frozen convolutions begin as a linear probe.')
     freeze_first_at: float = setting(
         1.0, 'Share of the run after which conv1 stays fixed, which saves time.', low=0.0, high=1.0
     )
@@ -57,7 +55,7 @@ class TrainSettings:
         choices=('stretch', 'centre_crop'),
     )
     hold_out_every: int = setting(
-        8, 'One group in this many is held out for validation; 0 = none.', low=0, high=1000
+        8, 'One group in this many is held out; 0 = none.', low=0, high=1000
     )
     augmentation: str = setting(
         'signs',
@@ -78,12 +76,8 @@ class TrainSettings:
         high=0.9,
     )
     background_video: str = setting('', 'Video without signs for backgrounds.')
-    background_until: float = setting(
-        0.6667, 'Use this first share of the video.', low=0.0, high=1.0
-    )
-    background_count: int = setting(
-        12000, 'How many background crops are made.', low=10, high=1_000_000
-    )
+    background_until: float = setting(0.6667, 'First share of the video used.', low=0.0, high=1.0)
+    background_count: int = setting(12000, 'Background crops made.', low=10, high=1_000_000)
     drawn_share: float = setting(
         0.0,
         "Share of drawn known signs; above 0 the classes are GTSRB's, and backgrounds too "
@@ -100,16 +94,12 @@ class TrainSettings:
     added_share: float = setting(0.0, 'Share of them in a batch.', low=0.0, high=0.9)
 
     steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)
-    minutes: float = setting(
-        0.0, 'Length of the run in minutes instead of steps; 0 = by steps.', low=0.0, high=1e6
-    )
+    minutes: float = setting(0.0, 'Its length in minutes; 0 = by steps.', low=0.0, high=1e6)
     batch: int = setting(64, 'Images a step and process.', low=2, high=4096)
     lr: float = setting(0.02, 'Peak learning rate.', low=1e-7, high=10.0)
     momentum: float = setting(0.9, 'Momentum (Nesterov).', low=0.0, high=0.999)
     weight_decay: float = setting(5e-4, 'Weight decay of matrices.', low=0.0, high=0.1)
-    clip_norm: float = setting(
-        5.0, 'Gradients are scaled down to this norm; 0 = never.', low=0.0, high=1e6
-    )
+    clip_norm: float = setting(5.0, 'Limit of the gradient norm; 0 = none.', low=0.0, high=1e6)
     label_smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
     schedule: str = setting(
         'cosine',
@@ -117,15 +107,13 @@ class TrainSettings:
         choices=('cosine', 'paper'),
     )
     patience: int = setting(
-        0, 'Stop early after so many validations without a gain; 0 = never.', low=0, high=10_000
+        0, 'End after so many validations without gain; 0 = never.', low=0, high=10_000
     )
     sizes: str = setting('', 'Progressive input sides, such as 128,176,224; last = own.')
-    ema_decay: float = setting(
-        0.999, 'Decay of the exponential average of the weights.', low=0.0, high=0.99999
-    )
+    ema_decay: float = setting(0.999, 'Decay of the averaged weights.', low=0.0, high=0.99999)
     bf16: bool = setting(True, 'Compute in bfloat16 where the processor has it.')
     val_interval: int = setting(
-        0, 'Steps between validations; 0 = twenty over the run.', low=0, high=1_000_000
+        0, 'Steps between validations; 0 = 20 a run.', low=0, high=1_000_000
     )
     save_interval: int = setting(500, 'Steps between checkpoints.', low=1, high=1_000_000)
     threads: int = setting(1, 'Threads that prepare images.', low=0, high=64)
@@ -159,23 +147,17 @@ class FinderTrainSettings:
     """How a finder is trained; a recipe file gives these by name."""
 
     steps: int = setting(8000, 'Length of the run in steps.', low=1, high=100_000_000)
-    minutes: float = setting(
-        0.0, 'Length of the run in minutes instead of steps; 0 = by steps.', low=0.0, high=1e6
-    )
+    minutes: float = setting(0.0, 'Its length in minutes; 0 = by steps.', low=0.0, high=1e6)
     batch: int = setting(16, 'Pictures a step.', low=2, high=1024)
     side_px: int = setting(288, 'Side of a picture, a multiple of 32.', low=64, high=1024)
     smallest_px: float = setting(8.0, 'Smallest object in a picture.', low=4.0, high=500.0)
     largest_px: float = setting(250.0, 'Largest object in a picture.', low=8.0, high=1000.0)
-    frame_share: float = setting(
-        0.65, 'Share of pictures from annotated frames.', low=0.0, high=1.0
-    )
+    frame_share: float = setting(0.65, 'Share from annotated frames.', low=0.0, high=1.0)
     pasted: float = setting(1.0, 'Mean number of pasted objects.', low=0.0, high=20.0)
     decoys: float = setting(0.4, 'Mean number of pasted backgrounds.', low=0.0, high=20.0)
-    background_until: float = setting(
-        0.6667, 'Use this first share of the video.', low=0.0, high=1.0
-    )
+    background_until: float = setting(0.6667, 'First share of the video used.', low=0.0, high=1.0)
     hold_out_every: int = setting(
-        8, 'One track of crops in this many is left out; 0 = none.', low=0, high=1000
+        8, 'One track in this many is left out; 0 = none.', low=0, high=1000
     )
     outlines: str = setting(
         'disc',
@@ -185,12 +167,10 @@ class FinderTrainSettings:
     drawings_found: str = setting(
         'regulatory,warning', 'Starts of the names of drawings that are to be found.'
     )
-    drawings_share: float = setting(
-        0.25, 'Share of drawings in what is pasted.', low=0.0, high=0.9
-    )
+    drawings_share: float = setting(0.25, 'Drawings among the pasted.', low=0.0, high=0.9)
     rate: float = setting(0.003, 'Peak learning rate.', low=1e-7, high=1.0)
     weight_decay: float = setting(0.01, 'Weight decay.', low=0.0, high=1.0)
-    clip: float = setting(10.0, 'Longest gradient.', low=0.01, high=1e6)
+    clip: float = setting(10.0, 'Limit of the gradient norm.', low=0.01, high=1e6)
     average_decay: float = setting(0.998, 'Of the weight average.', low=0.0, high=0.99999)
     half: bool = setting(True, 'Compute in bfloat16.')
     save_every: int = setting(250, 'Steps between checkpoints.', low=1, high=1_000_000)
