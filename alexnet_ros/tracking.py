@@ -257,11 +257,7 @@ def _side(bbox: BBoxXYWH) -> float:
 
 
 def _likeness(first: BBoxXYWH, second: BBoxXYWH, unsure: float) -> float:
-    """
-    Return how well two boxes may be the same sign, 0 (not) to 1.
-
-    :param unsure: distance of the middles, in sides, at which they cannot be.
-    """
+    """Return how well two boxes may be one sign, 0 to 1; 0 if ``unsure`` sides apart."""
     larger, smaller = max(_side(first), _side(second)), min(_side(first), _side(second))
     if smaller <= 0 or larger > 1.8 * smaller:
         return 0.0

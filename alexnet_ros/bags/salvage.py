@@ -32,11 +32,7 @@ Say = Callable[[str], None]
 
 
 class StoredMessage(NamedTuple):
-    """
-    One message as it lies in a file.
-
-    :param ros1: serialised as ROS 1 does it, not as CDR.
-    """
+    """One message as it lies in a file, in CDR or as ROS 1 serialises it."""
 
     topic: str
     kind: str

@@ -16,11 +16,7 @@ def moved(
     new: Sequence[Mapping[str, Any]],
     tolerance: float = TOLERANCE,
 ) -> list[str]:
-    """
-    Say which ratios got worse or better, and which rows came or went.
-
-    :param tolerance: share of a ratio that counts as noise.
-    """
+    """Say which ratios moved by more than a fraction, and which rows came or went."""
     before = {(row['group'], row['name']): row for row in old if 'faster' in row}
     after = {(row['group'], row['name']): row for row in new if 'faster' in row}
     lines = []

@@ -131,11 +131,7 @@ def stage_rows(
     rounds: int,
     tick: Tick = None,
 ) -> list[Row]:
-    """
-    Time whole frames and sign mode at several sizes, stage by stage.
-
-    :param images_rgb: name of a size to some frames of that size.
-    """
+    """Time whole frames and sign mode at several named sizes, stage by stage."""
     rows: list[Row] = []
     for mode in ('frame', 'signs'):
         settings = settings_from_mapping(RecognizerSettings, {'regions': mode})

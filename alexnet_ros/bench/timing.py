@@ -36,11 +36,7 @@ class Timing:
         return statistics.median(self.round_ms)
 
     def percentile_ms(self, percent: float) -> float:
-        """
-        Return a percentile over all calls.
-
-        :param percent: 0 to 100.
-        """
+        """Return a percentile, 0 to 100, over all calls, milliseconds."""
         return float(np.percentile(self.calls_ms, percent))
 
     def row(self) -> dict[str, float]:
@@ -110,10 +106,6 @@ def _one_turn(case: Case, round_s: float, least_calls: int) -> list[float]:
 
 
 def ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
-    """
-    Return how many times faster ``fast`` is, compared round by round.
-
-    :returns: median, least and greatest ratio over the rounds.
-    """
+    """Return median, least and greatest ratio of two cases, compared round by round."""
     pairs: Sequence[float] = [a / b for a, b in zip(slow.round_ms, fast.round_ms, strict=True)]
     return statistics.median(pairs), min(pairs), max(pairs)

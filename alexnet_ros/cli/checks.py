@@ -60,12 +60,7 @@ class Check:
 
 
 def probe(code: str) -> tuple[bool, str]:
-    """
-    Run Python code in a process of its own.
-
-    :returns: whether it ended well, and the last line it printed, which is the
-        error if it did not.
-    """
+    """Run Python code in a process; return whether it ended well and the last line printed."""
     words = [sys.executable, '-W', 'ignore', '-c', code]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=PROBE_S, check=False)
@@ -287,11 +282,7 @@ def check_engines() -> list[Check]:
 
 
 def check_models(names: Sequence[str] = ()) -> list[Check]:
-    """
-    Verify the model packages: every file's hash, labels, graph.
-
-    :param names: names or folders; empty for all that are found.
-    """
+    """Verify the model packages, all that are found if none is named: hashes, labels, graph."""
     folders = [
         str(file.parent) for place in model_places() for file in sorted(place.glob('*/model.yaml'))
     ]

@@ -8,11 +8,7 @@ from alexnet_ros.cli.progress import Progress
 
 
 class Printer:
-    """
-    One line for each new sign, speed limit and stop lock.
-
-    :param first_ns: what times are counted from, nanoseconds.
-    """
+    """One line for each new sign, speed limit and stop lock, timed from ``first_ns``."""
 
     def __init__(self, first_ns: int, names: Mapping[int, str]) -> None:
         self._first_ns, self._names = first_ns, names

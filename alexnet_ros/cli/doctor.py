@@ -17,11 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def gather(models: list[str]) -> list[Check]:
-    """
-    Run all checks, those that wait for processes side by side.
-
-    :param models: model names or folders, empty for all that are found.
-    """
+    """Run all checks on the models named, or all found; those that wait run side by side."""
     jobs = [
         checks.check_python,
         checks.check_ros,

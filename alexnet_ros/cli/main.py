@@ -41,11 +41,7 @@ COMMANDS = {  # name: one line for --help; the module has the same name, with _
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run one command.
-
-    :returns: 0 done, 1 the job failed (one line on standard error), 2 usage.
-    """
+    """Run one command: 0 done, 1 the job failed, told in one line, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith('-')), '')
     program = f'alexnet_ros {chosen}'.rstrip()

@@ -9,11 +9,7 @@ GPU_FILES = ('dev/nvidia[0-9]*', 'dev/nvhost-gpu', 'dev/nvgpu', 'usr/lib/wsl/lib
 
 
 def has_nvidia_gpu(root: Path = Path('/')) -> bool:
-    """
-    Say whether an NVIDIA GPU is in this machine, usable or not, without loading anything.
-
-    :param root: of the file system.
-    """
+    """Say whether an NVIDIA GPU is in this machine, usable or not, without loading anything."""
     return any(any(root.glob(pattern)) for pattern in GPU_FILES)
 
 

@@ -17,11 +17,7 @@ FIGURES = (  # key in ``truth``: words, whether more is better
 
 
 def compare(report: Report, other: Report, other_name: str) -> dict[str, Any]:
-    """
-    Say what changed from another report of the same bag to this one.
-
-    :returns: ``other`` (its name and model), ``figures`` and ``signs``.
-    """
+    """Return ``other``, ``figures`` and ``signs``: what changed from another report of the bag."""
     figures = [_figure('signs confirmed', len(other['signs']), len(report['signs']), None)]
     if report['truth'] is not None and other['truth'] is not None:
         figures += [

@@ -50,11 +50,7 @@ class TruthMark:
 
 
 class Truth:
-    """
-    Spans and marks of one bag.
-
-    :param marks: in any order; without spans these are made from them.
-    """
+    """Spans and marks of one bag; without spans the marks are made from them."""
 
     def __init__(self, spans: Iterable[TruthSpan] = (), marks: Iterable[TruthMark] = ()) -> None:
         self.marks = sorted(marks, key=lambda mark: (mark.stamp_ns, mark.camera))

@@ -155,11 +155,7 @@ def page(
 
 
 def index_page(merged: Mapping[str, Any], folder: Path) -> str:
-    """
-    Return the page of many replayed bags.
-
-    :param folder: where the page goes; its links are relative to it.
-    """
+    """Return the page of many replayed bags; its links are relative to ``folder``."""
     runs = [(one, os.path.relpath(one['output'], folder)) for one in merged['runs']]
     return render('index.html', merged=merged, runs=runs, made=now())
 

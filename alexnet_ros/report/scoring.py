@@ -226,11 +226,7 @@ class Scorer:
     # Events
 
     def add_event(self, event: Confirmed, image_rgb: Image | None) -> bool:
-        """
-        Take a confirmed sign in.
-
-        :returns: whether it is right and the first of its span.
-        """
+        """Take a confirmed sign in; return whether it is right and the first of its span."""
         for state in self._states:
             span = state.span
             if (
@@ -276,11 +272,7 @@ class Scorer:
         self.errors.sort(key=lambda e: (e.kind in MAX_PICTURES, e.stamp_ns, e.camera))
 
     def as_json(self, names: dict[int, str], start_ns: int) -> dict[str, Any]:
-        """
-        Return the figures.
-
-        :param start_ns: what times are counted from.
-        """
+        """Return the metrics, with times counted from ``start_ns``."""
         scores, spans = self.scores, len(self._states)
         events = scores.right_events + scores.false_events
         shown = sum(scores.confusion.values())

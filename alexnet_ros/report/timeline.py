@@ -98,11 +98,7 @@ class _Stretch:
 
 
 class Timeline:
-    """
-    Collects entries; says which frame confirmed one.
-
-    :param whole_frames: the model looks at whole frames, without tracks.
-    """
+    """Collects entries and says which frame confirmed one; ``whole_frames`` have no tracks."""
 
     def __init__(self, *, whole_frames: bool = False) -> None:
         self._whole_frames = whole_frames
@@ -113,11 +109,7 @@ class Timeline:
     def add(
         self, recognition: Recognition, image_rgb: Image | None
     ) -> list[tuple[Entry, Confirmed]]:
-        """
-        Take one frame in.
-
-        :returns: the entries that it began.
-        """
+        """Take one frame in; return the entries that it began."""
         begun: list[tuple[Entry, Confirmed]] = []
         tracked = [d for d in recognition.detections if d.track_id is not None]
         for detection in tracked:

@@ -36,11 +36,7 @@ def write_report(folder: str | Path, run: Run, compared: dict[str, Any] | None =
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
-    """
-    Read a ``report.json``, or that of a folder.
-
-    :raises BagError: it is none.
-    """
+    """Read a ``report.json``, or that of a folder; BagError if it is none."""
     path = Path(path)
     path = path / 'report.json' if path.is_dir() else path
     try:

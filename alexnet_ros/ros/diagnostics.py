@@ -148,11 +148,7 @@ def model_finding(package: ModelPackage | None, info: EngineInfo | None) -> Find
 
 
 class Heartbeat:
-    """
-    Calls a function at a steady pace in a thread of its own.
-
-    :param period_s: gives the time between two calls, seconds.
-    """
+    """Calls a function at a steady pace, ``period_s`` in seconds, in a thread of its own."""
 
     def __init__(
         self,

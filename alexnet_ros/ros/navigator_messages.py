@@ -51,11 +51,7 @@ def stamp_ns(message: Any) -> int:
 
 
 def sign_frame_from_message(message: Detection2DArray, camera: str = '') -> SignFrame:
-    """
-    Return the detections of an image.
-
-    :param camera: whose topic it came on; empty takes the header's frame.
-    """
+    """Return the detections of an image; an empty camera takes the header's frame."""
     return SignFrame(
         camera or message.header.frame_id,
         stamp_ns(message),
@@ -74,11 +70,7 @@ def sign_frame_from_message(message: Detection2DArray, camera: str = '') -> Sign
 
 
 def class_frame_from_message(message: Classification, camera: str = '') -> ClassFrame:
-    """
-    Return the classes of an image.
-
-    :param camera: whose topic it came on; empty takes the header's frame.
-    """
+    """Return the classes of an image; an empty camera takes the header's frame."""
     return ClassFrame(
         camera or message.header.frame_id,
         stamp_ns(message),

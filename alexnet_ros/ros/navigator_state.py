@@ -80,11 +80,7 @@ class StateFile:
             self._text, self.error = text, ''
 
     def _claim(self, path: Path) -> None:
-        """
-        Be the only writer; a killed one leaves its place.
-
-        :raises OSError: another process writes the same file.
-        """
+        """Be the only writer, or raise OSError; a killed one leaves its place."""
         if self._lock is not None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)

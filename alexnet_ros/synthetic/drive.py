@@ -65,11 +65,7 @@ class BoxTruth:
 
 @dataclass(slots=True)
 class DriveTruth:
-    """
-    What a drive shows.
-
-    :param boxes: every sign wholly visible and at least 20 px wide.
-    """
+    """What a drive shows; boxes of every sign wholly visible and at least 20 px wide."""
 
     signs: list[SignTruth] = field(default_factory=list)
     boxes: list[BoxTruth] = field(default_factory=list)

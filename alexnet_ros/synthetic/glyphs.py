@@ -17,11 +17,7 @@ Points = NDArray[np.float64]
 def arc(
     centre_xy: tuple[float, float], radii_xy: tuple[float, float], start_deg: float, end_deg: float
 ) -> Points:
-    """
-    Return an elliptic arc; angles run clockwise from the right, y down.
-
-    :returns: shape (25, 2).
-    """
+    """Return an elliptic arc, shape (25, 2); angles run clockwise from the right, y down."""
     angle = np.radians(np.linspace(start_deg, end_deg, 25))
     return np.stack(
         [centre_xy[0] + radii_xy[0] * np.cos(angle), centre_xy[1] + radii_xy[1] * np.sin(angle)], 1

@@ -19,11 +19,7 @@ from alexnet_ros.errors import EngineBuildError, EngineUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """
-    The input's shapes (N, H, W, 3) that an engine serves.
-
-    :param batches: smallest, tuned and largest N; all the same on a DLA.
-    """
+    """The input's shapes (N, H, W, 3), N smallest, tuned and largest; all the same on a DLA."""
 
     height: int
     width: int
