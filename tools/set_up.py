@@ -220,7 +220,8 @@ def install_requirements(place: Place, name: str) -> None:
     failed = f'the packages of {name} could not be installed'
     constraints = REQUIREMENTS / 'constraints.txt'
     if not place.sourced:
-        pip(place, '--require-hashes', '-r', REQUIREMENTS / 'locked' / name, failed=failed)
+        words = ('--no-deps', '--require-hashes', '-r', REQUIREMENTS / 'locked' / name)
+        pip(place, *words, failed=failed)
         lines = (REQUIREMENTS / name).read_text(encoding='utf-8').splitlines()
         for line in lines:
             if line.startswith('torch=='):
@@ -346,30 +347,27 @@ def all_steps(place: Place) -> dict[str, Step]:
             needs,
         )
 
-    steps = {
-        'environment': Step('Python environment', make_environment),
-        'run': requirements('run.txt', 'packages to run', 'environment'),
-    }
     interfaces = tuple(sorted(p for p in build_messages.INTERFACES.rglob('*') if p.is_file()))
     manifests = ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml')
-    steps |= {
-        'project': Step(
-            'alexnet_ros', install_project, tuple(ROOT / name for name in manifests), ('run',)
-        ),
-        'demo': Step('the drive of the demo', render_drive, (), ('project',), beside=True),
-    }
-    ros: tuple[str, ...] = ()
+    steps = {'environment': Step('Python environment', make_environment)}
+    ros = 'environment'
     if not place.sourced:
-        steps['ros'] = requirements(f'ros-{place.distro}.txt', f'ROS 2 {place.distro}', 'run')
-        ros = ('ros',)
+        ros = 'ros'
+        text = f'ROS 2 {place.distro}'
+        steps[ros] = requirements(f'ros-{place.distro}.txt', text, 'environment')
     steps |= {
         'messages': Step(
             'message packages',
             make_messages,
             (*interfaces, ROOT / 'tools' / 'build_messages.py'),
-            ('environment', *ros),
+            (ros,),
             beside=True,
         ),
+        'run': requirements('run.txt', 'packages to run', 'environment'),
+        'project': Step(
+            'alexnet_ros', install_project, tuple(ROOT / name for name in manifests), ('run',)
+        ),
+        'demo': Step('the drive of the demo', render_drive, (), ('project',), beside=True),
         'train': requirements('train.txt', 'packages to train', 'run'),
         'ray': requirements('ray.txt', 'Ray', 'run'),
         'browser': Step('browser', install_browser, (), ('run',)),

@@ -77,7 +77,7 @@ def test_find_place_sourced_ros_of_another_python_is_refused(
 
 def test_steps_to_run_do_without_torch_and_tests(tool: Any) -> None:
     place = tool.find_place()
-    assert tool.steps_of(['run'], place) == ['environment', 'run', 'project', 'ros', 'messages']
+    assert tool.steps_of(['run'], place) == ['environment', 'ros', 'messages', 'run', 'project']
     assert tool.steps_of(['train'], place) == ['environment', 'run', 'project', 'train']
     assert {'train', 'test', 'messages'} <= set(tool.steps_of(['test'], place))
     assert 'torch' not in (ROOT / 'tools/requirements/run.txt').read_text()
