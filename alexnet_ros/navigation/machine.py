@@ -118,9 +118,7 @@ class Navigator:
         if action is None:
             return ''
         self._put_frame(camera.name, action)
-        kind = 'seen'
-        if locked != state.locks:
-            kind = 'unlock' if locked else 'lock'
+        kind = 'seen' if locked == state.locks else 'unlock' if locked else 'lock'
         about = (frame.stamp_ns, frame.camera, '', action.class_id, action.class_name, best.score)
         self._events.append(Event(kind, action.kind, *about))
         return ''
@@ -148,8 +146,8 @@ class Navigator:
         :returns: why it was refused, empty if it was not.
         """
         self._advance(now)
-        late = self._late('velocity', stamp_ns)
-        if late or (stamp_ns and now.ros_ns - stamp_ns > self.settings.max_age_s * 1e9):
+        old = stamp_ns and now.ros_ns - stamp_ns > self.settings.max_age_s * 1e9
+        if self._late('velocity', stamp_ns) or old:
             return self.refuse('old_speed', stamp_ns, '')
         return '' if self.clock.measure(mps, now) else self.refuse('bad_speed', 0, '')
 
@@ -241,10 +239,9 @@ class Navigator:
         """Put a whole-frame class into force: the camera's last one has ended."""
         name = f'frame {camera}'.rstrip()
         self.restrictions.end(name, Evidence.FREER)
-        if action.kind == 'lock' or action.percent is not None:
-            locks = action.kind == 'lock'
-            new = Restriction(name, locks=locks, percent=action.percent, camera=camera)
-            new.track_id = str(action.class_id)
+        new = Restriction(name, percent=action.percent, camera=camera)
+        new.locks, new.track_id = action.kind == 'lock', str(action.class_id)
+        if new.locks or new.percent is not None:
             self.restrictions.tighten(new)
 
     def _advance(self, now: Moment) -> None:
@@ -270,22 +267,20 @@ class Navigator:
                         self._rules.assume(sign, camera, 'its camera is silent')
         was_stale = self.stale
         self.stale = bool(silent) or not self.cameras.any_fresh(steady_ns, stale_after_s)
-        if self.stale == was_stale:
-            return
-        if not self.stale:
+        if was_stale and not self.stale:
             self._events.append(Event('fresh', 'good results are coming'))
-            return
-        then = 'stopping' if self.settings.on_stale == 'stop' else 'everything holds'
-        did = f'no good result for {stale_after_s:g} s: {then}'
-        self._events.append(Event('stale', did, camera=', '.join(one.name for one in silent)))
+        elif self.stale and not was_stale:
+            then = 'stopping' if self.settings.on_stale == 'stop' else 'everything holds'
+            did = f'no good result for {stale_after_s:g} s: {then}'
+            self._events.append(Event('stale', did, camera=', '.join(one.name for one in silent)))
 
     def _begin(
         self, name: str, stamp_ns: int, now: Moment, fault: str, present: Collection[str]
     ) -> tuple[Camera | None, Passage, str]:
         """Check a message; a good one lets its camera's time pass, a bad one is counted."""
         self._advance(now)
-        known = self.cameras.get(name)
-        last_ns = None if known is None else known.stamp_ns
+        camera = self.cameras.get(name)
+        last_ns = None if camera is None else camera.stamp_ns
         fault = fault_of_stamp(stamp_ns, last_ns, now.ros_ns, self.settings) or fault
         camera = None
         if not fault:
@@ -295,8 +290,9 @@ class Navigator:
                 self._events.append(Event('evicted', f'for {name!r}', camera=gone))
         if camera is None:
             return None, Passage(), self.refuse(fault or 'too_many_cameras', stamp_ns, name)
-        counted = self.clock.counted
-        passage = camera.hear(stamp_ns, now.steady_ns, counted, self.settings.stale_after_s)
+        passage = camera.hear(
+            stamp_ns, now.steady_ns, self.clock.counted, self.settings.stale_after_s
+        )
         self.last_fault = ''
         self.accepted += 1
         for one in self.restrictions.pass_image(name, passage, present):
@@ -308,10 +304,8 @@ class Navigator:
     def _late(self, topic: str, stamp_ns: int) -> bool:
         """Tell whether a stamped message is older than the topic's last one."""
         last_ns = self._last_stamps.get(topic, 0)
-        if not stamp_ns:
-            return False
         self._last_stamps[topic] = max(stamp_ns, last_ns)
-        return stamp_ns < last_ns
+        return 0 < stamp_ns < last_ns
 
     def _unfit(self, best: Score | None, *, scored: bool = True) -> str:
         """Return why a class cannot act, empty if it can."""
@@ -330,13 +324,12 @@ class Navigator:
         best = best_score(sign.scores)
         fault = self._unfit(best)
         if fault or best is None:
-            self._ignore(frame, sign, best, fault)
-            return
+            return self._ignore(frame, sign, best, fault)
         action = self.table[best.class_id]
         one, new = camera.see(sign.track_id, frame.stamp_ns, action, best.score, sign.height_px)
         if new:
             self._events.append(event_of_sign('seen', one.action.kind, one))
-        self._rules.see(one, camera, new=new)
+        return self._rules.see(one, camera, new=new)
 
     def _ignore(self, frame: SignFrame, sign: SignSeen, best: Score | None, fault: str) -> None:
         """Tell once that a confirmed sign does nothing, and why."""
@@ -349,6 +342,5 @@ class Navigator:
         self._noted.add(key)
         self.refused[f'sign_{fault}'] += 1
         name = self.table[class_id].class_name if class_id in self.table else ''
-        score = 0.0 if best is None else best.score
-        about = (frame.stamp_ns, frame.camera, sign.track_id, class_id, name, score)
-        self._events.append(Event('ignored', fault, *about))
+        about = (frame.stamp_ns, frame.camera, sign.track_id, class_id, name)
+        self._events.append(Event('ignored', fault, *about, best.score if best else 0.0))

@@ -16,8 +16,10 @@ from alexnet_ros.navigation.sightings import Passage, Sighting
 
 LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
 LEAST_S = 1e-6  # sums of floats may fall short of a whole by less
-KEPT = ('name', 'locks', 'speed_mps', 'percent', 'hold_s', 'hold_m', 'stands')
-KEPT_TEXT = ('title', 'camera', 'track_id')
+KEPT = {  # over a restart, and of which type
+    'name': str, 'title': str, 'camera': str, 'track_id': str, 'locks': bool, 'stands': bool,
+    'speed_mps': float, 'percent': float, 'hold_s': float, 'hold_m': float,
+}  # fmt: skip
 _SIGHTS = itertools.count(1)
 
 
@@ -141,12 +143,8 @@ class Restrictions:
         """Return the restriction of that name, or None."""
         return self._now.get(name)
 
-    def tighten(self, new: Restriction) -> Restriction:
-        """
-        Bring a restriction into force; one of its name only becomes stricter.
-
-        :returns: the restriction of that name that is in force now.
-        """
+    def tighten(self, new: Restriction) -> None:
+        """Bring a restriction into force; one of its name only becomes stricter."""
         old = self._now.get(new.name)
         if old is not None:
             new.speed_mps = min(filter(None, (old.speed_mps, new.speed_mps)), default=None)
@@ -155,7 +153,6 @@ class Restrictions:
             new.hold_s, new.hold_m = max(old.hold_s, new.hold_s), max(old.hold_m, new.hold_m)
             new.left_s, new.left_m = max(old.left_s, new.left_s), max(old.left_m, new.left_m)
         self._now[new.name] = new
-        return new
 
     def of_title(self, title: str) -> list[Restriction]:
         """Return the restrictions that are told alike."""
@@ -166,12 +163,10 @@ class Restrictions:
         self.end(new.name, evidence)
         self._now[new.name] = new
 
-    def end(self, name: str, evidence: Evidence) -> bool:
-        """End a restriction for a reason; true if it was in force."""
-        ended = self._now.pop(name, None) is not None
-        if ended:
+    def end(self, name: str, evidence: Evidence) -> None:
+        """End a restriction for a reason, if it is in force."""
+        if self._now.pop(name, None) is not None:
             self.loosened = evidence
-        return ended
 
     def end_all(self, evidence: Evidence) -> None:
         """End every restriction."""
@@ -221,7 +216,7 @@ class Restrictions:
         return [
             {
                 key: value
-                for key in (*KEPT, *KEPT_TEXT)
+                for key in KEPT
                 if (value := getattr(one, key)) not in {math.inf, None, '', False}
             }
             for one in self._now.values()
@@ -241,20 +236,11 @@ class Restrictions:
 
 
 def _check(one: object) -> None:
-    if not isinstance(one, dict) or not set(one) <= {*KEPT, *KEPT_TEXT} or 'name' not in one:
+    if not isinstance(one, dict) or not {'name'} <= set(one) <= set(KEPT):
         raise ConfigError(f'not a restriction: {one!r:.80}')
     for key, value in one.items():
-        kinds = {
-            'name': str,
-            'title': str,
-            'camera': str,
-            'track_id': str,
-            'locks': bool,
-            'stands': bool,
-        }
-        if key in kinds:
-            sound = isinstance(value, kinds[key])
-        else:
+        sound = isinstance(value, KEPT[key])
+        if KEPT[key] is float:
             sound = type(value) in {int, float} and math.isfinite(value) and value > 0
         if not sound:
             raise ConfigError(f'{one["name"]!r:.80}: {key} cannot be {value!r:.80}')
