@@ -7,7 +7,8 @@ A drive goes past signs that grow and vanish. It is driven twice: undisturbed,
 past the signs as far as the other one has seen them (what was never delivered
 is not known), and disturbed. What was in force in the undisturbed one during
 the whole of the documented delay before a moment, and still is after it, binds
-the disturbed one at that moment: no higher speed, no unlocked stop.
+the disturbed one at that moment: no higher speed, no unlocked stop. And no stop
+is over before the robot has really stood for its time.
 """
 
 import argparse
@@ -35,7 +36,7 @@ TABLE = read_table(find_table('sign_actions.yaml'))
 START_NS, SECOND = 1_750_000_000 * 10**9, 10**9
 TICK_S = 0.1
 CAP_MPS = 36.2
-REACTION_S = 0.3  # from the lock to standstill
+HOLD_S = 3.0  # stop_hold_s
 RAISING = {1, 2, 5, 6, 8, 32}  # may raise; all limits but the lowest, and the ends of limits
 CLASSES = (0, 1, 2, 5, 6, 8, 12, 13, 14, 14, 14, 25, 32, 32)
 DISTURBANCES = (
@@ -82,6 +83,7 @@ class Plan:
     crowds: list[float] = field(default_factory=list)
     rear: tuple[float, float] | None = None
     odometry_lost: tuple[float, float, float | None] | None = None
+    braking_s: float = 0.3  # from the lock to standstill
     what: tuple[str, ...] = ()
 
 
@@ -111,6 +113,7 @@ def plan(rng: random.Random) -> Plan:
     made.what = tuple(rng.sample(DISTURBANCES, rng.randrange(1, 4)))
     for what in made.what:
         _disturb(made, what, rng)
+    made.braking_s = rng.choice([0.3, 0.3, 2.0])
     return made
 
 
@@ -160,6 +163,7 @@ class Trace:
     locks: list[bool] = field(default_factory=list)
     force: list[Force] = field(default_factory=list)
     known_s: dict[str, float] = field(default_factory=dict)
+    rushed: list[str] = field(default_factory=list)
 
 
 class Run:
@@ -225,6 +229,12 @@ class Run:
         command = self.navigator.step(self.now(at_s))
         self.limit = command.speed_limit_mps or math.inf
         self.lock = command.stop_lock
+        stood_s = self.locked_s - self.plan.braking_s
+        over = any(event.kind == 'go' for event in command.events)
+        if over and self.set_to.velocity_source != 'none' and stood_s < HOLD_S - TICK_S - 1e-6:
+            self.trace.rushed.append(
+                f'at {at_s:.1f} s a stop is over after standing {stood_s:.1f} s'
+            )
         if self.whole:
             now = self.in_force()
             self.force = {
@@ -266,7 +276,8 @@ class Run:
                 restore_navigator(self.navigator, self.text, self.now(at_s))
                 self.step(at_s)
             elif self.navigator is None:
-                if kind == 'tick':
+                if kind == 'tick':  # silence locks as well
+                    self.locked_s += TICK_S
                     self.note()
             elif kind == 'tick':
                 self.odometry(at_s)
@@ -300,7 +311,7 @@ class Run:
     def odometry(self, at_s: float) -> None:
         """Measure a robot that stands a moment after it is locked."""
         self.locked_s = self.locked_s + TICK_S if self.lock else 0.0
-        speed: float | None = 0.0 if self.locked_s > REACTION_S else 8.0
+        speed: float | None = 0.0 if self.locked_s > self.plan.braking_s else 8.0
         lost = self.plan.odometry_lost
         if lost and not self.whole and lost[0] <= at_s < lost[1]:
             speed = lost[2]
@@ -341,6 +352,8 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     """Drive once and return what the disturbed drive was allowed wrongly."""
     made = plan(random.Random(seed))
     disturbed = Run(made, None, seed).run()
+    if disturbed.rushed:
+        return made, disturbed.rushed
     whole = Run(made, disturbed.known_s, seed).run()
     # What slows comes into force with the first image that shows it, only a delay puts it off
     slow_back, stop_back = math.ceil(made.delayed / TICK_S) + 1, math.ceil(lag_s(made) / TICK_S)
@@ -349,7 +362,7 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     slow_ahead = math.ceil(early_s / TICK_S) + 1
     if made.settings['velocity_source'] != 'none':
         # A stop's time counts from standstill, by images
-        early_s += REACTION_S + TICK_S + 1 / made.hz
+        early_s += made.braking_s + TICK_S + 1 / made.hz
     stop_ahead = math.ceil(early_s / TICK_S) + 1
     for index, (limit, lock) in enumerate(zip(disturbed.limits, disturbed.locks, strict=True)):
         at_s = index * TICK_S
