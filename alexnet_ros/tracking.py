@@ -69,7 +69,7 @@ class _Track:
         """Take the newly seen box and learn speed and growth from it."""
         elapsed = (stamp_ns - self.seen_ns) / 1e9
         if elapsed > 0:
-            share = max(1 / self.sights, 1 - math.exp(-elapsed / MOTION_S))
+            share = max(1 / (self.sights + 1), 1 - math.exp(-elapsed / MOTION_S))
             for axis in (0, 1):
                 way = bbox[axis] + bbox[axis + 2] / 2 - self.bbox[axis] - self.bbox[axis + 2] / 2
                 self.speed[axis] += share * (way / elapsed - self.speed[axis])
@@ -190,7 +190,7 @@ class Tracker:
         self._tracks = [track for track in self._tracks if stays(track)]
 
     def _matched(self, stamp_ns: int, detections: Sequence[Detection]) -> dict[int, _Track]:
-        """Return row to track, best pairs first; ties go to the first."""
+        """Return row to track, tracks not lost before lost ones, best pairs first."""
         pairs = []
         for number, track in enumerate(self._tracks):
             expected = track.predicted(stamp_ns)
@@ -210,10 +210,10 @@ class Tracker:
                     # Motion learnt from a few small boxes may be wrong by its whole amount
                     near = max(near, _likeness(track.bbox, detection.bbox_xywh, reach))
                 if near > 0:
-                    pairs.append((-(near + 0.2 * same), number, row))
+                    pairs.append((lost, -(near + 0.2 * same), number, row))
         owners: dict[int, _Track] = {}
         taken: set[int] = set()
-        for _, number, row in sorted(pairs):
+        for _, _, number, row in sorted(pairs):
             if row not in owners and number not in taken:
                 owners[row] = self._tracks[number]
                 taken.add(number)
