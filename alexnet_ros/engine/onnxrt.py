@@ -27,6 +27,7 @@ from alexnet_ros.records import EngineInfo, Outputs
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 MOST_THREADS = 8  # chosen by itself; more gain little at small batches
+SPIN_US = 100  # of waiting for each other, then threads sleep; most waits are shorter
 log = logging.getLogger(__name__)
 
 
@@ -41,9 +42,9 @@ class OnnxRuntimeEngine(Closing):
     :param provider: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works.
     :param max_batch: larger batches are run in parts of this size.
     :param spinning: threads that wait for each other within a run do so in a
-        loop: a little sooner on an idle machine, later on a busy one, for half
-        as much processor time again (docs/benchmarks.md). Between runs they
-        always sleep.
+        loop, however long it takes: for half as much processor time again. By
+        default they sleep after :data:`SPIN_US`, where the runtime has that
+        (1.26), else at once (docs/benchmarks.md). Between runs they always sleep.
     :raises EngineUnavailableError: ONNX Runtime or the provider is not here.
     :raises EngineBuildError: ONNX Runtime refuses the file.
     """
@@ -170,7 +171,12 @@ def _session(
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors
-    options.add_session_config_entry('session.intra_op.allow_spinning', str(int(spinning)))
+    briefly = tuple(map(int, runtime.__version__.split('.')[:2])) >= (1, 26)
+    options.add_session_config_entry(
+        'session.intra_op.allow_spinning', str(int(spinning or briefly))
+    )
+    if not spinning:
+        options.add_session_config_entry('session.intra_op.spin_duration_us', str(SPIN_US))
     options.add_session_config_entry('session.force_spinning_stop', '1')
     asked = [PROVIDERS[provider]]
     if provider != 'cpu':
