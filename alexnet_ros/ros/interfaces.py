@@ -1,9 +1,11 @@
 """Message classes by their names."""
 
 import importlib
+from functools import cache
 from typing import Any
 
 
+@cache
 def message_class(kind: str) -> Any:
     """
     Return the class of a type such as ``std_msgs/msg/Bool``.
