@@ -56,6 +56,13 @@ class Chart:
         }
         self.shapes.append(Shape(tag, named, text, title))
 
+    def rect(
+        self, title: str, kind: str, box: tuple[float, float, float, float], **more: Any
+    ) -> None:
+        """Add a rectangle at x, y, width, height, of a class of style.css."""
+        x, y, width, height = box
+        self.add('rect', '', title, class_=kind, x=x, y=y, width=width, height=height, **more)
+
 
 def hues(signs: Sequence[Sign]) -> dict[int, int]:
     """Return a hue for each class, degrees: as far apart as so many can be."""
@@ -152,44 +159,21 @@ def timeline(
     for sign, picture, (row, lane) in zip(signs, pictures, places, strict=True):
         x0, x1, y = axis.x(sign['confirmed_s']), axis.x(sign['last_s']), bars_y + row * 16
         title = f'{sign["class_name"]}, {sign["confirmed_s"]:.2f} to {sign["last_s"]:.2f} s'
-        chart.add(
-            'rect',
-            title=title,
-            class_='bar wrong' if sign['right'] is False else 'bar',
-            x=x0,
-            y=y,
-            width=max(x1 - x0, 4),
-            height=12,
-            rx=4,
-            style=f'--hue:{colours[sign["class_id"]]}',
-        )
+        kind = 'bar wrong' if sign['right'] is False else 'bar'
+        hue = f'--hue:{colours[sign["class_id"]]}'
+        chart.rect(title, kind, (x0, y, max(x1 - x0, 4), 12), rx=4, style=hue)
         if lane is not None:
             top = (lanes - 1 - lane) * (THUMB + 8)
             chart.add('line', class_='stem', x1=x0, x2=x0, y1=top + THUMB, y2=y)
-            chart.add(
-                'image',
-                title=title,
-                x=_left_of(x0),
-                y=top,
-                width=THUMB,
-                height=THUMB,
-                href=picture,
-            )
+            at: dict[str, Any] = {'x': _left_of(x0), 'y': top, 'width': THUMB, 'height': THUMB}
+            chart.add('image', title=title, href=picture, **at)
     if spans:
         chart.add('text', 'truth', class_='label', x=0, y=truth_y + 8)
     for span in spans:
         x0, x1 = axis.x(span['start_s']), axis.x(span['end_s'])
         state = 'met' if span['confirmed'] else 'missed'
-        chart.add(
-            'rect',
-            title=f'{span["class_name"]}: {state}',
-            class_=f'truth {state}',
-            x=x0,
-            y=truth_y,
-            width=max(x1 - x0, 3),
-            height=8,
-            rx=4,
-        )
+        title = f'{span["class_name"]}: {state}'
+        chart.rect(title, f'truth {state}', (x0, truth_y, max(x1 - x0, 3), 8), rx=4)
     return chart
 
 
@@ -245,7 +229,7 @@ def limit_chart(navigation: Mapping[str, Any], duration_s: float) -> Chart:
         if on:
             x0, width = axis.x(start), max(axis.x(end) - axis.x(start), 2)
             title = f'stop lock, {start:.2f} to {end:.2f} s'
-            chart.add('rect', title=title, class_='lock', x=x0, y=top, width=width, height=height)
+            chart.rect(title, 'lock', (x0, top, width, height))
             chart.add('text', 'STOP', class_='mark', x=x0 + 6, y=top + 16)
     steps = [*limits, [duration_s, limits[-1][1] if limits else None]]
     for (start, value), (end, _) in itertools.pairwise(steps):
@@ -253,15 +237,8 @@ def limit_chart(navigation: Mapping[str, Any], duration_s: float) -> Chart:
             continue
         kmh = value * KMH_PER_MPS
         x0, x1, line = axis.x(start), axis.x(end), y(kmh)
-        chart.add(
-            'rect',
-            title=f'{kmh:.0f} km/h from {start:.2f} to {end:.2f} s',
-            class_='limit',
-            x=x0,
-            y=line,
-            width=x1 - x0,
-            height=top + height - line,
-        )
+        title = f'{kmh:.0f} km/h from {start:.2f} to {end:.2f} s'
+        chart.rect(title, 'limit', (x0, line, x1 - x0, top + height - line))
         chart.add('line', class_='limitline', x1=x0, x2=x1, y1=line, y2=line)
         if x1 - x0 > 30:
             chart.add('text', f'{kmh:.0f}', class_='mark', x=x0 + 5, y=line - 5)
@@ -276,13 +253,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float]) -> list[Shape]:
         height = 34 * count / most if count else 0
         low = edges[index - 1] if index else 0
         high = f'{edges[index]:g}' if index < len(edges) else '…'
-        chart.add(
-            'rect',
-            title=f'{low:g} to {high} ms: {count} frames',
-            class_='hist',
-            x=index * 10,
-            y=36.0 - height,
-            width=8,
-            height=max(float(height), 1.0 if count else 0.5),
-        )
+        tall = max(float(height), 1.0 if count else 0.5)
+        title = f'{low:g} to {high} ms: {count} frames'
+        chart.rect(title, 'hist', (index * 10, 36.0 - height, 8, tall))
     return chart.shapes

@@ -14,6 +14,7 @@ FIGURES = (  # key in ``truth``: words, whether more is better
     ('wrong_reports_per_frame', 'wrong reports a frame', False),
     ('median_delay_s', 'median delay, s', False),
 )
+GRADES = {True: 'good', False: 'bad', None: 'fair'}  # of a sign, by whether it is right
 
 
 def compare(report: Report, other: Report, other_name: str) -> dict[str, Any]:
@@ -41,18 +42,10 @@ def _figure(
         change, grade = 'same' if before == now else '', ''
     else:
         change = f'{now - before:+.4g}'
-        grade = (
-            ''
-            if more_is_better is None
-            else ('good' if (now > before) == more_is_better else 'bad')
-        )
-    return {
-        'what': what,
-        'before': _short(before),
-        'now': _short(now),
-        'change': change,
-        'grade': grade,
-    }
+        grade = 'good' if (now > before) == more_is_better else 'bad'
+        grade = '' if more_is_better is None else grade
+    row = {'what': what, 'before': _short(before), 'now': _short(now)}
+    return {**row, 'change': change, 'grade': grade}
 
 
 def _short(value: float | None) -> float | None:
@@ -74,34 +67,24 @@ def _signs(now: Sequence[Report], before: Sequence[Report]) -> list[dict[str, st
         pair = min(same or near, key=lambda s: abs(s['confirmed_s'] - at_s), default=None)
         told = f'{sign["class_name"]} at {at_s:.2f} s'
         if pair is None:
-            changes.append(_change(sign, 'new', told))
+            changes.append(_change('new', GRADES[sign['right']], told))
             continue
         left.remove(pair)
         if pair['class_id'] != sign['class_id']:
-            changes.append(_change(sign, 'class', f'{told}, was {pair["class_name"]}'))
+            text = f'{told}, was {pair["class_name"]}'
+            changes.append(_change('class', GRADES[sign['right']], text))
         elif abs(pair['confirmed_s'] - at_s) >= SHIFT_S:
             shift = at_s - pair['confirmed_s']
-            word = 'later' if shift > 0 else 'earlier'
-            changes.append(
-                {
-                    'kind': word,
-                    'grade': 'bad' if shift > 0 else 'good',
-                    'text': f'{told}, by {abs(shift):.2f} s',
-                }
-            )
-    changes += [
-        {
-            'kind': 'gone',
-            'grade': 'good' if s['right'] is False else 'bad',
-            'text': f'{s["class_name"]}, was at {s["confirmed_s"]:.2f} s',
-        }
-        for s in left
-    ]
+            kind, grade = ('later', 'bad') if shift > 0 else ('earlier', 'good')
+            changes.append(_change(kind, grade, f'{told}, by {abs(shift):.2f} s'))
+    for sign in left:
+        grade = 'good' if sign['right'] is False else 'bad'
+        text = f'{sign["class_name"]}, was at {sign["confirmed_s"]:.2f} s'
+        changes.append(_change('gone', grade, text))
     return changes
 
 
-def _change(sign: Report, kind: str, text: str) -> dict[str, str]:
-    grade = {True: 'good', False: 'bad', None: 'fair'}[sign['right']]
+def _change(kind: str, grade: str, text: str) -> dict[str, str]:
     return {'kind': kind, 'grade': grade, 'text': text}
 
 
