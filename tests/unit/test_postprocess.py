@@ -9,6 +9,7 @@ from alexnet_ros.errors import EngineRunError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import ScoreSpec
 from alexnet_ros.postprocess import (
+    LEAST_LOG,
     classifications_from_logits,
     correlated,
     free_energies,
@@ -140,9 +141,10 @@ def test_any_finite_logits_give_probabilities(
         assert len({score.class_id for score in row.results}) == len(labels)
 
 
-def test_thousands_of_classes_are_ordered_as_few_are() -> None:
+@pytest.mark.parametrize('digits', [1, 6], ids=['with equals', 'without'])
+def test_thousands_of_classes_are_ordered_as_few_are(digits: int) -> None:
     labels = Labels(Label(i, f'class {i}', '') for i in range(2000))
-    logits = np.random.default_rng(0).normal(size=(3, 2000)).astype(np.float32).round(1)
+    logits = np.random.default_rng(0).normal(size=(3, 2000)).astype(np.float32).round(digits)
     found, _ = classifications_from_logits(logits, labels, ScoreSpec(), top_k=5)
     for row, values in zip(found, logits, strict=True):
         best = np.argsort(-values, kind='stable')[:5]  # of equals the first ids
@@ -156,8 +158,11 @@ def test_patterns_have_mean_0_and_length_1_and_a_flat_row_has_none() -> None:
 
 
 def test_each_class_on_its_own_has_the_probability_of_its_logit() -> None:
-    found = np.exp(log_probabilities(np.float32([[0.0, 3.0, -3.0, -5000.0]]), 2.0, 'sigmoid'))
-    assert found[0] == pytest.approx([0.5, 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(1.5)), 0.0])
+    logs = log_probabilities(np.float32([[0.0, 3.0, -3.0, -5000.0]]), 2.0, 'sigmoid')
+    assert logs.min() == LEAST_LOG == -1000.0
+    assert np.exp(logs)[0] == pytest.approx(
+        [0.5, 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(1.5)), 0.0]
+    )
 
 
 def test_energy_and_probabilities_survive_large_logits() -> None:
