@@ -32,7 +32,7 @@ BLOCK = re.compile(
     r'(?:^ *<!-- not run: (?P<why>[^\n]+) -->\n)?^ *```bash\n(?P<text>.*?)^ *```',
     re.MULTILINE | re.DOTALL,
 )
-HERE = ('alexnet_ros', 'make', 'python', '.', 'git')  # what blocks without a reason may call
+HERE = ('alexnet_ros', 'make', 'python', '.', 'git', 'cd')  # what blocks without a reason may call
 ABSENT = {  # part of a command: what it needs that is not there, so that it ends in one line
     '/dev/video0': 'a camera',
     'signs 0 --json': 'a camera',
