@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, data_from, whole
+from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, add_number, data_from, whole
 from alexnet_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,13 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     foreign.add_argument('--scale', metavar='V[,V,V]', help='multiplied after that')
     foreign.add_argument('--colour', choices=('rgb', 'bgr'), help="the file's colour order")
-    foreign.add_argument(
-        '--size',
-        type=whole(0, 2048),
-        default=0,
-        metavar='PX',
-        help='input side where the file leaves it open',
-    )
+    text = 'input side where the file leaves it open'
+    add_number(foreign, '--size', whole(0, 2048), 0, 'PX', text)
     foreign.add_argument(
         '--head',
         default='auto',
@@ -138,13 +133,8 @@ def run(args: argparse.Namespace) -> int:
             _report(note)
         measured = measured_from(data, facts, negatives_from=args.negatives)
     again = bool(draft.architecture.get('quantised'))  # in INT8 as it came
-    default = (
-        'int8'
-        if measured and not again
-        else 'fp16'
-        if args.onnx is None and facts is None
-        else 'fp32'
-    )
+    elsewhere = args.onnx is None and facts is None
+    default = 'int8' if measured and not again else 'fp16' if elsewhere else 'fp32'
     package = write_measured(
         args.output,
         draft,

@@ -1,8 +1,9 @@
 """Training a finder: steps, checkpoints, resuming."""
 
+import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,6 @@ from alexnet_ros.training.settings import FinderTrainSettings
 from alexnet_ros.training.state import Report, RunState, StepReport, cosine, join_workers
 
 BOX_WEIGHT = 2.0
-
-
-class _Numbers:
-    """Picture numbers from a step on, without end."""
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-
-    def __iter__(self) -> Iterator[int]:
-        number = self.first
-        while True:
-            yield number
-            number += 1
 
 
 def _one_thread(_worker: int) -> None:
@@ -118,7 +106,7 @@ class FinderTrainer(RunState):
         batches: DataLoader[Any] = DataLoader(
             self.maker,  # type: ignore[arg-type]
             batch_size=self.settings.batch,
-            sampler=_Numbers(self.step * self.settings.batch),
+            sampler=itertools.count(self.step * self.settings.batch),
             num_workers=self.workers,
             worker_init_fn=_one_thread if self.workers else None,
             prefetch_factor=3 if self.workers else None,
