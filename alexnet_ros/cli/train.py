@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text = 'go on for N steps where the run in --output had ended'
     add_number(parser, '--more-steps', whole(0, 100_000_000), 0, 'N', text)
+    add_run_options(parser, TrainSettings, OLD_NAMES)
+
+
+def add_run_options(
+    parser: argparse.ArgumentParser, settings: type, old_names: Mapping[str, str]
+) -> None:
+    """
+    Declare how a run of training goes, its settings among the options.
+
+    :param old_names: former names of settings, hidden and taken for one release.
+    """
     parser.add_argument(
         '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
     )
@@ -59,11 +70,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_number(parser, '--cores', whole(0, 1024), 0, 'N', 'CPU threads for the network; 0 = all')
     group = parser.add_argument_group('settings (also names in a recipe)')
-    fields = flat_fields(TrainSettings)
+    fields = flat_fields(settings)
     for name, field in fields.items():
         add_setting(group, name, field)
-    for old, name in OLD_NAMES.items():  # hidden, for one release
+    for old, name in old_names.items():
         add_setting(group, name, fields[name], old)
+
+
+def overrides_of(args: argparse.Namespace, settings: type) -> dict[str, Any]:
+    """Return the settings that were given as options."""
+    names = flat_fields(settings)
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def add_setting(group: Any, name: str, field: dataclasses.Field[Any], old: str = '') -> None:
@@ -121,9 +138,7 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.training.settings import TrainSettings, settings_for
     from alexnet_ros.training.state import join_workers
 
-    names = flat_fields(TrainSettings)
-    overrides = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
-    settings = settings_for(args.recipe, overrides)
+    settings = settings_for(args.recipe, overrides_of(args, TrainSettings))
     data = data_from(args)
     if args.preview is not None:
         from alexnet_ros.training.reports import write_preview

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_ros.cli.train import add_setting, progress_bar, tune_malloc
-from alexnet_ros.config import flat_fields, settings_from_mapping
+from alexnet_ros.cli.train import add_run_options, overrides_of, progress_bar, tune_malloc
+from alexnet_ros.config import settings_from_mapping
 
 if TYPE_CHECKING:
     from alexnet_ros.training.finder_data import FinderData
@@ -70,21 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
     )
-    parser.add_argument(
-        '--recipe', type=Path, metavar='YAML', help='settings by name; options override it'
-    )
-    parser.add_argument(
-        '--restart', action='store_true', help='begin anew even where a checkpoint lies'
-    )
-    parser.add_argument(
-        '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='where to compute'
-    )
-    parser.add_argument(
-        '--cores', type=int, default=0, metavar='N', help='CPU threads for the network; 0 = all'
-    )
-    group = parser.add_argument_group('settings (also names in a recipe)')
-    for name, field in flat_fields(FinderTrainSettings).items():
-        add_setting(group, name, field)
+    add_run_options(parser, FinderTrainSettings, {})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,9 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.training.finder_train import train_finder
     from alexnet_ros.training.settings import FinderTrainSettings, read_recipe
 
-    values = read_recipe(args.recipe)
-    names = flat_fields(FinderTrainSettings)
-    values |= {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    values = read_recipe(args.recipe) | overrides_of(args, FinderTrainSettings)
     losses = train_finder(
         settings_from_mapping(FinderTrainSettings, values),
         data_from(args),

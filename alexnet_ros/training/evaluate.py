@@ -140,13 +140,11 @@ class Answers:
     """
     What a model said about N images.
 
-    :param logits: (N, classes), the mean over the views in log space.
     :param probabilities: of the known classes, (N, C); without a background
         class C is the number of classes.
     :param unknown: which were rejected, (N,).
     """
 
-    logits: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     unknown: NDArray[np.bool_]
 
@@ -222,7 +220,7 @@ def answers_from(logits: NDArray[np.float32], labels: Labels, scores: ScoreSpec)
     probabilities = np.exp(log_probs)
     if scores.unknown_class_id is not None:
         probabilities = np.delete(probabilities, scores.unknown_class_id, axis=1)
-    return Answers(logits, probabilities, np.array([item.unknown for item in found], bool))
+    return Answers(probabilities, np.array([item.unknown for item in found], bool))
 
 
 def known_ids(truth: Ids, package: ModelPackage) -> Ids:
