@@ -22,7 +22,6 @@ from alexnet_ros.postprocess import classifications_from_logits, log_probabiliti
 from alexnet_ros.preprocess import batch_from_regions, resize_region
 from alexnet_ros.records import Region
 from alexnet_ros.training.batches import Images
-from alexnet_ros.training.negatives import random_crop, video_frames
 from alexnet_ros.training.sources import SUFFIXES, Image
 
 Floats = NDArray[np.floating]
@@ -285,6 +284,8 @@ def background_images(place: Path, start: float, count: int, seed: int = 11) -> 
         if not whole:
             raise DatasetError(f'no readable image in {place}')
         return whole
+    from alexnet_ros.training.negatives import random_crop, video_frames  # needs Pillow
+
     frames = video_frames(place, start)
     if not frames:
         raise DatasetError(f'{place} has no frames after {start:.0%} of its length')
