@@ -37,6 +37,12 @@ class Table:
         self.path, self.tests = path, tests
         self.cases: dict[str, list[Case]] = {}
         self.outcomes: dict[str, str] = {}
+        self.skipped: set[str] = set()  # files that need what is not installed
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file that is skipped as a whole."""
+        if report.skipped:
+            self.skipped.add(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -71,6 +77,9 @@ class Table:
                     unfinished.add(case)
                 else:
                     found[case] = max(found.get(case, 'passed'), outcome, key=order.index)
+        for case, test in ELSEWHERE:
+            if test.partition('::')[0] in self.skipped:
+                found[case] = 'skipped'
         for case in unfinished:
             found.pop(case, None)
         return dict(sorted(found.items(), key=lambda one: GROUPS.index(one[0].group)))
