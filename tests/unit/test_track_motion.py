@@ -33,13 +33,13 @@ def test_without_motion_a_sign_is_expected_where_it_was() -> None:
 
 def test_speed_moves_the_middle_and_keeps_the_size() -> None:
     one = track(seen_ns=S)
-    one.speed = (8.0, -6.0)
+    one.speed = [8.0, -6.0]
     assert one.predicted(3 * S + S // 2) == pytest.approx((120, 35, 30, 40))
 
 
 def test_growth_enlarges_about_a_middle_that_moves_with_it() -> None:
     one = track()
-    one.speed, one.growth = (8.0, -6.0), 0.5
+    one.speed, one.growth = [8.0, -6.0], 0.5
     # Half of the time left has gone by: twice as large, and as far as 2 s would bring it.
     assert one.predicted(S) == pytest.approx((115 + 16 - 30, 70 - 12 - 40, 60, 80))
 
@@ -52,35 +52,28 @@ def test_growth_is_bounded_either_way(growth: float, after_s: float, scale: floa
     assert (width, height) == pytest.approx((30 * scale, 40 * scale))
 
 
-def test_the_first_motion_is_taken_whole() -> None:
+@pytest.mark.parametrize('sights', [1, 2, 20])
+@pytest.mark.parametrize('after_s', [0.02, 0.5])
+def test_motion_is_averaged_over_sights_at_first_and_over_time_then(
+    sights: int, after_s: float
+) -> None:
     one = track()
-    one.move((109.0, 40.0, 33.0, 48.0), S // 2)
-    assert one.speed == pytest.approx(((125.5 - 115) / 0.5, (64 - 70) / 0.5))
-    assert one.growth == pytest.approx(math.log(math.sqrt(33 * 48 / 1200)) / 0.5)
-    assert (one.bbox, one.seen_ns, one.sights) == ((109.0, 40.0, 33.0, 48.0), S // 2, 2)
-
-
-def test_later_motion_is_averaged_over_time() -> None:
-    one = track()
-    one.sights, one.speed, one.growth = 20, (4.0, 2.0), 0.25
-    one.move((107.0, 55.0, 30.0, 40.0), S // 2)
-    share = 1 - math.exp(-0.5 / MOTION_S)
-    assert one.speed == pytest.approx((4 + share * (14 - 4), 2 + share * (10 - 2)))
-    assert one.growth == pytest.approx(0.25 - share * 0.25)
-
-
-def test_early_motion_is_a_plain_mean() -> None:
-    one = track()
-    one.sights, one.speed = 2, (4.0, 2.0)
-    one.move((100.7, 50.5, 30.0, 40.0), S // 20)
-    assert one.speed == pytest.approx((4 + 0.5 * (14 - 4), 2 + 0.5 * (10 - 2)))
+    one.sights, one.speed, one.growth = sights, [4.0, -2.0], 0.25
+    one.move((109.0, 40.0, 33.0, 48.0), int(after_s * S))
+    share = max(1 / (sights + 1), 1 - math.exp(-after_s / MOTION_S))
+    seen = (125.5 - 115) / after_s, (64 - 70) / after_s
+    assert one.speed == pytest.approx([4 + share * (seen[0] - 4), -2 + share * (seen[1] + 2)])
+    rate = min(3.0, math.log(math.sqrt(33 * 48 / 1200)) / after_s)
+    assert one.growth == pytest.approx(0.25 + share * (rate - 0.25))
+    assert (one.bbox, one.seen_ns) == ((109.0, 40.0, 33.0, 48.0), int(after_s * S))
+    assert one.sights == sights + 1
 
 
 @pytest.mark.parametrize('at_ns', [5 * S, 4 * S])
 def test_no_time_gone_by_teaches_no_motion(at_ns: int) -> None:
     one = track(seen_ns=5 * S)
     one.move((200.0, 50.0, 30.0, 40.0), at_ns)
-    assert (one.speed, one.growth, one.sights) == ((0.0, 0.0), 0.0, 2)
+    assert (one.speed, one.growth, one.sights) == ([0.0, 0.0], 0.0, 2)
     assert one.seen_ns == at_ns
 
 
@@ -88,7 +81,7 @@ def test_no_time_gone_by_teaches_no_motion(at_ns: int) -> None:
 def test_a_leap_in_size_is_a_bounded_growth(width: float, height: float, growth: float) -> None:
     one = track()
     one.move((100.0, 50.0, width, height), S)
-    assert one.growth == pytest.approx(growth)
+    assert one.growth == pytest.approx(growth * (1 - math.exp(-1 / MOTION_S)))
 
 
 @pytest.mark.parametrize(
