@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,32 @@ def test_set_up_step_that_failed_is_done_again(
     steps['run'] = good
     tool.set_up(['train'])
     assert done == ['environment', 'run', 'project']
+
+
+def test_set_up_step_beside_others_is_waited_for_and_its_failure_is_told(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = _with_steps(tool, monkeypatch, tmp_path)
+    steps, began = tool.all_steps(None), threading.Event()
+
+    def beside(_place: Any) -> None:
+        began.wait(10)  # until a later step has begun
+        done.append('beside')
+
+    run = steps.pop('run')
+    steps['beside'] = tool.Step('beside', beside, (), ('environment',), beside=True)
+    steps['run'] = tool.Step('run', lambda _: began.set(), run.sources, run.needs)
+    steps['project'] = tool.Step('p', lambda _: done.append('project'), (), ('run', 'beside'))
+    monkeypatch.setattr(tool, 'steps_of', lambda _groups, _place: list(steps))
+    tool.set_up(['train'])
+    assert done == ['environment', 'beside', 'project']
+
+    def broken(_place: Any) -> None:
+        raise tool.SetUpError('no compiler')
+
+    steps['beside'] = tool.Step('beside', broken, (tmp_path / 'pins.txt',), beside=True)
+    with pytest.raises(tool.SetUpError, match='no compiler'):
+        tool.set_up(['train'])
 
 
 def test_run_failing_command_gives_its_error_line_and_the_log(tool: Any) -> None:
