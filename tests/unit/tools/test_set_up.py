@@ -147,7 +147,7 @@ def test_set_up_step_beside_others_is_waited_for_and_its_failure_is_told(
         began.wait(10)  # until a later step has begun
         done.append('beside')
 
-    run = steps.pop('run')
+    run, _ = steps.pop('run'), steps.pop('project')
     steps['beside'] = tool.Step('beside', beside, (), ('environment',), beside=True)
     steps['run'] = tool.Step('run', lambda _: began.set(), run.sources, run.needs)
     steps['project'] = tool.Step('p', lambda _: done.append('project'), (), ('run', 'beside'))
