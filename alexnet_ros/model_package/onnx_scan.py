@@ -1,5 +1,5 @@
 """
-What an ONNX file takes, gives and does, read without loading it.
+What an ONNX file takes and gives, read without loading it.
 
 A model is refused before a runtime sees it, so this module walks the protobuf
 wire format itself: a few thousand fields are visited, weights are skipped by
@@ -13,7 +13,6 @@ are those of ``onnx.proto`` (ONNX 1.23).
 """
 
 import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,15 +88,10 @@ class TensorShape:
 
 @dataclass(frozen=True, slots=True)
 class GraphSummary:
-    """
-    What a graph takes, gives and does.
-
-    :param operators: name to how many nodes do it.
-    """
+    """What a graph takes and gives."""
 
     inputs: dict[str, TensorShape] = field(default_factory=dict)
     outputs: dict[str, TensorShape] = field(default_factory=dict)
-    operators: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -192,7 +186,7 @@ class _Reader:
 
 def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
     """
-    Check that an ONNX file stands alone and is bounded, and tell what it does.
+    Check that an ONNX file stands alone and is bounded, and tell what it takes and gives.
 
     :raises ModelPackageError: no ONNX file, cut short, written in a form that
         parsers read differently, a part that may load something else or run
@@ -214,8 +208,7 @@ def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
     if nodes > MAX_NODES:
         raise reader.refuse(f'has {nodes} nodes, expected at most {MAX_NODES}')
     for node in reader.nested(graph, 'graph', 1):
-        kind = _node(reader, node)
-        found.operators[kind] = found.operators.get(kind, 0) + 1
+        _check_node(reader, node)
     for tensor in reader.nested(graph, 'graph', 5):
         _check_tensor(reader, tensor)
     for number, shapes in ((11, found.inputs), (12, found.outputs), (13, {})):
@@ -227,8 +220,8 @@ def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
     return found
 
 
-def _node(reader: _Reader, node: _Message) -> str:
-    """Check a node and its attributes; return its operator."""
+def _check_node(reader: _Reader, node: _Message) -> None:
+    """Check a node and its attributes."""
     kind, domain = reader.text(node, 4), reader.text(node, 7)
     if kind not in OPERATORS or domain not in {'', 'ai.onnx'}:
         place = f' of {one_line(domain)!r:.60}' if domain else ''
@@ -239,7 +232,6 @@ def _node(reader: _Reader, node: _Message) -> str:
             _check_tensor(reader, tensor)
         for span in attribute.spans.get(8, ()):
             list(reader.varints(*span))
-    return kind
 
 
 def _check_tensor(reader: _Reader, tensor: _Message) -> None:
@@ -272,11 +264,6 @@ def _value_info(reader: _Reader, value: _Message) -> tuple[str, TensorShape]:
             for shape in reader.nested(tensor, 'tensor_type', 2):
                 for dim in reader.nested(shape, 'shape', 1):
                     sizes = dim.numbers.get(1)
-                    dims.append(_signed(sizes[0]) if sizes else None)
+                    # As a signed number of 64 bits.
+                    dims.append((sizes[0] ^ 1 << 63) - (1 << 63) if sizes else None)
     return reader.text(value, 1), TensorShape(dtype, tuple(dims))
-
-
-def _signed(value: int) -> int:
-    """Read a 64-bit varint as a signed number."""
-    number: int = struct.unpack('<q', struct.pack('<Q', value & (2**64 - 1)))[0]
-    return number
