@@ -10,7 +10,7 @@ does nothing and is reported; a class that should do nothing says ``none``.
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Action:
     heading: float | None = None
 
 
-class ActionTable(Mapping[int, Action]):
+class ActionTable(dict[int, Action]):
     """
     Class id to action, for one kind of input.
 
@@ -75,20 +75,8 @@ class ActionTable(Mapping[int, Action]):
     """
 
     def __init__(self, reads: str, actions: Mapping[int, Action]) -> None:
+        super().__init__(actions)
         self.reads = reads
-        self._actions = dict(actions)
-
-    def __getitem__(self, class_id: int) -> Action:
-        """Return the action of a class id."""
-        return self._actions[class_id]
-
-    def __iter__(self) -> Iterator[int]:
-        """Go over the class ids in the table's order."""
-        return iter(self._actions)
-
-    def __len__(self) -> int:
-        """Return how many classes the table has."""
-        return len(self._actions)
 
     def misnamed(self, names: Mapping[int, str]) -> dict[int, str]:
         """

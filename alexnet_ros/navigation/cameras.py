@@ -204,10 +204,6 @@ class Cameras:
         """Return the cameras that count and have not spoken for so long."""
         return [one for one in self if one.counts and not one.fresh(steady_ns, stale_after_s)]
 
-    def any_fresh(self, steady_ns: int, stale_after_s: float) -> bool:
-        """Tell whether any camera has spoken within that time."""
-        return any(one.fresh(steady_ns, stale_after_s) for one in self)
-
     @property
     def signs_in_view(self) -> int:
         """How many confirmed signs that the table knows are in view."""

@@ -266,7 +266,9 @@ class Navigator:
                     if sign.pending:
                         self._rules.assume(sign, camera, 'its camera is silent')
         was_stale = self.stale
-        self.stale = bool(silent) or not self.cameras.any_fresh(steady_ns, stale_after_s)
+        self.stale = bool(silent) or not any(
+            one.fresh(steady_ns, stale_after_s) for one in self.cameras
+        )
         if was_stale and not self.stale:
             self._events.append(Event('fresh', 'good results are coming'))
         elif self.stale and not was_stale:

@@ -50,6 +50,7 @@ class Restriction:
     :param stands: its time runs only while the robot is known to stand.
     :param camera: the camera whose images let its time run; empty for none.
     :param track_id: its sign.
+    :param cause: that sign as it was seen; it gives camera and track.
     :param clear_s: how long that sign has been out of sight without a lost frame.
     :param sights: a number that is new with every sight of it.
     :param sure: the sign was seen to be reached; else that is only assumed.
@@ -75,6 +76,8 @@ class Restriction:
 
     def __post_init__(self) -> None:
         """Let its time begin."""
+        if self.cause is not None:
+            self.camera, self.track_id = self.cause.camera, self.cause.track_id
         self.title = self.title or self.name.removesuffix(self.camera).strip()
         self.begin()
 
@@ -121,11 +124,6 @@ class Limit:
     mps: float | None
     percent: float | None
     source: Restriction
-
-    @property
-    def height(self) -> tuple[bool, float]:
-        """Return an order of limits of one kind."""
-        return self.percent is None, self.mps or self.percent or 0.0
 
 
 class Restrictions:
@@ -209,7 +207,7 @@ class Restrictions:
                 limits.append(Limit(None, one.percent, one))
             elif cap_mps is not None and (one.speed_mps, one.percent) != (None, None):
                 limits.append(Limit(one.mps(cap_mps), None, one))
-        return min(limits, key=lambda limit: limit.height, default=None)
+        return min(limits, key=lambda limit: limit.mps or limit.percent or 0.0, default=None)
 
     def record(self) -> list[dict[str, object]]:
         """Return what must survive the process, as plain values."""

@@ -121,8 +121,6 @@ class SignRules:
                 speed_mps=one.action.speed_mps,
                 hold_s=set_to.limit_time_s or math.inf,
                 hold_m=set_to.limit_distance_m or math.inf,
-                camera=one.camera,
-                track_id=one.track_id,
                 cause=one,
             )
         )
@@ -133,16 +131,7 @@ class SignRules:
         name = f'stop sign {one.camera}'
         last = self._restrictions.get(name)
         self._restrictions.tighten(
-            Restriction(
-                name,
-                locks=True,
-                hold_s=hold_s,
-                stands=True,
-                camera=one.camera,
-                track_id=one.track_id,
-                cause=one,
-                sure=not why,
-            )
+            Restriction(name, locks=True, hold_s=hold_s, stands=True, cause=one, sure=not why)
         )
         if last is None or why or not last.sure:
             did = f'locked for {hold_s:g} s' + (f': {why}' if why else '')
@@ -175,8 +164,6 @@ class SignRules:
                 speed_mps=speed_mps,
                 percent=action.percent,
                 hold_s=action.seconds or hold_s,
-                camera=one.camera,
-                track_id=one.track_id,
                 cause=one,
             )
         )
