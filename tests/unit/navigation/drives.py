@@ -177,7 +177,7 @@ class Run:
         self.rng = random.Random(seed)
         self.trace = Trace()
         self.offset_ns = 0
-        self.limit, self.lock, self.locked_s = math.inf, False, 0.0
+        self.limit, self.lock, self.locked_s = math.inf, False, 0.0  # since when
         self.force: Force = {}
         self.text = ''
         self.navigator: Navigator | None = self.make()
@@ -228,8 +228,8 @@ class Run:
             return
         command = self.navigator.step(self.now(at_s))
         self.limit = command.speed_limit_mps or math.inf
-        self.lock = command.stop_lock
-        stood_s = self.locked_s - self.plan.braking_s
+        stood_s = at_s - self.locked_s - self.plan.braking_s if self.lock else 0.0
+        self.note_lock(at_s, lock=command.stop_lock)
         over = any(event.kind == 'go' for event in command.events)
         if over and self.set_to.velocity_source != 'none' and stood_s < HOLD_S - TICK_S - 1e-6:
             self.trace.rushed.append(
@@ -242,6 +242,11 @@ class Run:
                 for name, (mps, locks) in self.force.items()
                 if name in now
             }
+
+    def note_lock(self, at_s: float, *, lock: bool) -> None:
+        if lock and not self.lock:
+            self.locked_s = at_s
+        self.lock = lock
 
     def in_force(self) -> Force:
         assert self.navigator is not None
@@ -271,13 +276,13 @@ class Run:
                 if self.navigator is not None:
                     self.text = text_from_navigator(self.navigator)
                 self.navigator = None
+                self.note_lock(at_s, lock=True)  # silence locks as well
             elif kind == 'start' and self.navigator is None:
                 self.navigator = self.make()
                 restore_navigator(self.navigator, self.text, self.now(at_s))
                 self.step(at_s)
             elif self.navigator is None:
-                if kind == 'tick':  # silence locks as well
-                    self.locked_s += TICK_S
+                if kind == 'tick':
                     self.note()
             elif kind == 'tick':
                 self.odometry(at_s)
@@ -310,8 +315,8 @@ class Run:
 
     def odometry(self, at_s: float) -> None:
         """Measure a robot that stands a moment after it is locked."""
-        self.locked_s = self.locked_s + TICK_S if self.lock else 0.0
-        speed: float | None = 0.0 if self.locked_s > self.plan.braking_s else 8.0
+        stands = self.lock and at_s - self.locked_s > self.plan.braking_s
+        speed: float | None = 0.0 if stands else 8.0
         lost = self.plan.odometry_lost
         if lost and not self.whole and lost[0] <= at_s < lost[1]:
             speed = lost[2]
@@ -325,7 +330,7 @@ class Run:
     def note(self) -> None:
         """Keep what holds now."""
         self.trace.limits.append(self.limit)
-        self.trace.locks.append(self.lock or self.navigator is None)
+        self.trace.locks.append(self.lock)
         if self.whole:
             self.trace.force.append(self.force)
             self.force = self.in_force()
