@@ -63,7 +63,8 @@ class SignRules:
         passed_px = self.settings.passed_height_px
         gone = one.absent_s >= self.settings.passed_after_s
         if one.pending and not gone:
-            if not passage.whole and one.may_have_come(passed_px):
+            waited = not passage.whole or one.unseen_s >= self.settings.passed_after_s
+            if waited and one.may_have_come(passed_px):
                 self.assume(one, camera, 'it may have been passed in frames that are missing')
         elif one.pending and one.may_have_come(passed_px):
             small = one.height_px < passed_px

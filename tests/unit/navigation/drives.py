@@ -253,7 +253,8 @@ class Run:
         now = {}
         for one in self.navigator.restrictions:
             slows = one.speed_mps is not None or one.percent is not None
-            now[one.name] = (one.mps(CAP_MPS) if slows else math.inf, one.locks)
+            sign = f' for sign {one.track_id}' if one.track_id else ''  # each has its own bound
+            now[one.name + sign] = (one.mps(CAP_MPS) if slows else math.inf, one.locks)
         if self.navigator.stale and self.set_to.on_stale == 'stop':
             now['stale'] = (math.inf, True)
         return now

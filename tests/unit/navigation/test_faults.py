@@ -181,6 +181,17 @@ def test_stop_sign_gone_between_irregular_images_may_have_been_passed() -> None:
     assert drive.see(seconds=0.3).stop_lock
 
 
+def test_stop_sign_gone_between_two_slow_images_stops_at_the_first_of_them() -> None:
+    drive = Drive()
+    for lost in (19, 14, 19, 19):
+        drive.wait(lost / 10)
+        drive.see()
+    drive.wait(1.9)
+    drive.see(sign(STOP, '1', 18))
+    drive.wait(1.9)
+    assert drive.see().stop_lock
+
+
 def test_stop_sign_gone_while_it_was_far_does_not_stop() -> None:
     drive = Drive()
     drive.see(seconds=1)
