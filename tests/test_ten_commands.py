@@ -39,7 +39,7 @@ def test_a_clone_has_what_the_others_need(tmp_path: Path) -> None:
     assert clone[3:] == ['&&', 'cd', 'alexnet_ros']
     here = tmp_path / 'alexnet_ros'
     assert set_up == ['make', 'set-up-train', '&&', '.', '.venv/bin/activate']
-    dry = ['make', '--dry-run', 'set-up-train']
+    dry = ['make', '--no-print-directory', '--dry-run', 'set-up-train']  # also within make
     done = subprocess.run(dry, cwd=here, check=True, capture_output=True, text=True)
     assert done.stdout.split()[-2:] == ['tools/set_up.py', 'train']
     for line in commands()[2:]:
