@@ -7,7 +7,7 @@ from alexnet_ros.navigation.actions import Action
 GROWN = 1.1  # a sign that is passed has grown by so much since it was first seen
 SHRUNK = 0.9  # and was at last not smaller than this part of its largest height
 FASTER = 2.0  # so much faster than measured a sign may come nearer while nobody looks
-SHORTEST_S = 0.05  # a growth over less time is not known
+SHORTEST_S = 0.0501  # a growth over less is not known: two images at 20 Hz, however rounded
 
 
 @dataclass(frozen=True, slots=True)

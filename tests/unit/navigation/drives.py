@@ -370,9 +370,11 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
         # A stop's time counts from standstill, by images
         early_s += made.braking_s + TICK_S + 1 / made.hz
     stop_ahead = math.ceil(early_s / TICK_S) + 1
+    # A hold that is counted by images cannot end after the last of them
+    last = int((int(made.seconds * made.hz) - 1) / made.hz / TICK_S)
     for index, (limit, lock) in enumerate(zip(disturbed.limits, disturbed.locks, strict=True)):
         at_s = index * TICK_S
-        if index + stop_ahead > len(whole.limits):
+        if index + stop_ahead > last:
             break  # the undisturbed drive ends before it could be compared
         slow = binding(whole, max(index - slow_back, 0), index + slow_ahead)
         for name, (mps, _) in slow.items():
