@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +94,10 @@ def test_ray_cluster_runs_the_bags(
     outcomes = list(run_ray(tasks_of(three_bags, tmp_path / 'out', colours), ray_cluster))
     merged = merge(outcomes)
     assert (merged['bags'], merged['failed'], merged['frames']) == (4, 1, 25)
-    assert len({outcome['worker'] for outcome in outcomes}) == 2
+    # one worker or two: the second may come up when the first has done all of them
+    workers = {outcome['worker'].rpartition(':')[2] for outcome in outcomes}
+    assert 1 <= len(workers) <= 2
+    assert str(os.getpid()) not in workers
     assert (tmp_path / 'out/c/report.html').exists()
 
 
