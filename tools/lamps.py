@@ -15,10 +15,9 @@ def lit_lamp(ground: Image, rng: np.random.Generator) -> Image:
 
     :param ground: (h, w, 3) uint8 RGB, what is round it.
     """
-    side = SIDE
-    image = cv2.resize(ground, (side, side), interpolation=cv2.INTER_AREA)
+    image = cv2.resize(ground, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     image = image.astype(np.float32) * float(rng.uniform(0.3, 1.0))
-    middle, radius = side / 2 + rng.normal(0, 3, 2), side * float(rng.uniform(0.3, 0.44))
+    middle, radius = SIDE / 2 + rng.normal(0, 3, 2), SIDE * float(rng.uniform(0.3, 0.44))
     if rng.random() < 0.75:  # in a dark housing
         wide, tall = radius * rng.uniform(1.1, 1.5), radius * rng.uniform(1.2, 4.0)
         off = float(rng.uniform(-1, 1)) * (tall - radius)
@@ -27,7 +26,7 @@ def lit_lamp(ground: Image, rng: np.random.Generator) -> Image:
         grey = float(rng.uniform(5, 60))
         cv2.rectangle(image, (x0, y0), (x1, y1), (grey, grey, grey), -1)
     hue = np.array(HUES[int(rng.integers(len(HUES)))], np.float32)
-    y, x = np.mgrid[0:side, 0:side]
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
     away = np.hypot(x - middle[0], y - middle[1]) / radius
     disc = np.clip((1 - away) * radius / float(rng.uniform(1, 6)), 0, 1)[..., None]
     core = np.exp(-((away / float(rng.uniform(0.5, 1.2))) ** 2))[..., None]
@@ -37,10 +36,10 @@ def lit_lamp(ground: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:  # an arrow or a figure leaves most of it dark
         mask = font_mask(str(rng.choice(list('<>^v+iX'))), rng)
         size = (round(1.2 * radius), round(1.2 * radius))
-        page = np.zeros((side, side), np.float32)
+        page = np.zeros((SIDE, SIDE), np.float32)
         at = [max(0, int(m - s / 2)) for m, s in zip(middle, size, strict=True)]
         part = cv2.resize(mask, size).astype(np.float32) / 255
-        part = part[: side - at[1], : side - at[0]]
+        part = part[: SIDE - at[1], : SIDE - at[0]]
         page[at[1] : at[1] + part.shape[0], at[0] : at[0] + part.shape[1]] = part
         disc = disc * (page if rng.random() < 0.6 else 1 - page)[..., None]
     image = image * (1 - disc) + lit * disc

@@ -17,7 +17,7 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -42,7 +42,6 @@ BASES = (*ROUND, *TRIANGLES, *BLUE, YIELD)
 HELD_FONTS = ('STIXGeneral', 'cmss10', 'DejaVuSerif')
 KNOWN_DRAWN = Path(__file__).parents[1] / 'config/recipes/drawn_known.csv'
 Box = tuple[float, float, float, float]
-Maker = Callable[[], tuple[Image, int]]
 
 MIX = {  # kind: (share of the added crops, how many are made)
     'mined': (0.16, 0),
