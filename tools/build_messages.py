@@ -7,7 +7,6 @@ only, so that any Python can run it: ``python3 tools/build_messages.py PREFIX``.
 """
 
 import argparse
-import hashlib
 import os
 import re
 import shutil
@@ -27,18 +26,6 @@ class BuildError(Exception):
 def packages() -> list[Path]:
     """Return the folders of the interface packages; none needs another."""
     return sorted(path.parent for path in INTERFACES.glob('*/package.xml'))
-
-
-def definitions_hash(prefix: Path) -> str:
-    """Return a hash over all definitions and over the generators of an environment."""
-    digest = hashlib.sha256()
-    for package in packages():
-        for path in sorted(p for p in package.rglob('*') if p.is_file()):
-            digest.update(f'{path.relative_to(INTERFACES)}\0'.encode() + path.read_bytes())
-    for info in sorted(prefix.glob('lib/python3*/site-packages/ros*-*.dist-info')):
-        if re.match(r'ros(-|_)(rosidl|std_msgs|geometry_msgs)', info.name):
-            digest.update(info.name.encode())
-    return digest.hexdigest()
 
 
 def correct_exports(prefix: Path, include: str) -> int:

@@ -16,7 +16,6 @@ from alexnet_ros.errors import ImageFormatError
 Image = NDArray[np.uint8]
 MAX_COMPRESSED_BYTES = 64 << 20
 MESSAGE_KINDS = ('jpeg', 'png')
-FILE_KINDS = ('jpeg', 'png', 'pnm', 'bmp')
 _NAMES = {'jpeg': 'jpeg', 'jpg': 'jpeg', 'mjpeg': 'jpeg', 'mjpg': 'jpeg', 'png': 'png'}
 _WORD = re.compile(r'[a-z0-9_]+')
 _REDUCED = {

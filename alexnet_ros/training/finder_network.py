@@ -19,9 +19,6 @@ from torch.nn import functional
 CELL_PX = 4
 """Pixels of the network's input from one cell of the answer to the next."""
 
-MULTIPLE_PX = 32
-"""Height and width of the input are multiples of this."""
-
 CHANNELS = 5
 """Of a cell: heat (logit), middle x, y (in box sizes), log width, log height (in cells)."""
 
