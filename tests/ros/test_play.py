@@ -72,7 +72,9 @@ def test_live_and_offline_results_agree(
     assert report['truth']['event_recall'] == 1.0
     assert report['model']['name'] == 'recorded'
     with BagReader(tmp_path / 'live') as recorded:
-        assert recorded.start_ns == processed[0]  # the bag's time; live, first frames may drop
+        # The bag's time, not the wall's; how many frames were out when the first result came
+        # is the machine's affair.
+        assert START_NS <= recorded.start_ns <= stamps[-1] + 1_000_000_000
 
 
 def test_nobody_listening_is_said(
