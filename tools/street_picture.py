@@ -20,7 +20,7 @@ from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.overlay import draw
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
-from alexnet_ros.synthetic.sign_art import TEXTURE_PX, sign_texture
+from alexnet_ros.synthetic.signs import SIZE_PX, sign_texture
 from alexnet_ros.training.negatives import video_frames
 
 Texture = NDArray[np.float32]  # (H, W, 4), colours times coverage, as of sign_texture
@@ -49,7 +49,7 @@ def drawing(shared: Path, sign: int | str) -> Texture:
     image = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     texture = image.astype(np.float32)
     texture[..., :3] *= texture[..., 3:] / 255
-    return cv2.resize(texture, (TEXTURE_PX, TEXTURE_PX), interpolation=cv2.INTER_AREA)
+    return cv2.resize(texture, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
 
 
 def put(image: NDArray[np.uint8], texture: Texture, across_m: float, along_m: float) -> None:
@@ -60,7 +60,7 @@ def put(image: NDArray[np.uint8], texture: Texture, across_m: float, along_m: fl
     side, top = focal * 0.8 / along_m, height * 0.56 - focal * 1.5 / along_m
     pole = max(1, round(side * 0.08))
     cv2.line(image, (round(x), round(top)), (round(x), round(ground)), POLE, pole, cv2.LINE_AA)
-    scale = side / TEXTURE_PX
+    scale = side / SIZE_PX
     place = np.array([[scale, 0, x - side / 2], [0, scale, top - side / 2]], np.float32)
     small = cv2.GaussianBlur(texture, (0, 0), 0.45 / scale)
     laid = cv2.warpAffine(small, place, (width, height), flags=cv2.INTER_LINEAR)

@@ -16,7 +16,7 @@ from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
 from alexnet_ros.errors import BagError
 from alexnet_ros.synthetic import drive
 
-RENDERERS = ('drive', 'scene', 'sign_art', 'glyphs')
+RENDERERS = ('drive.py', 'scene.py', 'signs.png')
 DRIVE_TOPIC = '/camera/image'
 
 
@@ -82,7 +82,7 @@ def rendered_drive(folder: Path, *, weaving: bool = False) -> DemoInput:
     """
     digest = hashlib.sha256()
     for name in RENDERERS:
-        digest.update(Path(drive.__file__).with_name(f'{name}.py').read_bytes())
+        digest.update(Path(drive.__file__).with_name(name).read_bytes())
     kind = 'weave' if weaving else 'drive'
     bag = folder / f'{kind}-{digest.hexdigest()[:12]}'
     if not (bag / 'truth.csv').is_file():

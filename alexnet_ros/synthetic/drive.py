@@ -20,7 +20,7 @@ from alexnet_ros.files import write_file
 from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.records import BBoxXYWH
 from alexnet_ros.synthetic.scene import PlacedSign, Pose, Scene
-from alexnet_ros.synthetic.sign_art import NAMES
+from alexnet_ros.synthetic.signs import SIGNS
 from alexnet_ros.tables import csv_text
 
 START_NS = 1_750_000_000 * 10**9
@@ -190,7 +190,7 @@ def _merge(truth: DriveTruth, frame: DriveFrame, open_signs: dict[int, int]) -> 
         if place is None:
             open_signs[box.class_id] = len(truth.signs)
             truth.signs.append(
-                SignTruth(box.class_id, NAMES[box.class_id], box.stamp_ns, box.stamp_ns)
+                SignTruth(box.class_id, SIGNS[box.class_id], box.stamp_ns, box.stamp_ns)
             )
         else:
             old = truth.signs[place]

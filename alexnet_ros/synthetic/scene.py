@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.records import BBoxXYWH
-from alexnet_ros.synthetic.sign_art import sign_extent, sign_texture
+from alexnet_ros.synthetic.signs import sign_extent, sign_texture
 
 Layer = NDArray[np.float32]
 

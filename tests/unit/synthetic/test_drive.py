@@ -5,7 +5,7 @@ import numpy as np
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.synthetic.drive import drive_frames, write_drive_bag
 from alexnet_ros.synthetic.scene import PlacedSign
-from alexnet_ros.synthetic.sign_art import NAMES, sign_extent, sign_texture
+from alexnet_ros.synthetic.signs import SIGNS, sign_extent, sign_texture
 
 SIGN = (PlacedSign(14, 20),)
 
@@ -33,7 +33,7 @@ def test_box_holds_the_sign_and_grows() -> None:
 
 
 def test_every_sign_is_drawn_within_its_square() -> None:
-    for class_id in NAMES:
+    for class_id in SIGNS:
         left, top, width, height = sign_extent(class_id)
         assert min(left, top) >= 0
         assert max(left + width, top + height) <= 1

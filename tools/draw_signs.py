@@ -1,47 +1,30 @@
 """
-Traffic signs of the Vienna Convention, drawn from scratch.
+Traffic signs of the Vienna Convention, drawn from scratch into one picture of the package.
 
-Proportions follow the German catalogue (StVO annexes; for instance sign 274:
-a red ring of a tenth of the diameter inside a thin white edge). Class ids and
-names are GTSRB's, because the bundled model knows those.
+    python -m tools.draw_signs
+
+The picture, ``alexnet_ros/synthetic/signs.png``, has a square for each sign in the order of
+``SIGNS``. Proportions follow the German catalogue (StVO annexes; for instance sign 274: a red
+ring of a tenth of the diameter inside a thin white edge).
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.records import BBoxXYWH
-from alexnet_ros.synthetic.glyphs import draw_text
+from alexnet_ros.synthetic.signs import PICTURE, SIGNS
+from alexnet_ros.synthetic.signs import SIZE_PX as TEXTURE_PX
+from tools.glyphs import draw_text
 
 Canvas = NDArray[np.uint8]
 
 SIZE_PX = 1024  # drawn at this size, then reduced: that is the anti-aliasing
-TEXTURE_PX = 256
 WHITE, BLACK, GREY = (238, 238, 236), (22, 22, 24), (120, 121, 122)
 RED, BLUE, YELLOW = (196, 22, 32), (16, 84, 168), (244, 184, 24)
 
-NAMES = {
-    1: 'Speed limit (30km/h)',
-    2: 'Speed limit (50km/h)',
-    3: 'Speed limit (60km/h)',
-    4: 'Speed limit (70km/h)',
-    5: 'Speed limit (80km/h)',
-    6: 'End of speed limit (80km/h)',
-    12: 'Priority road',
-    13: 'Yield',
-    14: 'Stop',
-    15: 'No vehicles',
-    17: 'No entry',
-    18: 'General caution',
-    32: 'End of all speed and passing limits',
-    33: 'Turn right ahead',
-    35: 'Ahead only',
-    38: 'Keep right',
-    39: 'Keep left',
-}
 LIMITS_KMH = {1: 30, 2: 50, 3: 60, 4: 70, 5: 80}
 
 
@@ -252,35 +235,24 @@ _DRAWINGS: dict[int, Callable[[Canvas], None]] = {
 }
 
 
-@cache
-def sign_extent(class_id: int) -> BBoxXYWH:
-    """Return a sign's tight box within its square drawing, in its units."""
-    cover = sign_texture(class_id)[..., 3] > 127
-    columns, rows = np.flatnonzero(cover.any(0)), np.flatnonzero(cover.any(1))
-    return (
-        float(columns[0]) / TEXTURE_PX,
-        float(rows[0]) / TEXTURE_PX,
-        float(len(columns)) / TEXTURE_PX,
-        float(len(rows)) / TEXTURE_PX,
-    )
-
-
-@cache
-def sign_texture(class_id: int) -> NDArray[np.float32]:
+def drawn(class_id: int) -> Canvas:
     """
-    Return a sign with its coverage, ready to be blended.
+    Return a sign and its coverage, (TEXTURE_PX, TEXTURE_PX, 4) uint8.
 
-    :returns: shape (TEXTURE_PX, TEXTURE_PX, 4), float32, 0 to 255; R, G, B
-        already multiplied by the coverage, then the coverage. Shared: do not
-        change it.
+    R, G and B come multiplied by the coverage: smooth edges blend with transparent black.
     """
     canvas = np.zeros((SIZE_PX, SIZE_PX, 4), np.uint8)
     _DRAWINGS[class_id](canvas)
-    # Smooth edges were blended with transparent black: premultiplied already.
-    texture: NDArray[np.float32] = np.asarray(
-        cv2.resize(
-            canvas.astype(np.float32), (TEXTURE_PX, TEXTURE_PX), interpolation=cv2.INTER_AREA
-        ),
-        np.float32,
-    )
-    return texture
+    size = (TEXTURE_PX, TEXTURE_PX)
+    return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def main() -> None:
+    """Draw them all."""
+    row = np.concatenate([drawn(class_id) for class_id in SIGNS], axis=1)
+    bgra = row[..., [2, 1, 0, 3]]
+    cv2.imwrite(str(PICTURE), bgra, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+if __name__ == '__main__':
+    main()
