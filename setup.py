@@ -56,6 +56,7 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
+        (f'share/{NAME}/benchmarks', ['benchmarks/node.py']),
         *files_below('launch'),
         *files_below('config'),
         *files_below('models'),

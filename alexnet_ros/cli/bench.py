@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +17,7 @@ from alexnet_ros.bench.recognition import (
     region_rows,
     stage_rows,
 )
-from alexnet_ros.bench.scenarios import SIZES, NodeScenario, scenarios
 from alexnet_ros.cli.options import above, add_model_option, add_number, whole
-from alexnet_ros.cli.output import print_error
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.parent import child_environment
@@ -28,6 +25,7 @@ from alexnet_ros.parent import child_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+SIZES = ((640, 480), (960, 540), (1280, 720), (1920, 1080))  # of the drive's frames, pixels
 PARTS = ('engine', 'cameras', 'regions', 'recognizer', 'node')
 COLUMNS = {
     'group': 'group',
@@ -111,38 +109,23 @@ def _drive_frames() -> dict[str, list[Image]]:
             frame.image_rgb
             for frame in drive_frames(size_wh=(width, height), rate_hz=1.0, duration_s=20.0)
         ]
-        for width, height in (SIZES[0], (960, 540), *SIZES[1:])
+        for width, height in SIZES
     }
 
 
 def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run the node's scenarios, each in a process of its own."""
-    rows = []
-    for scenario in scenarios(args.model, args.slow_model, args.seconds):
-        print(f'measuring: node, {scenario.name}', file=sys.stderr)
-        try:
-            rows.append({'group': 'node', **_node(scenario)})
-        except (AlexnetRosError, subprocess.TimeoutExpired) as error:
-            print_error('bench', str(error))
-    return rows
+    """Run the node's scenarios, by the program that lies with the package's other files."""
+    from alexnet_ros.ros.clients.dds_check import share_folders
 
-
-def _node(scenario: NodeScenario) -> dict[str, Any]:
-    from alexnet_ros.ros.clients.dds_check import VARIABLES, profile_environment
-
-    environment = {**child_environment(), **profile_environment(40 + os.getpid() % 60)}
-    if not scenario.profile:
-        environment = {k: v for k, v in environment.items() if k not in VARIABLES}
-    words = [sys.executable, '-m', 'alexnet_ros.ros.node_bench']
-    words.append(json.dumps({'name': scenario.name, **scenario.values}))
+    program = next((p for f in share_folders() if (p := f / 'benchmarks/node.py').is_file()), None)
+    if program is None:
+        raise AlexnetRosError('benchmarks/node.py is not installed: bench needs it for the node')
+    words = [sys.executable, str(program), '--model', args.model, '--seconds', str(args.seconds)]
+    words += ['--slow-model', args.slow_model] if args.slow_model else []
     done = subprocess.run(
-        words, env=environment, capture_output=True, text=True, timeout=240, check=False
+        words, env=child_environment(), stdout=subprocess.PIPE, text=True, check=False
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
-        raise AlexnetRosError(f'{scenario.name}: {last}')
-    row: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return row
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _check(path: Path, rows: list[Row]) -> int:

@@ -1,13 +1,14 @@
 """
-One measurement of the whole node: cameras on one side, results on the other.
+The whole node measured: cameras on one side, results on the other.
 
-Runs as a process of its own (``python -m alexnet_ros.ros.node_bench JSON``),
-because a DDS profile is read once in the life of a process. It starts the
-classifier as another process, publishes images on a schedule, and prints one
-JSON object: what was sent, what came back, and how long each took from its
-stamp to the arrival of the result.
+``alexnet_ros bench`` runs this file, here or where it is installed. Each
+scenario runs as a process of its own, because a DDS profile is read once in the
+life of a process. That process starts the classifier as another one, publishes
+images on a schedule, and prints one JSON object: what was sent, what came back,
+and how long each took from its stamp to the arrival of the result.
 """
 
+import argparse
 import dataclasses
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,12 @@ from vision_msgs.msg import Classification
 from alexnet_ros.bags.typestore import stamp_ns_of
 from alexnet_ros.parent import child_environment, end_with_parent
 from alexnet_ros.ros.clients.control import NodeControlError, NodeProcess
+from alexnet_ros.ros.clients.dds_check import VARIABLES, profile_environment
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.process import reuse_memory
 
+SIZES = ((640, 480), (1280, 720), (1920, 1080))
+RUN_S = 240.0  # longest time of one scenario
 START_S = 60.0  # longest wait for the node to load its model
 SETTLE_S = 1.5  # frames before the measurement, for discovery and caches
 HOG = 'from alexnet_ros.parent import end_with_parent; end_with_parent()\nwhile True: pass'
@@ -49,6 +54,7 @@ class Scenario:
     :param parameters: ROS parameters of the classifier.
     :param hogs: processes that keep a core busy meanwhile.
     :param idle: measure what the node costs without images, too.
+    :param profile: with the shipped Fast DDS profile.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Scenario:
     seconds: float = 5.0
     hogs: int = 0
     idle: bool = False
+    profile: bool = True
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -241,7 +248,72 @@ def _rss_mb(pid: int) -> float:
     return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
 
 
-if __name__ == '__main__':
+def scenarios(model: str, slow_model: str | None, seconds: float) -> Iterator[Scenario]:
+    """
+    Yield every scenario.
+
+    :param slow_model: a model so slow that a camera can outrun it ten times
+        over, for the overload; None leaves that out.
+    """
+    common = Scenario('640x480 raw', model, seconds=seconds)
+
+    def like(name: str, **values: Any) -> Scenario:
+        return dataclasses.replace(common, name=name, **values)
+
+    for width, height in SIZES:
+        for compressed in (False, True):
+            name = f'{width}x{height} {"jpeg" if compressed else "raw"}'
+            size = {'width': width, 'height': height, 'compressed': compressed}
+            first = name == common.name
+            yield like(name, **size, idle=first)
+            if compressed or first:
+                yield like(f'4 cameras {name}', **size, cameras=4)
+    yield like('2 cameras 640x480 raw', cameras=2)
+    yield like('640x480 raw, default DDS profile', profile=False)
+    yield like('640x480 raw, single-threaded executor', parameters={'executor': 'single'})
+    yield like('640x480 raw, sign mode', parameters={'regions': 'signs'})
+    yield like('640x480 raw, two busy processes beside it', hogs=2)
+    if slow_model is not None:
+        size = {'width': 320, 'height': 240, 'rate_hz': 400.0}
+        yield like('320x240 raw at 400 Hz into a slow network', **size, model=slow_model)
+
+
+def measured_apart(scenario: Scenario) -> None:
+    """Print the row of one scenario, or on standard error why there is none."""
+    print(f'measuring: node, {scenario.name}', file=sys.stderr)
+    environment = {**child_environment(), **profile_environment(40 + os.getpid() % 60)}
+    if not scenario.profile:
+        environment = {k: v for k, v in environment.items() if k not in VARIABLES}
+    words = [sys.executable, __file__, '--one', json.dumps(dataclasses.asdict(scenario))]
+    try:
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=RUN_S, check=False
+        )
+        lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+        last = lines[-1] if lines else 'no reason given'
+    except subprocess.TimeoutExpired as error:
+        last, done = str(error), None
+    if done is not None and not done.returncode:
+        print(json.dumps({'group': 'node', **json.loads(last)}), flush=True)
+    else:
+        print(f'{scenario.name}: {last}', file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description='Measure the whole node, one JSON object a row.')
+    parser.add_argument('--model', default='signs')
+    parser.add_argument('--slow-model', help='slow model package, for the overload scenario')
+    parser.add_argument('--seconds', type=float, default=5.0, help='duration of each run')
+    parser.add_argument('--one', help='fields of one scenario, as JSON, to run in this process')
+    args = parser.parse_args()
     end_with_parent()
-    reuse_memory()  # as a camera's driver does, which fills the same buffers again
-    print(json.dumps(measure(Scenario(**json.loads(sys.argv[1])))))
+    if args.one:
+        reuse_memory()  # as a camera's driver does, which fills the same buffers again
+        print(json.dumps(measure(Scenario(**json.loads(args.one)))))
+        return
+    for scenario in scenarios(args.model, args.slow_model, args.seconds):
+        measured_apart(scenario)
+
+
+if __name__ == '__main__':
+    main()
