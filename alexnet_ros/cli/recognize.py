@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--json', action='store_true', help='print one JSON object a frame')
     add_number(parser, '--every', whole(1, 10000), 1, 'N', 'process every Nth frame of a video')
     add_threshold_option(parser)
-    text = 'maximum candidates classified per frame; 0 = 8'
+    text = 'maximum candidates classified per frame; 0 = 8, of which 1 scored below 0.08'
     add_number(parser, '--max-regions', whole(0, 64), FinderSettings().max_regions, 'N', text)
 
 

@@ -16,7 +16,11 @@ class FinderSettings:
         0.0, "Minimum candidate score; 0 = the finder's own threshold.", 0.0, 1.0, live=True
     )
     max_regions: int = setting(
-        0, 'Maximum regions per frame, best first; 0 = 8 found, 16 given.', 0, 64, live=True
+        0,
+        'Maximum regions per frame, best first; 0 = 16 given, 8 found (1 scored below 0.08).',
+        0,
+        64,
+        live=True,
     )
 
 

@@ -34,6 +34,10 @@ GREY = 128  # of the canvas beside a frame; the network's zero
 MOST_CANVASES = 4  # of one run; more are run in parts
 MOST_PEAKS = 64  # of one canvas: a bound on the work after the network
 MOST_FOUND = 8  # unless set: the worst picture then costs twice what an ordinary one does
+# Six of ten candidates on street frames are below 0.08, and one in fifty of those is named; the
+# classifier's time for them was a third of the frame's (docs/signs.md).
+DOUBTFUL = 0.08
+MOST_DOUBTFUL = 1  # of a frame, unless max_regions is set
 MOST_ENLARGED = 2.0  # small frames gain nothing beyond
 LEAST_FILLED = 0.4  # of a canvas; longer frames are cut in two
 SHARED = 0.15  # of its length that the halves of a long frame share
@@ -126,7 +130,9 @@ def regions_from_boxes(
     Return the boxes of one frame as regions, each object once, best first.
 
     :param boxes_xywh: (K, 4), pixels of the frame; may reach beyond it.
-    :param scores: (K,), 0 to 1.
+    :param scores: (K,), probabilities.
+    :returns: at most ``max_regions``; where that is 0, at most ``MOST_FOUND``, of which
+        ``MOST_DOUBTFUL`` less probable than ``DOUBTFUL``.
     """
     order = np.argsort(-scores, kind='stable')
     boxes_xywh, scores = boxes_xywh[order], scores[order]
@@ -141,7 +147,8 @@ def regions_from_boxes(
             and min(box[2:]) <= settings.max_size_px
         ):
             regions.append(Region(box, float(scores[index]), 'sign'))
-    return regions[: settings.max_regions or MOST_FOUND]
+    likely = sum(region.score >= DOUBTFUL for region in regions)
+    return regions[: settings.max_regions or min(likely + MOST_DOUBTFUL, MOST_FOUND)]
 
 
 class SignFinder(Closing):

@@ -136,6 +136,18 @@ def test_sizes_and_number_of_regions_are_as_set(settings: FinderSettings, count:
     assert len(found) == count
 
 
+@pytest.mark.parametrize(('max_regions', 'count'), [(0, 4), (6, 6), (2, 2)])
+def test_of_doubtful_candidates_only_the_best_is_classified(max_regions: int, count: int) -> None:
+    corners = np.arange(9, dtype=np.float32) * 100
+    boxes = np.stack([corners, corners, *[np.full(9, 40, np.float32)] * 2], 1)
+    scores = np.array([0.02, 0.5, 0.03, 0.9, 0.05, 0.04, 0.09, 0.01, 0.07], np.float32)
+    found = regions_from_boxes(
+        boxes, scores, (2000, 2000), FinderSettings(max_regions=max_regions)
+    )
+    wanted = [0.9, 0.5, 0.09, 0.07, 0.05, 0.04]
+    assert [round(region.score, 2) for region in found] == wanted[:count]
+
+
 class NotingEngine(OnnxRuntimeEngine):
     """A real engine that notes how many canvases it was given."""
 
