@@ -14,7 +14,7 @@ from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.records import Frame, Region
+from alexnet_ros.records import Frame
 
 Image = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -78,7 +78,7 @@ def _infer(engine: Engine, batch: Image) -> Callable[[], object]:
     return lambda: engine.infer(batch)
 
 
-class _Clock:
+class Clock:
     """Stamps that go on, so that trackers see a camera."""
 
     def __init__(self) -> None:
@@ -90,16 +90,11 @@ class _Clock:
         return [Frame(image, self.now_ns, f'camera{i}') for i, image in enumerate(images)]
 
 
-def _together(
-    recognizer: Recognizer,
-    clock: _Clock,
-    images: Sequence[Image],
-    boxes: Sequence[Sequence[Region]] | None = None,
-) -> object:
-    return recognizer.recognize(clock.frames(images), boxes)
+def _together(recognizer: Recognizer, clock: Clock, images: Sequence[Image]) -> object:
+    return recognizer.recognize(clock.frames(images))
 
 
-def _one_by_one(recognizer: Recognizer, clock: _Clock, images: Sequence[Image]) -> object:
+def _one_by_one(recognizer: Recognizer, clock: Clock, images: Sequence[Image]) -> object:
     return [recognizer.recognize([frame]) for frame in clock.frames(images)]
 
 
@@ -108,7 +103,7 @@ def camera_rows(
 ) -> list[Row]:
     """Time one, two, four and eight cameras: one batch against one run for each."""
     with Recognizer.open(package) as recognizer:
-        clock = _Clock()
+        clock = Clock()
         cases: dict[str, Callable[[], object]] = {}
         work = {}
         for count in CAMERAS:
@@ -163,7 +158,7 @@ def _turns(
     counts: list[int],
 ) -> Callable[[], object]:
     """Return a call that recognises the next of the images, and notes its stages."""
-    clock, at = _Clock(), [0]
+    clock, at = Clock(), [0]
 
     def run() -> None:
         at[0] = (at[0] + 1) % len(images)
@@ -172,27 +167,3 @@ def _turns(
         counts.append(len(result.detections))
 
     return run
-
-
-def region_rows(
-    package: ModelPackage, image_rgb: Image, *, rounds: int, tick: Tick = None
-) -> list[Row]:
-    """Time a frame with 1 to 32 given regions: the cost of each candidate."""
-    settings = settings_from_mapping(RecognizerSettings, {'regions': 'detections'})
-    height, width = image_rgb.shape[:2]
-    rng = np.random.default_rng(0)
-    cases: dict[str, Callable[[], object]] = {}
-    with Recognizer.open(package, settings=settings) as recognizer:
-        clock = _Clock()
-        for count in (1, 2, 4, 8, 16, 32):
-            boxes = [
-                Region((float(x), float(y), 64.0, 64.0), 1.0, 'detection')
-                for x, y in zip(
-                    rng.integers(0, width - 64, count),
-                    rng.integers(0, height - 64, count),
-                    strict=True,
-                )
-            ]
-            cases[f'{count} regions'] = partial(_together, recognizer, clock, [image_rgb], [boxes])
-        timings = alternate(cases, rounds=rounds, tick=tick)
-    return rows_from('regions', timings, '1 regions')

@@ -9,9 +9,10 @@ one slows its neighbours too, and the ratio stands.
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -109,3 +110,23 @@ def ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
     """Return median, least and greatest ratio of two cases, compared round by round."""
     pairs: Sequence[float] = [a / b for a, b in zip(slow.round_ms, fast.round_ms, strict=True)]
     return statistics.median(pairs), min(pairs), max(pairs)
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    """
+    Return a Markdown table.
+
+    :param columns: key of a row to the heading of its column; rows that lack a
+        key leave the cell empty.
+    """
+    lines = [f'| {" | ".join(columns.values())} |', '|' + '---|' * len(columns)]
+    lines += [f'| {" | ".join(_cell(row.get(key)) for key in columns)} |' for row in rows]
+    return '\n'.join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ''
+    if isinstance(value, float):
+        return f'{value:.3g}' if abs(value) < 100 else f'{value:.0f}'
+    return str(value)

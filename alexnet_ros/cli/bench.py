@@ -4,19 +4,11 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet_ros.bench.compare import moved, table
 from alexnet_ros.bench.machine import machine
-from alexnet_ros.bench.recognition import (
-    Image,
-    Row,
-    camera_rows,
-    engine_rows,
-    region_rows,
-    stage_rows,
-)
+from alexnet_ros.bench.recognition import Image, Row, camera_rows, engine_rows, stage_rows
+from alexnet_ros.bench.timing import table
 from alexnet_ros.cli.options import above, add_model_option, add_number, whole
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
@@ -26,7 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SIZES = ((640, 480), (960, 540), (1280, 720), (1920, 1080))  # of the drive's frames, pixels
-PARTS = ('engine', 'cameras', 'regions', 'recognizer', 'node')
+NODE = 'node'
+PARTS: 'Mapping[str, Callable[..., list[Row]]]' = {  # those that need no ROS
+    'engine': lambda package, _frames, rounds: engine_rows(package, rounds=rounds),
+    'cameras': lambda package, frames, rounds: camera_rows(
+        package, frames['640x480'][0], rounds=rounds
+    ),
+    'recognizer': lambda package, frames, rounds: stage_rows(package, frames, rounds=rounds),
+}
 COLUMNS = {
     'group': 'group',
     'name': 'case',
@@ -50,54 +49,34 @@ NODE_COLUMNS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_model_option(parser)
-    parser.add_argument(
-        '--only', choices=PARTS, action='append', help='measure this part alone; repeat for more'
-    )
+    text = 'measure this part alone; repeat for more'
+    parser.add_argument('--only', choices=(*PARTS, NODE), action='append', help=text)
     add_number(parser, '--rounds', whole(1, 1000), 5, 'N', 'alternating rounds')
     add_number(parser, '--seconds', above(0, 3600), 5.0, 'S', 'duration of each node run')
     parser.add_argument('--slow-model', help='slow model package, for the overload scenario')
-    parser.add_argument(
-        '--check', type=Path, metavar='FILE', help='report which ratios changed since FILE'
-    )
     parser.add_argument('--json', action='store_true', help='one JSON object a row')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print; 1 if ``--check`` found a ratio that got worse."""
-    package = ModelPackage.load(args.model)
-    parts = args.only or list(PARTS)
-    facts = machine()
-    rows = _recognition(package, parts, args.rounds)
-    nodes = _nodes(args) if 'node' in parts else []
+    """Measure and print."""
+    package, facts = ModelPackage.load(args.model), machine()
+    parts = args.only or [*PARTS, NODE]
+    frames = _drive_frames() if set(parts) & {'cameras', 'recognizer'} else {}
+    rows: list[Row] = []
+    for part in PARTS:
+        if part in parts:
+            print(f'measuring: {part}', file=sys.stderr)
+            rows += PARTS[part](package, frames, args.rounds)
+    nodes = _nodes(args) if NODE in parts else []
     if args.json:
         for row in ({'machine': facts}, *rows, *nodes):
             print(json.dumps(row))
-    else:
-        print(f'{facts["processor"]}, {facts["cores"]} cores, load {facts["load_1min"]}\n')
-        print(table(rows, COLUMNS), end='\n\n')
-        if nodes:
-            print(table(nodes, NODE_COLUMNS))
-    if args.check:
-        return _check(args.check, rows)
+        return 0
+    print(f'{facts["processor"]}, {facts["cores"]} cores, load {facts["load_1min"]}')
+    for found, columns in ((rows, COLUMNS), (nodes, NODE_COLUMNS)):
+        if found:
+            print(f'\n{table(found, columns)}')
     return 0
-
-
-def _recognition(package: ModelPackage, parts: list[str], rounds: int) -> list[Row]:
-    """Return the rows that need no ROS."""
-    frames = _drive_frames()
-    vga = frames['640x480'][0]
-    makers: Mapping[str, Callable[[], list[Row]]] = {
-        'engine': lambda: engine_rows(package, rounds=rounds),
-        'cameras': lambda: camera_rows(package, vga, rounds=rounds),
-        'regions': lambda: region_rows(package, vga, rounds=rounds),
-        'recognizer': lambda: stage_rows(package, frames, rounds=rounds),
-    }
-    rows: list[Row] = []
-    for part in parts:
-        if part in makers:
-            print(f'measuring: {part}', file=sys.stderr)
-            rows += makers[part]()
-    return rows
 
 
 def _drive_frames() -> dict[str, list[Image]]:
@@ -105,11 +84,11 @@ def _drive_frames() -> dict[str, list[Image]]:
     from alexnet_ros.synthetic.drive import drive_frames
 
     return {
-        f'{width}x{height}': [
+        f'{size_wh[0]}x{size_wh[1]}': [
             frame.image_rgb
-            for frame in drive_frames(size_wh=(width, height), rate_hz=1.0, duration_s=20.0)
+            for frame in drive_frames(size_wh=size_wh, rate_hz=1.0, duration_s=20.0)
         ]
-        for width, height in SIZES
+        for size_wh in SIZES
     }
 
 
@@ -126,11 +105,3 @@ def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
         words, env=child_environment(), stdout=subprocess.PIPE, text=True, check=False
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def _check(path: Path, rows: list[Row]) -> int:
-    """Compare with a committed file."""
-    lines = moved(json.loads(path.read_text())['rows'], rows)
-    for line in lines or ['no ratio moved beyond the noise']:
-        print(line, file=sys.stderr)
-    return 1 if any(line.startswith('slower') for line in lines) else 0

@@ -3,13 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_ros.bench.recognition import (
-    CAMERAS,
-    camera_rows,
-    engine_rows,
-    region_rows,
-    stage_rows,
-)
+from alexnet_ros.bench.recognition import CAMERAS, camera_rows, engine_rows, stage_rows
 from alexnet_ros.model_package import ModelPackage
 from tests.models import tiny_package
 
@@ -40,8 +34,3 @@ def test_stage_rows_have_the_time_of_every_stage(package: ModelPackage) -> None:
     assert [row['name'] for row in rows] == ['frame, 160x120', 'signs, 160x120']
     assert rows[0]['engine_ms'] > 0
     assert rows[1]['regions_ms'] > 0
-
-
-def test_region_rows_grow_with_their_number(package: ModelPackage) -> None:
-    rows = region_rows(package, IMAGE, rounds=1)
-    assert [row['name'] for row in rows][-1] == '32 regions'

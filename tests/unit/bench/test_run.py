@@ -52,6 +52,8 @@ def _tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
             return [INGEST]
         if words[0] == 'benchmarks/street.py':
             return []  # no street frames here
+        if words[0] == 'benchmarks/regions.py':
+            return []
         assert words[:3] == ('-m', 'alexnet_ros', 'bench')
         return [{'machine': MACHINE}, NODE]
 
@@ -89,3 +91,21 @@ def test_written_figures_are_what_the_next_run_is_held_against(
     monkeypatch.setitem(INGEST, 'faster', 2.0)
     assert tool.main() == 1
     assert 'slower: ingest: 640x480 rgb8, this package: 5.40 to 2.00' in capsys.readouterr().out
+
+
+def row(name: str, faster: float) -> dict[str, object]:
+    return {'group': 'engine', 'name': name, 'faster': faster, 'baseline': 'torch'}
+
+
+def test_moved_names_what_is_beyond_the_noise(tool: ModuleType) -> None:
+    old = [row('int8', 8.0), row('fp32', 1.0), row('gone', 2.0)]
+    new = [row('int8', 5.0), row('fp32', 1.2), row('new', 2.0)]
+    assert tool.moved(old, new) == [
+        'slower: engine: int8: 8.00 to 5.00 times torch',
+        'new: engine: new',
+        'gone: engine: gone',
+    ]
+
+
+def test_moved_says_nothing_within_the_noise(tool: ModuleType) -> None:
+    assert tool.moved([row('int8', 8.0)], [row('int8', 7.0)]) == []

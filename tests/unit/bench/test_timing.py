@@ -1,7 +1,7 @@
 import time
 
 from alexnet_ros.bench.machine import machine
-from alexnet_ros.bench.timing import Timing, alternate, ratio
+from alexnet_ros.bench.timing import Timing, alternate, ratio, table
 
 
 def test_alternate_takes_every_case_in_every_round() -> None:
@@ -40,3 +40,8 @@ def test_machine_names_what_changes_a_measurement() -> None:
     assert facts['cores'] >= 1
     assert facts['read_bandwidth_gb_s'] > 0
     assert 'numpy' in facts['versions']
+
+
+def test_table_leaves_what_a_row_lacks_empty() -> None:
+    text = table([{'a': 1.23456, 'b': 'x'}, {'a': 1234.5}], {'a': 'A', 'b': 'B'})
+    assert text.splitlines() == ['| A | B |', '|---|---|', '| 1.23 | x |', '| 1234 |  |']
