@@ -57,7 +57,7 @@ class Recognizer(Closing):
     ) -> None:
         self.package = package
         self.engine = engine
-        self._settings = _checked(settings or RecognizerSettings())
+        self.settings = settings or RecognizerSettings()
         self._finder = finder
         self._open_finder = partial(SignFinder.open, backend='cpu')
         self._trackers: dict[str, Tracker] = {}
@@ -81,7 +81,7 @@ class Recognizer(Closing):
         :raises ModelPackageError: the model is missing or damaged.
         :raises EngineUnavailableError: the backend asked for cannot run here.
         """
-        settings = _checked(settings or RecognizerSettings())
+        settings = settings or RecognizerSettings()
         package = model if isinstance(model, ModelPackage) else ModelPackage.load(model)
         recognizer = cls(package, open_engine(package, backend, **options), settings)
         recognizer._open_finder = partial(SignFinder.open, backend=backend, **options)
@@ -111,15 +111,6 @@ class Recognizer(Closing):
         finder = self.finder if self.settings.regions == 'signs' else None
         return Recognizer(self.package, self.engine, self.settings, finder)
 
-    @property
-    def settings(self) -> RecognizerSettings:
-        """Return the settings in force; set them to change them between two frames."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: RecognizerSettings) -> None:
-        self._settings = _checked(settings)
-
     def reset(self, camera: str | None = None) -> None:
         """Forget the tracks of one camera, of all for None; ids are not used again."""
         for name, tracker in self._trackers.items():
@@ -141,7 +132,7 @@ class Recognizer(Closing):
             ``roi_xywh``; nothing of this call is then tracked.
         :raises EngineRunError: the engine failed or gave NaN; likewise.
         """
-        settings = self._settings
+        settings = self.settings
         if boxes is not None and len(boxes) != len(frames):
             raise ConfigError(f'expected boxes for {len(frames)} frames, got {len(boxes)}')
         began = perf_counter()
@@ -287,13 +278,6 @@ def _finder_package(package: ModelPackage) -> FinderPackage:
             '(docs/training.md), or set regions to frame or detections'
         )
     return finder
-
-
-def _checked(settings: RecognizerSettings) -> RecognizerSettings:
-    roi = settings.roi_xywh
-    if len(roi) != 4 or min(roi) < 0:
-        raise ConfigError(f'roi_xywh must be four numbers of at least 0, got {roi}')
-    return settings
 
 
 def _part_of(frame: Frame, roi_xywh: Sequence[int]) -> BBoxXYWH:

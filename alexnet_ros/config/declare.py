@@ -31,17 +31,31 @@ def setting(
     :param live: may be changed while the node is active.
     :param kind: type of the value where the default is None, which means not set.
     """
+    kind = kind or type(default)
+    if kind is float:
+        low, high = (None if one is None else float(one) for one in (low, high))
     facts = {
         'text': text,
         'low': low,
         'high': high,
         'choices': choices,
         'live': live,
-        'kind': kind or type(default),
+        'kind': kind,
     }
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=facts)
     return dataclasses.field(default=default, metadata=facts)
+
+
+def live(default: Any, text: str, *bounds: float, **more: Any) -> Any:
+    """Declare one that may be changed while the node is active; see :func:`setting`."""
+    return setting(default, text, *bounds, **more, live=True)
+
+
+def in_order(name: str, value: float, other: str, most: float) -> None:
+    """Raise ConfigError where one setting is above another that bounds it."""
+    if value > most:
+        raise ConfigError(f'{name} <= {other} must hold, got {value} and {most}')
 
 
 def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:

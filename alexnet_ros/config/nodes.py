@@ -4,7 +4,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
-from alexnet_ros.config.declare import setting
+from alexnet_ros.config.declare import in_order, live, setting
 from alexnet_ros.config.recognition import RecognizerSettings, TensorRtSettings
 from alexnet_ros.errors import ConfigError
 
@@ -39,36 +39,16 @@ class ClassifierSettings:
         'Reliability requested of the camera; best_effort accepts any.',
         choices=('best_effort', 'reliable'),
     )
-    max_rate_hz: float = setting(
-        0.0, 'Maximum result rate per camera, Hz; 0 = no limit.', 0.0, 1000.0, live=True
-    )
-    batch_wait_ms: float = setting(
-        5.0, 'Maximum wait for other cameras to join a batch, ms.', 0.0, 1000.0, live=True
-    )
-    detections_wait_ms: float = setting(
-        200.0, 'Maximum wait for the boxes of a frame, milliseconds.', 0.0, 5000.0, live=True
-    )
-    own_track_ids: bool = setting(
-        False, 'With regions: detections, replace the given ids by own track ids.', live=True
-    )
-    lazy: bool = setting(True, 'Skip inference while no output has subscribers.', live=True)
-    overlay_quality: int = setting(80, 'JPEG quality of the overlay, percent.', 1, 100, live=True)
-    stale_after_s: float = setting(
-        1.0,
-        'The input is stale after this long without an image, seconds.',
-        0.05,
-        3600.0,
-        live=True,
-    )
-    error_after_s: float = setting(
-        5.0, 'The input is in error after this long without an image, s.', 0.05, 3600.0, live=True
-    )
-    inference_timeout_s: float = setting(
-        10.0, 'Maximum time per frame; then the process exits, seconds.', 0.1, 3600.0, live=True
-    )
-    diagnostics_period_s: float = setting(
-        1.0, 'Diagnostics period, seconds (monotonic clock).', 0.1, 60.0, live=True
-    )
+    max_rate_hz: float = live(0.0, 'Maximum result rate per camera, Hz; 0 = no limit.', 0, 1000)
+    batch_wait_ms: float = live(5.0, 'Maximum wait for other cameras of a batch, ms.', 0, 1000)
+    detections_wait_ms: float = live(200.0, 'Maximum wait for the boxes of a frame, ms.', 0, 5000)
+    own_track_ids: bool = live(False, 'With regions: detections, replace given ids by track ids.')
+    lazy: bool = live(True, 'Skip inference while no output has subscribers.')
+    overlay_quality: int = live(80, 'JPEG quality of the overlay, percent.', 1, 100)
+    stale_after_s: float = live(1.0, 'Stale after this long without an image, s.', 0.05, 3600)
+    error_after_s: float = live(5.0, 'In error after this long without an image, s.', 0.05, 3600)
+    inference_timeout_s: float = live(10.0, 'Maximum time per frame, s; then it exits.', 0.1, 3600)
+    diagnostics_period_s: float = live(1.0, 'Diagnostics period, s (monotonic clock).', 0.1, 60)
     hardware_id: str = setting('', 'hardware_id in the diagnostics; empty = the host name.')
     executor: str = setting(
         'auto', 'rclpy executor; auto: events if available.', choices=('auto', 'events', 'single')
@@ -80,17 +60,7 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         """Check what one declaration cannot say."""
-        finder, tracker = self.recognizer.finder, self.recognizer.tracker
-        for low, high, rule in (
-            (finder.min_size_px, finder.max_size_px, 'min_size_px <= max_size_px'),
-            (tracker.confirm_hits, tracker.confirm_window, 'confirm_hits <= confirm_window'),
-            (self.stale_after_s, self.error_after_s, 'stale_after_s <= error_after_s'),
-        ):
-            if low > high:
-                raise ConfigError(f'{rule} must hold, got {low} and {high}')
-        roi = self.recognizer.roi_xywh
-        if len(roi) != 4 or min(roi) < 0:
-            raise ConfigError(f'roi_xywh must be four numbers of at least 0, got {roi}')
+        in_order('stale_after_s', self.stale_after_s, 'error_after_s', self.error_after_s)
         _check_cameras(self.cameras)
 
 
@@ -107,83 +77,49 @@ class NavigatorSettings:
     """How the navigator turns confirmed signs and classes into limits and locks."""
 
     actions: str = setting('sign_actions.yaml', 'Action table: a path, or a file in config/.')
-    max_speed_mps: float | None = setting(
+    max_speed_mps: float | None = live(
         None,
         "Speed cap, m/s: at most the controller's maximum; unset: no limit in m/s is sent.",
         0.01,
-        100.0,
-        live=True,
+        100,
         kind=float,
     )
-    max_age_s: float = setting(
-        1.0, 'Results of older images are ignored, seconds.', 0.01, 60.0, live=True
+    max_age_s: float = live(1.0, 'Results of older images are ignored, seconds.', 0.01, 60)
+    max_skew_s: float = live(0.05, 'Maximum lead of a stamp over the clock, seconds.', 0, 1)
+    stale_after_s: float = live(1.0, 'Stale after this long without a good result, s.', 0.05, 60)
+    on_stale: str = live('hold', 'When stale: hold the state, or stop.', choices=('hold', 'stop'))
+    min_score: float = live(0.5, 'Results below this probability are ignored.', 0, 1)
+    near_height_px: float = live(
+        32.0, 'Height at which a sign counts as reached, pixels.', 0, 10000
     )
-    max_skew_s: float = setting(
-        0.05, 'Maximum lead of a stamp over the clock, seconds.', 0.0, 1.0, live=True
-    )
-    stale_after_s: float = setting(
-        1.0, 'Stale after this long without a good result, seconds.', 0.05, 60.0, live=True
-    )
-    on_stale: str = setting(
-        'hold', 'When stale: hold the last state, or stop.', choices=('hold', 'stop'), live=True
-    )
-    min_score: float = setting(
-        0.5, 'Results below this probability are ignored.', 0.0, 1.0, live=True
-    )
-    near_height_px: float = setting(
-        32.0, 'Image height at which a sign counts as reached, pixels.', 0.0, 10000.0, live=True
-    )
-    passed_height_px: float = setting(
-        20.0, 'Minimum last height of a sign that was passed, pixels.', 0.0, 10000.0, live=True
-    )
-    passed_after_s: float = setting(
-        0.6, 'A sign unseen for this long is gone, s; above max_missed_s.', 0.05, 20.0, live=True
-    )
-    same_place_s: float = setting(
-        1.0, 'Of limit signs passed this close in time the lowest wins, s.', 0.0, 20.0, live=True
-    )
-    limit_time_s: float = setting(
-        0.0, 'A limit expires after this, s; 0 = only at an end sign.', 0.0, 86400.0, live=True
-    )
-    limit_distance_m: float = setting(
-        0.0, 'A limit expires after this, m; 0 = only at an end sign.', 0.0, 1e6, live=True
-    )
-    release_to: str = setting(
+    passed_height_px: float = live(20.0, 'Minimum last height of a passed sign, pixels.', 0, 10000)
+    passed_after_s: float = live(0.6, 'A sign unseen for this long is gone, s.', 0.05, 20)
+    same_place_s: float = live(1.0, 'Of limits passed this close, s, the lowest wins.', 0, 20)
+    limit_time_s: float = live(0.0, 'A limit ends after this, s; 0 = at an end sign.', 0, 86400)
+    limit_distance_m: float = live(0.0, 'A limit ends after this, m; 0 = at an end sign.', 0, 1e6)
+    release_to: str = live(
         'none',
         'With no limit left: none (0.0 once, no limit) or cap (max_speed_mps stays).',
         choices=('none', 'cap'),
-        live=True,
     )
-    stop_hold_s: float = setting(
-        3.0, 'Stop duration, s; counted from standstill if speed is known.', 0.1, 600.0, live=True
+    stop_hold_s: float = live(
+        3.0, 'Stop duration, s; from standstill if speed is known.', 0.1, 600
     )
-    stop_again_s: float = setting(
-        5.0, 'Ignore further stop signs this long after a stop, seconds.', 0.0, 600.0, live=True
+    stop_again_s: float = live(5.0, 'Ignore stop signs this long after a stop, s.', 0, 600)
+    yield_speed_mps: float = live(2.8, 'Speed limit at a yield sign, m/s.', 0.01, 100)
+    yield_hold_s: float = live(
+        4.0, 'A yield sign slows this long after its last sight, s.', 0.1, 600
     )
-    yield_speed_mps: float = setting(
-        2.8, 'Speed limit at a yield sign, m/s.', 0.01, 100.0, live=True
-    )
-    yield_hold_s: float = setting(
-        4.0, 'A yield sign slows this long after it was last seen, s.', 0.1, 600.0, live=True
-    )
-    warn_hold_s: float = setting(
-        5.0, 'A warning sign slows this long after it was last seen, s.', 0.1, 600.0, live=True
-    )
-    engage_frames: int = setting(
-        2, 'Consecutive frames before a stricter class takes effect.', 1, 100, live=True
-    )
-    release_frames: int = setting(
-        5, 'Consecutive frames before a less strict class takes effect.', 1, 1000, live=True
-    )
-    heading_smoothing: float = setting(
-        0.5, 'Weight of the previous heading in the next, 0 to 1.', 0.0, 0.99, live=True
+    warn_hold_s: float = live(5.0, 'A warning slows this long after its last sight, s.', 0.1, 600)
+    engage_frames: int = live(2, 'Frames in a row before a stricter class takes effect.', 1, 100)
+    release_frames: int = live(5, 'Frames in a row before a milder class takes effect.', 1, 1000)
+    heading_smoothing: float = live(
+        0.5, 'Weight of the last heading in the next, 0 to 1.', 0, 0.99
     )
     velocity_source: str = setting(
         'none', 'Source of the measured speed.', choices=('none', 'twist', 'odom')
     )
-    require_label_info: bool = setting(
-        False, "Wait until the model's label_info has confirmed the table."
-    )
+    require_label_info: bool = setting(False, 'Wait until label_info has confirmed the table.')
     cameras: list[str] = setting(
         [''], 'Camera names; topics are NAME/detections ...; [""] is one topic for all cameras.'
     )
@@ -203,10 +139,8 @@ class GateSettings:
     """When the velocity gate lets commands pass."""
 
     stamped: bool = setting(False, 'Commands are TwistStamped (default in Kilted), not Twist.')
-    lock_timeout_s: float = setting(
-        0.5, 'Close after this long without stop_lock, seconds.', 0.15, 10.0
-    )
+    lock_timeout_s: float = setting(0.5, 'Close after this long without stop_lock, s.', 0.15, 10)
     command_timeout_s: float = setting(
-        0.5, 'Send zeros after this long without a command, seconds.', 0.05, 10.0
+        0.5, 'Zeros after this long without a command, s.', 0.05, 10
     )
     period_s: float = setting(0.05, 'Period of the zero commands, seconds.', 0.01, 0.5)
