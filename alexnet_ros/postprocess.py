@@ -9,7 +9,7 @@ from alexnet_ros.model_package import ScoreSpec
 from alexnet_ros.records import Classification, ClassScore
 
 Floats = NDArray[np.float32]
-LEAST_LOG = -1000.0  # of a probability: zero for all that multiplies a few of them
+MIN_LOG = -1000.0  # of a probability: zero for all that multiplies a few of them
 
 
 def log_probabilities(
@@ -26,10 +26,10 @@ def log_probabilities(
     """
     scaled = logits.astype(np.float64) / temperature
     if activation == 'sigmoid':
-        return (-np.logaddexp(0.0, -scaled)).clip(LEAST_LOG).astype(np.float32)
+        return (-np.logaddexp(0.0, -scaled)).clip(MIN_LOG).astype(np.float32)
     scaled -= scaled.max(axis=1, keepdims=True)
     scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-    return scaled.clip(LEAST_LOG).astype(np.float32)
+    return scaled.clip(MIN_LOG).astype(np.float32)
 
 
 def free_energies(logits: Floats) -> Floats:

@@ -31,7 +31,7 @@ from alexnet_ros.signs.finder import SignFinder
 from alexnet_ros.signs.policy import sign_results
 from alexnet_ros.tracking import Tracker
 
-MOST_GIVEN = 16  # boxes of a detector that are classified, unless set
+MAX_GIVEN = 16  # boxes of a detector that are classified, unless set
 BUNDLED = 'signs'  # the model whose finder serves those without
 Floats = NDArray[np.float32]
 
@@ -194,7 +194,7 @@ class Recognizer(Closing):
         parts = [_part_of(frame, settings.roi_xywh) for frame in frames]
         if given is not None:
             return [
-                _inside(boxes, part, settings.finder.max_regions or MOST_GIVEN)
+                _inside(boxes, part, settings.finder.max_regions or MAX_GIVEN)
                 for boxes, part in zip(given, parts, strict=True)
             ]
         if settings.regions == 'frame':

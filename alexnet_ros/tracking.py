@@ -19,12 +19,12 @@ from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 
 Floats = NDArray[np.float32]
 
-MOST_TRACKS = 64  # kept at once; the longest unseen goes first
+MAX_TRACKS = 64  # kept at once; the longest unseen goes first
 FULL_WEIGHT_PX = 48.0  # side from which a sight counts fully; smaller ones by their area's root
-LEAST_LOG = -7.0  # log-probability below which one sight counts no further against a class
+MIN_LOG = -7.0  # log-probability below which one sight counts no further against a class
 REMEMBERED = 4.0  # a confirmed sign may be found again for so many times max_missed_s
 KEEP = 0.88  # share of the evidence that stays at each further sight: near sights tell more
-MOST_SIGHTS = 3.0  # full sights that a probability rests on at most; neighbours are alike
+MAX_SIGHTS = 3.0  # full sights that a probability rests on at most; neighbours are alike
 MOTION_S = 0.3  # time over which speed and growth are averaged: boxes tremble by some percent
 
 
@@ -84,9 +84,9 @@ class _Track:
         self.weight *= KEEP
         if known:
             weight = min(1.0, side_px / FULL_WEIGHT_PX)
-            self.evidence += weight * np.maximum(log_probs, LEAST_LOG)
+            self.evidence += weight * np.maximum(log_probs, MIN_LOG)
             self.weight += weight
-        scale = min(1.0, MOST_SIGHTS / max(self.weight, 1e-6))
+        scale = min(1.0, MAX_SIGHTS / max(self.weight, 1e-6))
         logits = scale * self.evidence
         raised = np.exp(logits - logits.max())
         self.probabilities = (raised / raised.sum()).astype(np.float32)
@@ -173,7 +173,7 @@ class Tracker:
             if id(track) not in touched and not again:
                 track.frames.append(None)
         self._tracks.sort(key=lambda track: -track.seen_ns)  # stable
-        del self._tracks[MOST_TRACKS:]
+        del self._tracks[MAX_TRACKS:]
         return tuple(results)
 
     def _forget(self, stamp_ns: int, size_wh: tuple[int, int]) -> None:

@@ -31,8 +31,8 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Detection, Frame, Recognition
 from alexnet_ros.training.sources import is_dev
 
-LEAST_PX = 32
-LEAST_IOU = 0.5
+MIN_PX = 32
+MIN_IOU = 0.5
 
 
 def iou(box: Box, others: list[Box]) -> np.ndarray:
@@ -77,11 +77,11 @@ class Score:
             if found.classification.best
         ]
         for sign in signs:
-            if sign.class_id < 0 or sign.bbox[2] < LEAST_PX:
+            if sign.class_id < 0 or sign.bbox[2] < MIN_PX:
                 continue
             self.wanted += 1
-            seen = bool((iou(sign.bbox, candidates) >= LEAST_IOU).any())
-            near = [n for n in named if iou(sign.bbox, [n[0]])[0] >= LEAST_IOU]
+            seen = bool((iou(sign.bbox, candidates) >= MIN_IOU).any())
+            near = [n for n in named if iou(sign.bbox, [n[0]])[0] >= MIN_IOU]
             right = any(n[1] == sign.class_id for n in near)
             self.candidates_right += seen
             self.right += right

@@ -42,12 +42,12 @@ def within(code: str, *words: object, cpu_s: int = 20, mib: int = 300) -> str:
 
 
 @contextlib.contextmanager
-def limited_files(most_bytes: int) -> Iterator[None]:
+def limited_files(max_bytes: int) -> Iterator[None]:
     """Let no file of this process grow beyond a size, as on a disk that is full."""
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, old[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, old[1]))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)

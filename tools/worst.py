@@ -47,12 +47,12 @@ class Budget:
 
     def exceeded(self, size: int, cpu_s: float, memory: int) -> str:
         """Say what was too much, or nothing."""
-        most_ms = self.factor * (self.cpu_ms + size * self.cpu_us_per_byte / 1e3)
-        most_bytes = self.mib * MIB + size * self.bytes_per_byte
-        if cpu_s * 1e3 > most_ms:
-            return f'{cpu_s * 1e3:.0f} ms of processor time, allowed are {most_ms:.0f}'
-        if memory > most_bytes:
-            return f'{memory / MIB:.0f} MiB, allowed are {most_bytes / MIB:.0f}'
+        max_ms = self.factor * (self.cpu_ms + size * self.cpu_us_per_byte / 1e3)
+        max_bytes = self.mib * MIB + size * self.bytes_per_byte
+        if cpu_s * 1e3 > max_ms:
+            return f'{cpu_s * 1e3:.0f} ms of processor time, allowed are {max_ms:.0f}'
+        if memory > max_bytes:
+            return f'{memory / MIB:.0f} MiB, allowed are {max_bytes / MIB:.0f}'
         return ''
 
 

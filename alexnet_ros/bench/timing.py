@@ -69,7 +69,7 @@ def alternate(
     *,
     rounds: int = 5,
     round_s: float = 0.3,
-    least_calls: int = 5,
+    min_calls: int = 5,
     tick: Callable[[], None] | None = None,
 ) -> dict[str, Timing]:
     """
@@ -78,7 +78,7 @@ def alternate(
     :param cases: name to a call without arguments; each is warmed up first.
     :param rounds: how often each case has its turn.
     :param round_s: about how long one turn lasts, seconds.
-    :param least_calls: calls in a turn, however long they take.
+    :param min_calls: calls in a turn, however long they take.
     """
     for case in cases.values():
         case()
@@ -87,7 +87,7 @@ def alternate(
     calls_ms: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
-            times = _one_turn(case, round_s, least_calls)
+            times = _one_turn(case, round_s, min_calls)
             rounds_ms[name].append(statistics.median(times))
             calls_ms[name].extend(times)
             if tick is not None:
@@ -95,11 +95,11 @@ def alternate(
     return {name: Timing(tuple(rounds_ms[name]), tuple(calls_ms[name])) for name in cases}
 
 
-def _one_turn(case: Case, round_s: float, least_calls: int) -> list[float]:
+def _one_turn(case: Case, round_s: float, min_calls: int) -> list[float]:
     times: list[float] = []
     with no_collection():
         end_ns = time.perf_counter_ns() + int(round_s * 1e9)
-        while len(times) < least_calls or time.perf_counter_ns() < end_ns:
+        while len(times) < min_calls or time.perf_counter_ns() < end_ns:
             start_ns = time.perf_counter_ns()
             case()
             times.append((time.perf_counter_ns() - start_ns) / 1e6)

@@ -14,7 +14,7 @@ from alexnet_ros.engine.tensorrt.explain import Kernel, kernels_of, listing
 from alexnet_ros.engine.tensorrt.plan import Plan
 from alexnet_ros.errors import EngineCacheError
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.signs.finder import MOST_CANVASES
+from alexnet_ros.signs.finder import MAX_CANVASES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             chosen = {'settings': settings, 'compute_capability': capability}
             built = [_built(args, package, args.max_batch, precision=precision, **chosen)]
             if package.finder is not None:
-                built.append(_built(args, package.finder, MOST_CANVASES, **chosen))
+                built.append(_built(args, package.finder, MAX_CANVASES, **chosen))
             _print(built, as_json=args.json)
     return 0
 

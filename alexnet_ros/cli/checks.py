@@ -24,7 +24,7 @@ from alexnet_ros.model_package import PRECISIONS, ModelPackage, model_places
 
 PROBE_S = 60.0
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
-LEAST_SHARED_BYTES = 256 << 20  # two participants with the shipped profile, and room
+MIN_SHARED_BYTES = 256 << 20  # two participants with the shipped profile, and room
 TYPES = {  # message package: the types that the nodes use
     'sensor_msgs': 'Image CompressedImage',
     'std_msgs': 'Bool Float32 Float32MultiArray String',
@@ -141,13 +141,13 @@ def check_shared_memory() -> list[Check]:
         ]
     usage = shutil.disk_usage(SHARED_MEMORY)
     stale = len(list(SHARED_MEMORY.glob('fast*_*')))
-    ok = usage.free >= LEAST_SHARED_BYTES
+    ok = usage.free >= MIN_SHARED_BYTES
     detail = (
         f'{usage.free >> 20} MiB of {usage.total >> 20} MiB free in {SHARED_MEMORY}, '
         f'{stale} segments of Fast DDS'
     )
     remedy = (
-        f'give {SHARED_MEMORY} at least {LEAST_SHARED_BYTES >> 20} MiB (docker run '
+        f'give {SHARED_MEMORY} at least {MIN_SHARED_BYTES >> 20} MiB (docker run '
         '--shm-size=1g), or remove segments of nodes that are gone: fastdds shm clean'
     )
     return [Check('shared memory', ok, detail, '' if ok else remedy)]

@@ -47,7 +47,7 @@ TOPICS = {
 CONFIGURE_S = 900.0  # a TensorRT engine may be built first
 APPEAR_S = 60.0
 TAIL_S = 1.0  # the clock runs on so long for the last results
-LEAST_ANSWERED = 0.99
+MIN_ANSWERED = 0.99
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -265,7 +265,7 @@ def conclude(
         raise AlexnetRosError(f'{source.path} has no frames')
     if not answered & sent:
         raise AlexnetRosError(f'no frame was classified, see {args.output / CLASSIFIER}.log')
-    if share < LEAST_ANSWERED:
+    if share < MIN_ANSWERED:
         print(
             'the rest was dropped: this machine is too slow or too busy for every frame',
             file=sys.stderr,

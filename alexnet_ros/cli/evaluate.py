@@ -30,7 +30,7 @@ Example
 """
 )
 
-MOST_SHOWN = 12  # classes of a confusion matrix in a terminal
+MAX_SHOWN = 12  # classes of a confusion matrix in a terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         if key != 'confusion':
             print(f'{key}: {value:.5f}' if isinstance(value, float) else f'{key}: {value}')
     names = [label.name for label in package.known_labels]
-    if len(names) <= MOST_SHOWN:
+    if len(names) <= MAX_SHOWN:
         print(confusion_text(figures.confusion, names))
         return 0
     worst = np.argsort(np.nan_to_num(figures.recalls, nan=2.0), kind='stable')[:5]

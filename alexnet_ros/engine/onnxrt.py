@@ -26,7 +26,7 @@ from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import EngineInfo, Outputs
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
-MOST_THREADS = 8  # chosen by itself; more gain little at small batches
+MAX_THREADS = 8  # chosen by itself; more gain little at small batches
 SPIN_US = 100  # of waiting for each other, then threads sleep; most waits are shorter
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class OnnxRuntimeEngine(Closing):
                 f'ONNX Runtime {runtime.__version__} was built without {PROVIDERS[provider]}; '
                 'install onnxruntime-gpu or take another backend'
             )
-        count = threads or min(cores(), MOST_THREADS)
+        count = threads or min(cores(), MAX_THREADS)
         self._session: Any = _session(
             runtime, package, precision, provider=provider, threads=count, spinning=spinning
         )

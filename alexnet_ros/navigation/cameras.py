@@ -91,7 +91,7 @@ class Camera:
             moved_m if alive else 0.0,
         )
         self.whole_s = self.whole_s + passage.whole_s if whole else 0.0
-        self.seen_s += passage.least_s
+        self.seen_s += passage.min_s
         if not alive:
             self.lose()
         self.stamp_ns, self.heard_ns, self._counted = stamp_ns, steady_ns, counted

@@ -14,8 +14,8 @@ from enum import Enum
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.navigation.sightings import Passage, Sighting
 
-LEAST_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
-LEAST_S = 1e-6  # sums of floats may fall short of a whole by less
+MIN_MPS = 0.01  # 0.0 would mean "no limit" to Nav2; what wants to stop uses the lock
+MIN_S = 1e-6  # sums of floats may fall short of a whole by less
 KEPT = {  # over a restart, and of which type
     'name': str, 'title': str, 'camera': str, 'track_id': str, 'locks': bool, 'stands': bool,
     'speed_mps': float, 'percent': float, 'hold_s': float, 'hold_m': float,
@@ -109,7 +109,7 @@ class Restriction:
         asked = cap_mps if self.speed_mps is None else self.speed_mps
         if self.percent is not None:
             asked = min(asked, cap_mps * self.percent / 100)
-        return min(max(asked, LEAST_MPS), cap_mps)
+        return min(max(asked, MIN_MPS), cap_mps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Restrictions:
                 one.see()
             else:
                 one.miss(passage)
-            if one.left_s <= LEAST_S or one.left_m <= 0:
+            if one.left_s <= MIN_S or one.left_m <= 0:
                 self.end(one.name, Evidence.HELD)
                 over.append(one)
         return over

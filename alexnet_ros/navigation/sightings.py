@@ -16,16 +16,16 @@ class Passage:
     What lies between a camera's last image and this one.
 
     :param whole: no frame was lost: the stamps are one frame period apart.
-    :param least_s: that time, the shorter of stamps and steady clock.
-    :param most_s: the longer of them.
+    :param min_s: that time, the shorter of stamps and steady clock.
+    :param max_s: the longer of them.
     :param alive_s: steady seconds, 0 where the camera was silent for too long.
     :param standing_s: of these, the robot was known to stand.
     :param travelled_m: metres travelled in them.
     """
 
     whole: bool = False
-    least_s: float = 0.0
-    most_s: float = 0.0
+    min_s: float = 0.0
+    max_s: float = 0.0
     alive_s: float = 0.0
     standing_s: float = 0.0
     travelled_m: float = 0.0
@@ -33,7 +33,7 @@ class Passage:
     @property
     def whole_s(self) -> float:
         """Return the time, if no frame was lost in it, else 0."""
-        return self.least_s if self.whole else 0.0
+        return self.min_s if self.whole else 0.0
 
 
 @dataclass(slots=True)
@@ -98,10 +98,10 @@ class Sighting:
         """Note that an image does not show it."""
         self.lost |= not passage.whole
         if self.in_view or not passage.whole:
-            self.unseen_s += passage.most_s
+            self.unseen_s += passage.max_s
             self.absent_s = 0.0
         else:
-            self.absent_s += passage.least_s
+            self.absent_s += passage.min_s
 
     def came_up(self, passed_px: float) -> bool:
         """Tell whether it was seen to grow, to be large and to go: it was passed."""

@@ -138,7 +138,7 @@ def page(
         videos=[link for link in links if link.endswith(('.mp4', '.webm'))],
         thumbs=uris,
         hues=charts.hues(signs),
-        most_cards=MAX_CARDS,
+        max_cards=MAX_CARDS,
         timeline=charts.timeline(signs, uris, truth['spans'] if truth else [], duration_s),
         score_chart=charts.score_chart(signs, duration_s),
         limit_chart=None

@@ -17,7 +17,7 @@ from alexnet_ros.report.scoring import Confirmed
 
 Image = NDArray[np.uint8]
 
-MOST_POINTS = 160  # of the curve of one entry; beyond, every other point goes
+MAX_POINTS = 160  # of the curve of one entry; beyond, every other point goes
 GROWTH = 1.15  # a crop is taken anew when the sign has grown by this
 FORGET_NS = 5 * 10**9  # out of sight for so long is gone
 STRETCH_FRAMES = 3  # so many frames alike begin a stretch
@@ -52,7 +52,7 @@ class Entry:
         """Take one sighting in."""
         if self.frames % self.stride == 0:
             self.points.append((stamp_ns, score, box[2]))
-            if len(self.points) > MOST_POINTS:
+            if len(self.points) > MAX_POINTS:
                 del self.points[1::2]
                 self.stride *= 2
         self.frames += 1

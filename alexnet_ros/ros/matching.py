@@ -6,7 +6,7 @@ from typing import Any
 
 from alexnet_ros.bags.typestore import stamp_ns_of
 
-MOST_WAITING = 8  # frames, and box arrays, held at once: bounds the memory
+MAX_WAITING = 8  # frames, and box arrays, held at once: bounds the memory
 Pair = tuple[Any, Any, float]  # frame, boxes, when the frame came
 
 
@@ -44,7 +44,7 @@ class StampMatcher:
             self._drop_before(stamp)
             return message, boxes.message, now_s
         self._frames[stamp] = _Waiting(message, now_s)
-        if len(self._frames) > MOST_WAITING:
+        if len(self._frames) > MAX_WAITING:
             self._frames.popitem(last=False)
             self.unmatched_frames += 1
         return None
@@ -58,7 +58,7 @@ class StampMatcher:
             self._drop_before(stamp)
             return frame.message, message, frame.received_s
         self._boxes[stamp] = _Waiting(message, now_s)
-        if len(self._boxes) > MOST_WAITING:
+        if len(self._boxes) > MAX_WAITING:
             self._boxes.popitem(last=False)
             self.unmatched_boxes += 1
         return None

@@ -34,7 +34,7 @@ EXIT_BOUND_S = 1.7  # after this a clean end is given up
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 LARGEST_REUSED = 32 << 20  # bytes; the most that glibc takes, enough for 3840x2160 pixels
 KEPT_BYTES = 128 << 20  # of freed memory, at the heap's end
-MOST_ERRORS = 20  # exceptions out of callbacks in a row before giving up
+MAX_ERRORS = 20  # exceptions out of callbacks in a row before giving up
 ENDING = (  # all that end a process unless it handles them, apart from its own faults
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGXCPU, signal.SIGPOLL,
@@ -185,7 +185,7 @@ def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:
         except Exception:  # the node must outlive any one callback
             errors += 1
             node.get_logger().error(f'unhandled in a callback:\n{traceback.format_exc()}')
-            if errors >= MOST_ERRORS:
+            if errors >= MAX_ERRORS:
                 node.request_exit(1, f'{errors} callbacks in a row failed')
     return 0 if node.exit_request is None else node.exit_request[0]
 

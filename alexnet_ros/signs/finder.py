@@ -31,15 +31,15 @@ Floats = NDArray[np.float32]
 
 CELL_PX = 4  # canvas pixels from one cell to the next
 GREY = 128  # of the canvas beside a frame; the network's zero
-MOST_CANVASES = 4  # of one run; more are run in parts
-MOST_PEAKS = 64  # of one canvas: a bound on the work after the network
-MOST_FOUND = 8  # unless set: the worst picture then costs twice what an ordinary one does
+MAX_CANVASES = 4  # of one run; more are run in parts
+MAX_PEAKS = 64  # of one canvas: a bound on the work after the network
+MAX_FOUND = 8  # unless set: the worst picture then costs twice what an ordinary one does
 # Six of ten candidates on street frames are below 0.08, and one in fifty of those is named; the
 # classifier's time for them was a third of the frame's (docs/signs.md).
 DOUBTFUL = 0.08
-MOST_DOUBTFUL = 1  # of a frame, unless max_regions is set
-MOST_ENLARGED = 2.0  # small frames gain nothing beyond
-LEAST_FILLED = 0.4  # of a canvas; longer frames are cut in two
+MAX_DOUBTFUL = 1  # of a frame, unless max_regions is set
+MAX_ENLARGED = 2.0  # small frames gain nothing beyond
+MIN_FILLED = 0.4  # of a canvas; longer frames are cut in two
 SHARED = 0.15  # of its length that the halves of a long frame share
 SAME_IOU = 0.45  # boxes that overlap more show one object
 LARGEST_LOG = 5.5  # of a side in cells: what a damaged network says stays finite
@@ -68,7 +68,7 @@ def views_of(size_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> list[View]
     width, height = size_wh
     scale = _scale(width, height, canvas_wh)
     filled = scale * scale * width * height / (canvas_wh[0] * canvas_wh[1])
-    if filled >= LEAST_FILLED or scale >= 1:
+    if filled >= MIN_FILLED or scale >= 1:
         return [View(0, 0, width, height, scale)]
     if width / canvas_wh[0] > height / canvas_wh[1]:
         part = math.ceil(width * (1 + SHARED) / 2)
@@ -80,7 +80,7 @@ def views_of(size_wh: tuple[int, int], canvas_wh: tuple[int, int]) -> list[View]
 
 
 def _scale(width: int, height: int, canvas_wh: tuple[int, int]) -> float:
-    return min(canvas_wh[0] / width, canvas_wh[1] / height, MOST_ENLARGED)
+    return min(canvas_wh[0] / width, canvas_wh[1] / height, MAX_ENLARGED)
 
 
 def fill_canvas(image_rgb: Image, view: View, canvas: Image) -> None:
@@ -98,23 +98,23 @@ def fill_canvas(image_rgb: Image, view: View, canvas: Image) -> None:
     canvas[:height, width:] = GREY
 
 
-def decode(logits: Floats, least_heat: float) -> tuple[Floats, Floats]:
+def decode(logits: Floats, min_heat: float) -> tuple[Floats, Floats]:
     """
     Return boxes and heat of the objects on one canvas, hottest first.
 
     :param logits: (20, H/8, W/8): of each place the 2x2 cells' heat, middle x
         and y (from the cell's middle, in box sizes), and the natural
         logarithms of width and height in cells.
-    :param least_heat: a logit.
-    :returns: (K, 4) xywh in canvas pixels, (K,) heat, logits; K <= ``MOST_PEAKS``.
+    :param min_heat: a logit.
+    :returns: (K, 4) xywh in canvas pixels, (K,) heat, logits; K <= ``MAX_PEAKS``.
     """
     numbers = logits.reshape(5, 2, 2, *logits.shape[1:])
     cells = numbers[0].transpose(2, 0, 3, 1).reshape(2 * logits.shape[1], -1)
     heat = np.ascontiguousarray(cells, np.float32)  # (H/4, W/4)
     highest = np.asarray(cv2.dilate(heat, np.ones((3, 3), np.uint8)))
-    places = np.flatnonzero((heat >= highest) & (heat >= least_heat))
+    places = np.flatnonzero((heat >= highest) & (heat >= min_heat))
     peaks = heat.ravel()[places]
-    order = np.argsort(-peaks, kind='stable')[:MOST_PEAKS]
+    order = np.argsort(-peaks, kind='stable')[:MAX_PEAKS]
     rows, columns = np.divmod(places[order], heat.shape[1])
     values = numbers[1:, rows % 2, columns % 2, rows // 2, columns // 2]  # (4, K)
     sizes = np.exp(np.clip(values[2:], -1, LARGEST_LOG))
@@ -131,8 +131,8 @@ def regions_from_boxes(
 
     :param boxes_xywh: (K, 4), pixels of the frame; may reach beyond it.
     :param scores: (K,), probabilities.
-    :returns: at most ``max_regions``; where that is 0, at most ``MOST_FOUND``, of which
-        ``MOST_DOUBTFUL`` less probable than ``DOUBTFUL``.
+    :returns: at most ``max_regions``; where that is 0, at most ``MAX_FOUND``, of which
+        ``MAX_DOUBTFUL`` less probable than ``DOUBTFUL``.
     """
     order = np.argsort(-scores, kind='stable')
     boxes_xywh, scores = boxes_xywh[order], scores[order]
@@ -148,7 +148,7 @@ def regions_from_boxes(
         ):
             regions.append(Region(box, float(scores[index]), 'sign'))
     likely = sum(region.score >= DOUBTFUL for region in regions)
-    return regions[: settings.max_regions or min(likely + MOST_DOUBTFUL, MOST_FOUND)]
+    return regions[: settings.max_regions or min(likely + MAX_DOUBTFUL, MAX_FOUND)]
 
 
 class SignFinder(Closing):
@@ -171,7 +171,7 @@ class SignFinder(Closing):
         :param options: see :func:`alexnet_ros.engine.select.open_engine`;
             ``max_batch`` and ``precision`` are the finder's own.
         """
-        options |= {'max_batch': MOST_CANVASES, 'precision': None}
+        options |= {'max_batch': MAX_CANVASES, 'precision': None}
         return cls(package, open_engine(package, backend, **options))
 
     def find(self, images_rgb: Sequence[Image], settings: FinderSettings) -> list[list[Region]]:
@@ -196,11 +196,11 @@ class SignFinder(Closing):
         answers = self.engine.infer(canvases).logits if views else ()
         package = self.package
         least = min(settings.min_candidate_score or package.scores.score or 0.5, 0.999)
-        least_heat = (math.log(least / (1 - least)) - package.intercept) / package.slope
+        min_heat = (math.log(least / (1 - least)) - package.intercept) / package.slope
         boxes: list[list[Floats]] = [[] for _ in images_rgb]
         scores: list[list[Floats]] = [[] for _ in images_rgb]
         for (index, view), logits in zip(views, answers, strict=True):
-            found, heat = decode(logits, least_heat)
+            found, heat = decode(logits, min_heat)
             corner = np.array([view.x, view.y, 0, 0], np.float32)
             boxes[index].append(found / np.float32(view.scale) + corner)
             logit = np.clip(package.slope * heat + package.intercept, -50, 50)

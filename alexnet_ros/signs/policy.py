@@ -18,7 +18,7 @@ from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 
 Floats = NDArray[np.float32]
 
-LEAST_UNKNOWN = 0.5  # candidate score from which something without class is reported
+MIN_UNKNOWN = 0.5  # candidate score from which something without class is reported
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def weighed(log_probs: Floats, candidate_scores: Floats, background: int) -> Flo
 
 
 def distinct(
-    boxes: Sequence[BBoxXYWH], ranks: Sequence[float], most_covered: float = 0.5
+    boxes: Sequence[BBoxXYWH], ranks: Sequence[float], max_covered: float = 0.5
 ) -> list[int]:
     """
     Return which boxes stay when one thing must not be reported twice.
@@ -69,7 +69,7 @@ def distinct(
 
     :param boxes: xywh, N boxes.
     :param ranks: how good each is; equals keep their order.
-    :param most_covered: share of the smaller box.
+    :param max_covered: share of the smaller box.
     :returns: indices of those kept, ascending.
     """
     kept: list[int] = []
@@ -77,7 +77,7 @@ def distinct(
         area = boxes[index][2] * boxes[index][3]
         for other in kept:
             smaller = min(area, boxes[other][2] * boxes[other][3])
-            if intersection_area(boxes[index], boxes[other]) > most_covered * smaller:
+            if intersection_area(boxes[index], boxes[other]) > max_covered * smaller:
                 break
         else:
             kept.append(index)
@@ -85,7 +85,7 @@ def distinct(
 
 
 def sign_results(
-    detections: Sequence[Detection], log_probs: Floats, background: int | None, least_score: float
+    detections: Sequence[Detection], log_probs: Floats, background: int | None, min_score: float
 ) -> SignResults:
     """
     Say what is reported of the classified candidates of one frame.
@@ -98,7 +98,7 @@ def sign_results(
     :param log_probs: shape (N, C).
     :param background: the class that stands for no sign, None where the model
         has none.
-    :param least_score: least joint probability of a named sign, 0 to 1.
+    :param min_score: least joint probability of a named sign, 0 to 1.
     """
     if background is not None and len(detections):
         scores = np.array([found.region_score for found in detections], np.float32)
@@ -109,8 +109,8 @@ def sign_results(
     for row, found in enumerate(detections):
         if background is not None and int(log_probs[row].argmax()) == background:
             continue
-        told = _joint(found, joint[row], least_score)
-        if told.unknown and found.region_score < LEAST_UNKNOWN:
+        told = _joint(found, joint[row], min_score)
+        if told.unknown and found.region_score < MIN_UNKNOWN:
             continue
         rows.append(row)
         kept.append(replace(found, classification=told))
@@ -121,12 +121,12 @@ def sign_results(
     return SignResults(chosen, [kept[i] for i in stay], joint[chosen])
 
 
-def _joint(found: Detection, log_probs: Floats, least_score: float) -> Classification:
+def _joint(found: Detection, log_probs: Floats, min_score: float) -> Classification:
     """Return the classification with joint scores; unknown below the least."""
     old = found.classification
     results = tuple(
         ClassScore(one.class_id, one.class_name, math.exp(float(log_probs[one.class_id])))
         for one in old.results
     )
-    weak = not results or results[0].score < least_score
+    weak = not results or results[0].score < min_score
     return Classification(results, old.unknown or weak, old.energy)

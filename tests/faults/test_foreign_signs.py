@@ -54,7 +54,7 @@ FOREIGN = [  # form, face, border, text, its colour
 ]
 FRAME_NS, BEHIND_NS = 50_000_000, 2_000_000_000  # 25 pictures do not overtake the clock
 AGAIN_S = 5.0  # a best-effort picture may be lost
-MOST_NAMED = 0.05
+MAX_NAMED = 0.05
 SIDES_PX = (40, 44, 49, 54, 60, 66, 73, 80)  # as if it came nearer: a track would confirm
 
 
@@ -170,7 +170,7 @@ def vehicle() -> Iterator[Vehicle]:
     'content',
     'signs of no known kind',
     f'{len(FOREIGN)} shapes in the form of signs, coming nearer, to the bundled model',
-    f'no limit, no lock; confirmed in at most {MOST_NAMED:.0%} of the pictures',
+    f'no limit, no lock; confirmed in at most {MAX_NAMED:.0%} of the pictures',
 )
 def test_foreign_signs_change_nothing(vehicle: Vehicle) -> None:
     named = []
@@ -184,7 +184,7 @@ def test_foreign_signs_change_nothing(vehicle: Vehicle) -> None:
                 if one.id and one.results
             ]
             mutations()
-    assert len(named) <= MOST_NAMED * len(FOREIGN) * len(SIDES_PX), named
+    assert len(named) <= MAX_NAMED * len(FOREIGN) * len(SIDES_PX), named
     assert vehicle.ears.values == []
     assert {one.data for one in vehicle.ears.locks.messages} == {False}
     # The same chain does obey a real sign, or all of this says nothing.

@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from alexnet_ros.ros.matching import MOST_WAITING, StampMatcher
+from alexnet_ros.ros.matching import MAX_WAITING, StampMatcher
 
 WAIT_S = 0.2
 
@@ -49,4 +49,4 @@ def test_memory_is_bounded_without_boxes() -> None:
     matcher = StampMatcher()
     for stamp in range(100):
         matcher.add_frame(message(stamp), 10.0, WAIT_S)
-    assert matcher.unmatched_frames == 100 - MOST_WAITING
+    assert matcher.unmatched_frames == 100 - MAX_WAITING

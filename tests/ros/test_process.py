@@ -10,7 +10,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
 from alexnet_ros.ros.lifecycle import ManagedNode
-from alexnet_ros.ros.process import MOST_ERRORS, RosLogHandler, _spin, make_executor
+from alexnet_ros.ros.process import MAX_ERRORS, RosLogHandler, _spin, make_executor
 from tests.ros.robot import Bench
 
 
@@ -55,7 +55,7 @@ def test_callbacks_that_always_raise_end_the_process_with_an_error(
     node.create_timer(0.001, always)
     bench.executor.remove_node(bench.node)
     assert _spin(bench.executor, node, threading.Event()) == 1
-    assert str(MOST_ERRORS) in node.last_error
+    assert str(MAX_ERRORS) in node.last_error
 
 
 def test_an_exit_request_ends_the_spin_with_its_code(bench: Bench, node: Plain) -> None:

@@ -9,7 +9,7 @@ from alexnet_ros.errors import EngineRunError
 from alexnet_ros.labels import Label, Labels
 from alexnet_ros.model_package import ScoreSpec
 from alexnet_ros.postprocess import (
-    LEAST_LOG,
+    MIN_LOG,
     classifications_from_logits,
     correlated,
     free_energies,
@@ -159,7 +159,7 @@ def test_patterns_have_mean_0_and_length_1_and_a_flat_row_has_none() -> None:
 
 def test_each_class_on_its_own_has_the_probability_of_its_logit() -> None:
     logs = log_probabilities(np.float32([[0.0, 3.0, -3.0, -5000.0]]), 2.0, 'sigmoid')
-    assert logs.min() == LEAST_LOG == -1000.0
+    assert logs.min() == MIN_LOG == -1000.0
     assert np.exp(logs)[0] == pytest.approx(
         [0.5, 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(1.5)), 0.0]
     )

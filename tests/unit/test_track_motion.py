@@ -11,8 +11,8 @@ from alexnet_ros.records import BBoxXYWH
 from alexnet_ros.tracking import (
     FULL_WEIGHT_PX,
     KEEP,
-    LEAST_LOG,
-    MOST_SIGHTS,
+    MAX_SIGHTS,
+    MIN_LOG,
     MOTION_S,
     Tracker,
     _likeness,
@@ -113,14 +113,14 @@ def test_evidence_is_weighed_by_size_and_fades() -> None:
     assert one.evidence == pytest.approx(0.25 * KEEP * first + second)
     one.learn(first, FULL_WEIGHT_PX, known=False)
     assert one.weight == pytest.approx((0.25 * KEEP + 1) * KEEP)
-    logits = one.evidence * min(1.0, MOST_SIGHTS / one.weight)
+    logits = one.evidence * min(1.0, MAX_SIGHTS / one.weight)
     assert one.probabilities == pytest.approx(np.exp(logits) / np.exp(logits).sum(), rel=1e-5)
 
 
 def test_one_sight_cannot_exclude_a_class_for_good() -> None:
     one = track()
     one.learn(np.float32([0.0, -1e9, -1e9]), FULL_WEIGHT_PX, known=True)
-    assert one.evidence == pytest.approx([0, LEAST_LOG, LEAST_LOG])
+    assert one.evidence == pytest.approx([0, MIN_LOG, MIN_LOG])
 
 
 @pytest.mark.parametrize(

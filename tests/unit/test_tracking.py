@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from alexnet_ros.config import TrackerSettings
 from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
-from alexnet_ros.tracking import MOST_TRACKS, Tracker
+from alexnet_ros.tracking import MAX_TRACKS, Tracker
 
 NAMES = ('limit 50', 'limit 60', 'stop', 'yield')
 BACKGROUND = 4  # the last column; never among the results
@@ -223,7 +223,7 @@ def test_number_of_tracks_is_bounded() -> None:
             for row in range(5)
         ]
         feed(tracker, frame * FRAME_NS, *many)
-        assert tracker.count <= MOST_TRACKS
+        assert tracker.count <= MAX_TRACKS
 
 
 def test_correction_is_reported_under_a_new_id() -> None:

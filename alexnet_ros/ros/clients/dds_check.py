@@ -21,7 +21,7 @@ FOREIGN = (  # they join nodes to a server, or demand security files
     'ROS_SECURITY_STRATEGY',
     'ROS_STATIC_PEERS',
 )
-LEAST_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
+MIN_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
 
 
@@ -83,11 +83,11 @@ def profile_fault(path: Path) -> str:
     if 'SHM' not in texts.get('type', []):
         return f'{path} has no shared-memory transport'
     sizes = [int(text) for text in texts.get('segment_size', []) if text.isdigit()]
-    if not sizes or max(sizes) < LEAST_SEGMENT_BYTES:
+    if not sizes or max(sizes) < MIN_SEGMENT_BYTES:
         got = max(sizes, default=0)
         return (
             f'{path} has a shared-memory segment of {got} bytes; at least '
-            f'{LEAST_SEGMENT_BYTES} are needed for images'
+            f'{MIN_SEGMENT_BYTES} are needed for images'
         )
     if 'false' not in [text.lower() for text in texts.get('useBuiltinTransports', [])]:
         return f'{path} leaves the built-in transports on (useBuiltinTransports)'

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
 from alexnet_ros.bags.typestore import IMAGE_TYPES
-from alexnet_ros.ros.clients.dds_check import LEAST_SEGMENT_BYTES, SHARED_MEMORY
+from alexnet_ros.ros.clients.dds_check import MIN_SEGMENT_BYTES, SHARED_MEMORY
 from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS, StampRate
@@ -134,7 +134,7 @@ def survey_graph(
         lines, faults = lines + heard, faults + lost
         others = set(session.node.get_node_names_and_namespaces())
         others = {one for one in others if one[0] != 'alexnet_ros_doctor'}
-    return lines, faults, len(others), max(fresh.values(), default=0) >= LEAST_SEGMENT_BYTES
+    return lines, faults, len(others), max(fresh.values(), default=0) >= MIN_SEGMENT_BYTES
 
 
 def _segments() -> dict[Path, int]:

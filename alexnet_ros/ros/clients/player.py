@@ -17,7 +17,7 @@ from alexnet_ros.ros.interfaces import message_class
 
 CLOCK_PERIOD_S = 0.02
 WAIT_PERIOD_S = 0.02
-LEAST_STAMPED_BYTES = 12  # encapsulation and a stamp
+MIN_STAMPED_BYTES = 12  # encapsulation and a stamp
 MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer of it
 OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
     depth=5, reliability=ReliabilityPolicy.RELIABLE
@@ -130,7 +130,7 @@ class Player:
             report.latest_ms = max(report.latest_ms, (time.monotonic() - due) * 1e3)
             self.tick(item.at_ns)
             self._publishers[item.topic].publish(item.data)
-            if len(item.data) >= LEAST_STAMPED_BYTES:
+            if len(item.data) >= MIN_STAMPED_BYTES:
                 report.stamps_ns[item.topic].append(stamp_ns_from_cdr(item.data))
             if on_sent is not None:
                 on_sent(item)

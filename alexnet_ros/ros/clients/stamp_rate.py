@@ -7,7 +7,7 @@ import numpy as np
 
 SPAN_S = 5.0
 LONG_SPAN_S = 30.0  # for a camera of which hardly anything arrives
-LEAST_STEPS = 4  # between images, before anything is said
+MIN_STEPS = 4  # between images, before anything is said
 COMPARABLE = 4.0  # stamps that pass so much faster or slower than time tell nothing
 MAX_STEP_NS = 10 * 10**9  # a longer pause is no loss but a camera that was off
 NOTABLE_LOSS = 0.1  # fraction; a camera's own hiccups stay below
@@ -42,13 +42,13 @@ class StampRate:
         """Return the rates received and sent, 1/s, or None while too little is known."""
         known = [one for one in list(self._stamps) if one[0] >= now_s - LONG_SPAN_S]
         recent = [one for one in known if one[0] >= now_s - SPAN_S]
-        if len(recent) <= LEAST_STEPS:
-            recent = known[-LEAST_STEPS - 1 :]
+        if len(recent) <= MIN_STEPS:
+            recent = known[-MIN_STEPS - 1 :]
         between = [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(recent)]
         between = [pair for pair in between if 0 < pair[1] < MAX_STEP_NS]
         steps = np.array([step for _, step in between], np.float64)
         passed_s = sum(pair[0] for pair in between)
-        if len(steps) < LEAST_STEPS or not (
+        if len(steps) < MIN_STEPS or not (
             1 / COMPARABLE < passed_s * 1e9 / steps.sum() < COMPARABLE
         ):
             return None

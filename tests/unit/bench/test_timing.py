@@ -10,7 +10,7 @@ def test_alternate_takes_every_case_in_every_round() -> None:
         {'a': lambda: order.append('a'), 'b': lambda: order.append('b')},
         rounds=3,
         round_s=0.0,
-        least_calls=2,
+        min_calls=2,
     )
     assert ''.join(order) == 'aabb' + 'aabb' * 3  # a warm-up, then the rounds
     assert all(len(t.round_ms) == 3 and len(t.calls_ms) == 6 for t in timings.values())

@@ -127,7 +127,7 @@ def test_check_dds_profile_notices_its_absence_and_a_bad_one(
 
 def test_check_shared_memory_too_small_names_the_remedy(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(checks, 'SHARED_MEMORY', tmp_path)
-    monkeypatch.setattr(checks, 'LEAST_SHARED_BYTES', 1 << 62)
+    monkeypatch.setattr(checks, 'MIN_SHARED_BYTES', 1 << 62)
     (found,) = checks.check_shared_memory()
     assert not found.ok
     assert '--shm-size' in found.remedy

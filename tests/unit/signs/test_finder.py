@@ -15,8 +15,8 @@ from alexnet_ros.model_package import FinderPackage
 from alexnet_ros.records import Outputs
 from alexnet_ros.signs.finder import (
     GREY,
-    MOST_FOUND,
-    MOST_PEAKS,
+    MAX_FOUND,
+    MAX_PEAKS,
     SignFinder,
     View,
     decode,
@@ -100,7 +100,7 @@ def test_no_answer_gives_more_than_the_bound(kind: str) -> None:
         logits *= 1e30
     with np.errstate(over='ignore'):
         boxes, scores = decode(logits, -5.0)
-    assert len(boxes) == len(scores) <= MOST_PEAKS
+    assert len(boxes) == len(scores) <= MAX_PEAKS
     assert np.isfinite(boxes).all()
 
 
@@ -120,7 +120,7 @@ def test_one_object_is_one_region_and_regions_lie_in_the_frame() -> None:
 @pytest.mark.parametrize(
     ('settings', 'count'),
     [
-        (FinderSettings(), MOST_FOUND),
+        (FinderSettings(), MAX_FOUND),
         (FinderSettings(max_regions=3), 3),
         (FinderSettings(max_regions=64), 16),
         (FinderSettings(max_regions=64, min_size_px=60), 8),
@@ -183,7 +183,7 @@ def test_work_and_memory_do_not_depend_on_what_a_frame_shows(package: FinderPack
             (found,) = finder.find([image], FinderSettings(min_candidate_score=0.01))
             peaks[name] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert len(found) <= MOST_FOUND
+            assert len(found) <= MAX_FOUND
         assert isinstance(finder.engine, NotingEngine)
         assert finder.engine.canvases == [1, 1, 1, 1]
     assert max(peaks.values()) - min(peaks.values()) < 256 << 10  # bytes, of a 2.8 MB frame

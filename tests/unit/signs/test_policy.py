@@ -19,9 +19,9 @@ def candidate(
     return found, np.log(np.array(row, np.float32))
 
 
-def told(*items: tuple[Detection, np.ndarray], least_score: float = 0.7):
+def told(*items: tuple[Detection, np.ndarray], min_score: float = 0.7):
     rows = np.array([row for _, row in items]).reshape(len(items), BACKGROUND + 1)
-    return sign_results([found for found, _ in items], rows, BACKGROUND, least_score)
+    return sign_results([found for found, _ in items], rows, BACKGROUND, min_score)
 
 
 def test_sure_sign_on_a_good_candidate_keeps_its_score() -> None:
