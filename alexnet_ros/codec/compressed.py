@@ -67,7 +67,7 @@ def rgb_from_compressed(
     if pattern is not None:
         header = header_of(data.data, kind)
         checked_size(header.width, header.height, max_pixels)
-        mosaic_rgb = _rgb_from_mosaic(data, pattern)
+        mosaic_rgb = _rgb_from_mosaic(data, pattern) if header.grey else None
         if mosaic_rgb is not None:
             return mosaic_rgb
     return _decoded(data, kind, min_size_wh, max_pixels, turn=False)
@@ -109,6 +109,8 @@ def rgb_from_file(
     :raises ImageFormatError: as there, and ``unreadable``; the file is not named.
     """
     try:
+        if path.is_fifo():
+            raise ImageFormatError('unreadable', 'is not a regular file')
         with path.open('rb') as file:
             data = file.read(max_bytes + 1)
     except OSError as error:

@@ -1,3 +1,4 @@
+import os
 import struct
 import tracemalloc
 import zlib
@@ -262,17 +263,16 @@ def test_jpeg_that_claims_a_wrong_size_is_refused(width: int, height: int, expec
     assert reason_without_memory(with_size(JPEG, width, height)) == expected
 
 
-def png_of(width: int, height: int, body: bytes) -> bytes:
-    """Write a PNG by its chunks."""
+def png_of(width: int, height: int, body: bytes, extra: bytes = b'') -> bytes:
+    """Write a PNG by its chunks; ``extra`` are bytes between the header and the pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         check = zlib.crc32(name + data)
         return struct.pack('>I', len(data)) + name + data + struct.pack('>I', check)
 
     header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    return (
-        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', body) + chunk(b'IEND', b'')
-    )
+    start = b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + extra
+    return start + chunk(b'IDAT', body) + chunk(b'IEND', b'')
 
 
 def test_png_bomb_is_refused_by_its_header() -> None:
@@ -300,6 +300,52 @@ def test_progressive_jpeg_of_endless_scans_is_refused() -> None:
     assert rgb_from_compressed(Compressed('jpeg', data)).shape == RGB.shape
     last = data[data.rindex(b'\xff\xda') : -2]
     assert reason(data[:-2] + last * 40 + b'\xff\xd9') == 'undecodable'
+
+
+def test_jpeg_of_endless_scans_that_is_not_progressive_is_refused() -> None:
+    """Thirty kilobytes of empty scans took 16 s at 64 million pixels."""
+    large = with_size(JPEG, 8000, 8000)
+    scan = b'\xff\xda\0\x08\1\1\0\0\x3f\0'
+    bomb = large[: large.index(b'\xff\xda')] + scan * 3000 + b'\xff\xd9'
+    assert reason_without_memory(bomb) == 'undecodable'
+
+
+@pytest.mark.parametrize('part', [b'\xff', b'\xff\xfe\0\2', b'\xff\x01'])
+def test_jpeg_header_of_endless_parts_is_refused(part: bytes) -> None:
+    assert reason(b'\xff\xd8' + part * 200_000 + JPEG[2:]) == 'undecodable'
+
+
+def test_png_of_endless_chunks_is_refused() -> None:
+    empty = struct.pack('>I', 0) + b'abCd' + struct.pack('>I', zlib.crc32(b'abCd'))
+    few, many = (png_of(1, 1, zlib.compress(bytes(4)), empty * n) for n in (100, 200_000))
+    assert rgb_from_compressed(Compressed('png', few)).shape == (1, 1, 3)
+    assert reason(many, 'png') == 'undecodable'
+
+
+def test_png_of_many_packed_texts_is_refused() -> None:
+    """Each unpacks to 8 MB, which libpng throws away again."""
+    body = b'zTXta\0\0' + zlib.compress(bytes(7_900_000))
+    text = struct.pack('>I', len(body) - 4) + body + struct.pack('>I', zlib.crc32(body))
+    pixels = zlib.compress(bytes(4))
+    assert rgb_from_compressed(Compressed('png', png_of(1, 1, pixels, text))).shape == (1, 1, 3)
+    assert reason(png_of(1, 1, pixels, text * 60), 'png') == 'undecodable'
+
+
+def test_png_whose_data_goes_on_behind_its_pixels_is_refused() -> None:
+    """Libpng unpacks it to the end: 2 s a megabyte."""
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(bytes(1 << 24)) for _ in range(20)]
+    bomb = png_of(16, 16, b''.join(parts) + bytes(1 << 20))
+    assert reason(bomb, 'png') == 'undecodable'
+    noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), np.uint8)
+    assert np.array_equal(rgb_from_compressed(Compressed('png', encoded(noise, '.png'))), noise)
+
+
+def test_colour_png_said_to_be_a_mosaic_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressed, '_rgb_from_mosaic', lambda *_: pytest.fail('unpacked as is'))
+    for suffix in ('.png', '.jpg'):
+        message = Compressed('bayer_rggb8; compressed', encoded(RGB, suffix))
+        assert rgb_from_compressed(message).shape == RGB.shape
 
 
 def test_single_pixel_is_decoded_or_refused() -> None:
@@ -347,6 +393,9 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         rgb_from_file(tmp_path / 'none.jpg')
     with pytest.raises(ImageFormatError, match='unreadable: Is a directory'):
         rgb_from_file(tmp_path)
+    os.mkfifo(tmp_path / 'fifo.jpg')
+    with pytest.raises(ImageFormatError, match='not a regular file'):
+        rgb_from_file(tmp_path / 'fifo.jpg')
     path = tmp_path / 'text.jpg'
     path.write_text('no picture at all')
     with pytest.raises(ImageFormatError, match='bad_format: is not a JPEG'):
