@@ -45,7 +45,7 @@ TOPICS = {
     '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
 }
 CONFIGURE_S = 900.0  # a TensorRT engine may be built first
-APPEAR_S = 60.0
+APPEAR_S = 180.0
 TAIL_S = 1.0  # the clock runs on so long for the last results
 MIN_ANSWERED = 0.99
 

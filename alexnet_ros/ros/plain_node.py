@@ -11,6 +11,7 @@ from alexnet_ros.ros.parameters import Parameters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LAST_WORD_S = 0.3  # how long the last message of a node that ends may take to arrive
 T = TypeVar('T')
 
 

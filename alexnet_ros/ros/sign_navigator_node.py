@@ -52,14 +52,13 @@ from alexnet_ros.ros.navigator_messages import (
     stamp_ns,
 )
 from alexnet_ros.ros.navigator_state import StateFile
-from alexnet_ros.ros.plain_node import PlainNode
+from alexnet_ros.ros.plain_node import LAST_WORD_S, PlainNode
 from alexnet_ros.ros.process import run_node
 
 LOCK_PERIOD_S = 0.1
 LIMIT_PERIOD_S = 0.5
 DIAGNOSTICS_PERIOD_S = 1.0
 EVENTS = QoSProfile(depth=100, durability=DurabilityPolicy.VOLATILE)  # reliable by default
-LAST_WORD_S = 0.3  # how long the last lock may take to arrive
 WARNED = {'stale', 'clock_jump', 'commander', 'restored', 'evicted', 'operator'}
 
 

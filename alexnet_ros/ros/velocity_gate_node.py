@@ -13,12 +13,13 @@ import time
 from typing import Any
 
 from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 from alexnet_ros.config import GateSettings
 from alexnet_ros.ros import qos
-from alexnet_ros.ros.plain_node import PlainNode
+from alexnet_ros.ros.plain_node import LAST_WORD_S, PlainNode
 from alexnet_ros.ros.process import run_node
 
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)  # takes any publisher
@@ -90,6 +91,7 @@ class VelocityGate(PlainNode[GateSettings]):
     def finalize(self) -> None:
         """Leave the base with a zero."""
         self._out.publish(self._zero())
+        self._out.wait_for_all_acked(Duration(seconds=LAST_WORD_S))  # else it may be lost
 
 
 def main() -> int:

@@ -1,13 +1,14 @@
 """Starts nodes as processes and leads them through their lifecycle."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -25,7 +26,8 @@ TRANSITIONS = {
     'cleanup': Transition.TRANSITION_CLEANUP,
 }
 STOP_S = 5.0
-APPEAR_S = 60.0  # a node's services must be there so long after its start
+APPEAR_S = 180.0  # a node's services must be there so long after its start
+AGAIN_S = 2.0  # a question is asked again after so long without an answer
 
 
 class NodeControlError(AlexnetRosError):
@@ -111,7 +113,7 @@ class LifecycleClient:
         self._change = node.create_client(ChangeState, f'/{process.name}/change_state')
         self._state = node.create_client(GetState, f'/{process.name}/get_state')
 
-    def _call(self, client: Any, request: Any, timeout_s: float) -> Any:
+    def _call(self, client: Any, request: Any, timeout_s: float, again_s: float = math.inf) -> Any:
         deadline = time.monotonic() + APPEAR_S
         while not client.service_is_ready():
             self._process.check()
@@ -119,18 +121,22 @@ class LifecycleClient:
                 raise NodeControlError(f'{client.srv_name} did not appear in {APPEAR_S:.0f} s')
             time.sleep(0.02)
         deadline = time.monotonic() + timeout_s
-        done = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _future: done.set())
-        while not done.wait(0.1):
+        answers: SimpleQueue[Any] = SimpleQueue()
+        next_s = 0.0
+        while answers.empty():
+            if time.monotonic() >= next_s:
+                next_s = time.monotonic() + again_s
+                client.call_async(request).add_done_callback(answers.put)
             self._process.check()
             if time.monotonic() > deadline:
                 raise NodeControlError(f'{client.srv_name} did not answer in {timeout_s:.0f} s')
-        return future.result()
+            time.sleep(0.02)
+        return answers.get().result()
 
-    def state(self, timeout_s: float = 10.0) -> str:
+    def state(self, timeout_s: float = 60.0) -> str:
         """Return the name of the node's state."""
-        return str(self._call(self._state, GetState.Request(), timeout_s).current_state.label)
+        answer = self._call(self._state, GetState.Request(), timeout_s, AGAIN_S)
+        return str(answer.current_state.label)
 
     def change(self, transition: str, timeout_s: float) -> None:
         """
@@ -139,6 +145,9 @@ class LifecycleClient:
         :param transition: a key of :data:`TRANSITIONS`.
         :raises NodeControlError: the node refused or failed; with its reason.
         """
+        # The answer to a client that the node does not know yet is lost; it has learned of this
+        # one when it has answered the other, which was made later.
+        self.state()
         request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
         if not self._call(self._change, request, timeout_s).success:
             raise NodeControlError(
