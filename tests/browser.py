@@ -112,7 +112,7 @@ class Browser:
         return found['result'].get('value')
 
     def until(self, script: str, wanted: Any) -> None:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 300
         while (found := self.value(script)) != wanted:
             assert time.monotonic() < limit, f'{script}: {found!r}, not {wanted!r}'
             time.sleep(0.05)
@@ -123,6 +123,6 @@ class Browser:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(60)
+        self._process.wait(300)
         os.close(self._read)
         os.close(self._write)

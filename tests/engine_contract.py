@@ -168,7 +168,7 @@ class EngineContract:
             for _ in range(3):
                 thread = threading.Thread(target=lambda: found.append(engine.infer(batch).logits))
                 thread.start()
-                thread.join(30)
+                thread.join(300)
             found.append(engine.infer(batch).logits)
         assert len(found) == 4
         assert all(np.array_equal(found[0], other) for other in found)

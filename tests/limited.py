@@ -1,6 +1,7 @@
 """Running something in a child process that may take so much time and memory and no more."""
 
 import contextlib
+import os
 import resource
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE_MIB = 400  # an interpreter with NumPy, OpenCV and rosbags, by its private memory
+# Each thread of a pool has a stack, and there are as many as there are cores.
+ONE_THREAD = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
 def within(code: str, *words: object, cpu_s: int = 20, mib: int = 300) -> str:
@@ -30,6 +33,7 @@ def within(code: str, *words: object, cpu_s: int = 20, mib: int = 300) -> str:
     done = subprocess.run(
         [sys.executable, '-c', code, *map(str, words)],
         cwd=ROOT,
+        env={**os.environ, **dict.fromkeys(ONE_THREAD, '1')},
         preexec_fn=limit,
         capture_output=True,
         text=True,

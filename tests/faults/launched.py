@@ -33,7 +33,7 @@ class Launched:
         (index / 'alexnet_ros').touch()
         parameters = folder / 'parameters.yaml'
         parameters.write_text(
-            '/**:\n  ros__parameters:\n    lazy: false\n    inference_timeout_s: 1.0\n'
+            '/**:\n  ros__parameters:\n    lazy: false\n    inference_timeout_s: 5.0\n'
             f'    bond: {str("bond" in words).lower()}\n'
         )
         self._log = folder / 'log'

@@ -38,6 +38,15 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
         made.close()
 
 
+@pytest.fixture
+def patient_chain(tmp_path: Path) -> Iterator[Chain]:
+    made = Chain(tmp_path, policy='stop', stale_after_s=60.0)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 @fault(
     'process',
     'SIGKILL of the classifier',
@@ -176,6 +185,7 @@ def test_launch_respawns_a_killed_node(bench: Bench) -> None:
         assert children
         for child in children:
             os.kill(int(child), signal.SIGKILL)
+        bench.until('they are gone', lambda: not any(map(running, children)))
         bench.spin_for(0.3)
         locks.messages.clear()
         bench.until('a new one speaks', lambda: locks.messages)
@@ -185,6 +195,14 @@ def test_launch_respawns_a_killed_node(bench: Bench) -> None:
         process.kill()
         process.wait()
     assert log.count('process started with pid') == 2, log
+
+
+def running(pid: str) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.fixture
@@ -251,7 +269,8 @@ def test_launch_and_a_manager_bring_a_hung_classifier_back(
     "the manager's side breaks it, a limit is in force",
     'the classifier goes on; the limit stays, the lock stays off',
 )
-def test_a_bond_that_the_partner_breaks_leaves_navigation_alone(chain: Chain) -> None:
+def test_a_bond_that_the_partner_breaks_leaves_navigation_alone(patient_chain: Chain) -> None:
+    chain = patient_chain
     manager = manager_of(chain.bench)
     chain.classifier.close()
     chain.classifier = chain.start(FAULTY, '-p', 'bond:=true')
@@ -266,8 +285,15 @@ def test_a_bond_that_the_partner_breaks_leaves_navigation_alone(chain: Chain) ->
         chain.ears.clear()
         partner.bond.break_bond()
         chain.bench.until('the bond is broken', lambda: partner.state == 'Dead')
-        for _ in range(40):
-            chain.send(make_image(colour_of(2), 0), answerable=True)
+        sent: set[int] = set()
+
+        def goes_on() -> bool:
+            sent.add(chain.send(make_image(colour_of(2), 0), answerable=True))
+            return len(sent.intersection(chain.wire.results.stamps())) >= 20
+
+        chain.bench.until('the classifier goes on', goes_on)
+        chain.bench.until('so does the navigator', lambda: chain.ears.locks.messages)
+        chain.bench.until('both are said', lambda: chain.ears.limits.messages)
         assert {one.data for one in chain.ears.locks.messages} == {False}
         assert set(chain.ears.values) == {5.0}
         assert chain.classifier.alive()

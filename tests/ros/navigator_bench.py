@@ -1,6 +1,7 @@
 """A recogniser that the test plays, and ears on everything the navigator says."""
 
 import json
+import time
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -16,9 +17,13 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose,
 )
 
+from alexnet_ros.navigation import Moment
+from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.robot import Bench
 
 RATE_HZ = 20
+PATIENT_S = 60.0
+PATIENT = {'stale_after_s': PATIENT_S, 'max_age_s': PATIENT_S}  # for a process: see CalmNavigator
 STOP, YIELD, LIMIT_30, LIMIT_50, END_OF_ALL = 14, 13, 1, 2, 32
 EVENTS = QoSProfile(depth=1000)
 
@@ -35,15 +40,58 @@ def detection(
     return one
 
 
+class CalmClock:
+    """
+    Real time, but for what the machine was away.
+
+    A navigator minds lost images. Where the machine stands still for a second,
+    its clock and the one that images are stamped with stand still with it.
+    """
+
+    LONGEST_NS = 60_000_000  # between two ticks, which are 50 ms apart
+
+    def __init__(self) -> None:
+        self._real_ns = self._ns = time.monotonic_ns()
+        self._to_ros_ns = time.time_ns() - self._ns
+        self.owned = False  # somebody ticks who wants no other to
+
+    def tick(self) -> None:
+        self._ns, self._real_ns = self.steady_ns(), time.monotonic_ns()
+
+    def steady_ns(self) -> int:
+        return self._ns + min(time.monotonic_ns() - self._real_ns, self.LONGEST_NS)
+
+    def ros_ns(self) -> int:
+        return self.steady_ns() + self._to_ros_ns
+
+
+class CalmNavigator(SignNavigator):
+    """The navigator in the process of the test, by a clock that a busy machine does not hurry."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.calm = CalmClock()
+        super().__init__(**kwargs)
+        self.create_timer(1 / RATE_HZ, self._tick_calm, clock=self.steady)
+
+    def _tick_calm(self) -> None:
+        if not self.calm.owned:
+            self.calm.tick()
+
+    def _now(self) -> Moment:
+        simulated = self.get_parameter('use_sim_time').value
+        ros_ns = self.get_clock().now().nanoseconds if simulated else self.calm.ros_ns()
+        return Moment(ros_ns, self.calm.steady_ns())
+
+
 class Ears:
     """What a navigator publishes, in order."""
 
     def __init__(self, bench: Bench, name: str = 'sign_navigator') -> None:
-        self.limits = bench.listen(SpeedLimit, 'speed_limit')
-        self.locks = bench.listen(Bool, 'stop_lock')
+        self.limits = bench.listen(SpeedLimit, 'speed_limit', EVENTS)
+        self.locks = bench.listen(Bool, 'stop_lock', EVENTS)
         self.told = bench.listen(String, f'{name}/events', EVENTS)
-        self.headings = bench.listen(Float32, f'{name}/heading')
-        self.diagnostics = bench.listen(DiagnosticArray, '/diagnostics')
+        self.headings = bench.listen(Float32, f'{name}/heading', EVENTS)
+        self.diagnostics = bench.listen(DiagnosticArray, '/diagnostics', EVENTS)
 
     @property
     def values(self) -> list[float]:
@@ -81,7 +129,7 @@ class Recogniser:
     """
     Publishes one message an image, at a steady rate, once it has been told what to show.
 
-    :param now: gives the time that the images are stamped with, nanoseconds.
+    The images are stamped with ``now_ns()``: the time of the navigator, if it is in this process.
     """
 
     def __init__(self, bench: Bench, *, frames: bool = False) -> None:
@@ -92,6 +140,10 @@ class Recogniser:
         self.camera = 'front'
         self.running = frames  # signs begin with the first show()
         self.now_ns: Any = lambda: bench.node.get_clock().now().nanoseconds
+        self._tick: Any = lambda: None
+        for one in bench.nodes:
+            if isinstance(one, CalmNavigator):
+                one.calm.owned, self.now_ns, self._tick = True, one.calm.ros_ns, one.calm.tick
         self._frames = frames
         kind, topic = (
             (Classification, 'classification') if frames else (Detection2DArray, 'detections')
@@ -101,6 +153,7 @@ class Recogniser:
         bench.until('the navigator listens', self._publisher.get_subscription_count)
 
     def publish(self) -> None:
+        self._tick()
         if not self.running:
             return
         message = Classification() if self._frames else Detection2DArray()

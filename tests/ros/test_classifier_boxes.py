@@ -79,12 +79,11 @@ class Pair:
         self.stamp = 0
 
     def ask(self, *found: Any, boxes_first: bool = False) -> tuple[Detection2DArray, Any]:
-        """Send frames with these boxes until one is answered."""
-        count = len(self.results)
+        """Send frames with these boxes until the last answer is to one of them."""
         sent: dict[int, Detection2DArray] = {}
 
         def answered() -> bool:
-            if len(self.results) > count:
+            if len(self.results) and stamp_ns(self.results.last) in sent:
                 return True
             self.stamp += 1
             image = frame(self.stamp)
@@ -94,7 +93,7 @@ class Pair:
             for publisher, message in reversed(messages) if boxes_first else messages:
                 publisher.publish(message)
                 self.bench.spin_for(0.03)
-            return len(self.results) > count
+            return False
 
         self.bench.until('boxes are answered', answered)
         got = self.results.last

@@ -19,7 +19,7 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 from alexnet_ros.ros.classifier_node import EXIT_FATAL
 from alexnet_ros.ros.qos import LATCHED
 from tests.models import colour_of
-from tests.ros.robot import SETTLE_S, Bench, NodeProcess
+from tests.ros.robot import PATIENT, Bench, NodeProcess
 
 START = Callable[..., NodeProcess]
 TOPICS = {
@@ -231,7 +231,7 @@ def test_an_incompatible_camera_is_reported(bench: Bench, start_node: START, mod
             for one in report.status
         ),
     )
-    assert 'incompatible' in node.log
+    node.wait_for('incompatible')
 
 
 def test_autostart_that_cannot_configure_says_so_in_one_line_and_stays(
@@ -274,7 +274,7 @@ def test_a_signal_ends_it_with_0_after_on_shutdown(
     bench: Bench, start_node: START, model: Path, number: int, where: int
 ) -> None:
     events = bench.listen(TransitionEvent, '/alexnet/transition_event')
-    node = start_node(model=model)
+    node = start_node(module=PATIENT + 'alexnet_ros.ros.classifier_node', model=model)
     assert state(bench) == 'unconfigured'
     if where != State.PRIMARY_STATE_UNCONFIGURED:
         assert change(bench, Transition.TRANSITION_CONFIGURE)
@@ -317,7 +317,7 @@ def test_it_says_that_it_is_configuring_while_the_model_loads(
         environment={'SLOW': 'load', 'LOADED': str(loaded)},
     )
     assert state(bench) == 'unconfigured'
-    client = bench._client(ChangeState, '/alexnet/change_state', settle_s=SETTLE_S)
+    client = bench.client(ChangeState, '/alexnet/change_state')
     configured = client.call_async(
         ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     )

@@ -11,7 +11,15 @@ from rosgraph_msgs.msg import Clock
 
 from alexnet_ros.ros.clients.findings import ERROR, OK, STALE
 from alexnet_ros.ros.sign_navigator_node import SignNavigator
-from tests.ros.navigator_bench import END_OF_ALL, LIMIT_30, STOP, Ears, Recogniser, detection
+from tests.ros.navigator_bench import (
+    END_OF_ALL,
+    LIMIT_30,
+    STOP,
+    CalmNavigator,
+    Ears,
+    Recogniser,
+    detection,
+)
 from tests.ros.robot import Bench
 
 MPS_30 = pytest.approx(30 / 3.6)
@@ -19,7 +27,7 @@ MPS_30 = pytest.approx(30 / 3.6)
 
 def robot(bench: Bench, **parameters: Any) -> tuple[Ears, Recogniser]:
     ears = Ears(bench)
-    bench.add(SignNavigator, **{'max_speed_mps': 36.2, **parameters})
+    bench.add(CalmNavigator, **{'max_speed_mps': 36.2, **parameters})
     recogniser = Recogniser(bench)
     bench.until('the lock is told', lambda: ears.locks.messages)
     return ears, recogniser
@@ -55,7 +63,7 @@ def test_stale_images_hold_the_limit_and_lock_as_configured(
     bench.until('the lock follows', lambda: ears.locked is locked)
     ears.clear()
     bench.until('an error', lambda: ears.status and ears.status.level == ERROR)
-    bench.until('the limit is said again', lambda: ears.limits.messages)
+    bench.until('both are said again', lambda: ears.limits.messages and ears.locks.messages)
     assert ears.values == [MPS_30]
     assert {message.data for message in ears.locks.messages} == {locked}
     recogniser.running = True
@@ -73,7 +81,7 @@ def test_old_and_future_images_do_nothing(bench: Bench, shift_s: float, why: str
     bench.until('the refusal', lambda: ears.kinds() == ['rejected'])
     assert ears.events[0]['did'] == why
     ears.clear()
-    bench.until('it is in the diagnostics', lambda: ears.status)
+    bench.until('it is in the diagnostics', lambda: ears.status and ears.locks.messages)
     assert (ears.status.level, why in ears.status.message) == (STALE, True)
     assert not ears.limits.messages
     assert {message.data for message in ears.locks.messages} == {False}
@@ -142,7 +150,7 @@ def test_image_repeated_or_late_does_nothing(bench: Bench) -> None:
 
 def test_no_clock_yet_does_nothing_and_the_first_clock_is_no_jump(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, max_speed_mps=36.2, use_sim_time=True)
+    bench.add(CalmNavigator, max_speed_mps=36.2, use_sim_time=True)
     recogniser = Recogniser(bench)
     recogniser.show(detection(STOP))
     bench.until('the refusal', lambda: ears.kinds('rejected'))
@@ -181,7 +189,7 @@ def test_bag_loop_forgets_signs_and_holds_limits(bench: Bench) -> None:
 @pytest.mark.parametrize('jump_s', [-600, 600])
 def test_clock_jump_does_not_end_a_stop(bench: Bench, jump_s: int) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, max_speed_mps=36.2, use_sim_time=True, stop_hold_s=2.0)
+    bench.add(CalmNavigator, max_speed_mps=36.2, use_sim_time=True, stop_hold_s=2.0)
     clock = SimClock(bench, 10_000)
     recogniser = Recogniser(bench)
     recogniser.now_ns = lambda: clock.now_ns
@@ -215,7 +223,7 @@ def test_paused_bag_is_stale_on_the_steady_clock(bench: Bench) -> None:
 
 def test_policy_is_live(bench: Bench) -> None:
     ears = Ears(bench)
-    node = bench.add(SignNavigator)
+    node = bench.add(CalmNavigator)
     bench.until('no lock', lambda: ears.locked is False)
     assert node.set_parameters([Parameter('on_stale', value='stop')])[0].successful
     bench.until('the lock', lambda: ears.locked)

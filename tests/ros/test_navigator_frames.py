@@ -5,13 +5,13 @@ import math
 import pytest
 
 from alexnet_ros.ros.sign_navigator_node import SignNavigator
-from tests.ros.navigator_bench import Ears, Recogniser
+from tests.ros.navigator_bench import CalmNavigator, Ears, Recogniser
 from tests.ros.robot import Bench
 
 
 def test_blocked_locks_and_free_lets_go(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, actions='blocked_actions.yaml', on_stale='stop', stale_after_s=0.5)
+    bench.add(CalmNavigator, actions='blocked_actions.yaml', on_stale='stop', stale_after_s=0.5)
     bench.until('locked before the first image', lambda: ears.locked)
     camera = Recogniser(bench, frames=True)
     camera.scores = [(1, 0.9), (0, 0.1)]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from nav2_msgs.msg import SpeedLimit
 
-from tests.ros.navigator_bench import LIMIT_30, Ears, Recogniser, detection
+from tests.ros.navigator_bench import LIMIT_30, PATIENT, Ears, Recogniser, detection
+from tests.ros.robot import PATIENT as PATIENTLY
 from tests.ros.robot import Bench, NodeProcess
 
 Start = Callable[..., NodeProcess]
@@ -24,7 +25,7 @@ def test_signal_ends_it_with_zero_and_the_last_word_is_locked(
     bench: Bench, start_node: Start, number: int
 ) -> None:
     ears = Ears(bench)
-    process = start_node(module=MODULE, max_speed_mps=36.2)
+    process = start_node(module=PATIENTLY + MODULE, max_speed_mps=36.2, **PATIENT)
     bench.until('an unlocked robot', lambda: ears.locked is False)
     process.signal(number)
     bench.until('the process ends', lambda: not process.alive())
@@ -38,7 +39,7 @@ def test_killed_navigator_releases_nothing_and_a_new_one_goes_on(
     bench: Bench, start_node: Start
 ) -> None:
     ears = Ears(bench)
-    first = start_node(module=MODULE, max_speed_mps=36.2)
+    first = start_node(module=MODULE, max_speed_mps=36.2, **PATIENT)
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))
     bench.until('a limit', lambda: ears.values)
@@ -49,7 +50,7 @@ def test_killed_navigator_releases_nothing_and_a_new_one_goes_on(
     bench.spin_for(0.6)
     assert not ears.locks.messages  # twist_mux locks when its timeout is over
     assert not ears.limits.messages  # Nav2 keeps the last limit
-    start_node(module=MODULE, max_speed_mps=36.2)
+    start_node(module=MODULE, max_speed_mps=36.2, **PATIENT)
     bench.until('the limit of the sign still in view', lambda: ears.values)
     assert ears.values == [pytest.approx(30 / 3.6)]
 
@@ -83,6 +84,7 @@ def test_namespace_and_remaps_are_followed(bench: Bench, start_node: Start) -> N
         'detections:=/detections',
         module=MODULE,
         max_speed_mps=36.2,
+        **PATIENT,
     )
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))

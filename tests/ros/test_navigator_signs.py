@@ -19,6 +19,7 @@ from tests.ros.navigator_bench import (
     LIMIT_50,
     STOP,
     YIELD,
+    CalmNavigator,
     Ears,
     Recogniser,
     detection,
@@ -30,7 +31,7 @@ MPS_30 = pytest.approx(30 / 3.6)
 
 def robot(bench: Bench, **parameters: Any) -> tuple[SignNavigator, Ears, Recogniser]:
     ears = Ears(bench)
-    node = bench.add(SignNavigator, **{'max_speed_mps': 36.2, **parameters})
+    node = bench.add(CalmNavigator, **{'max_speed_mps': 36.2, **parameters})
     assert isinstance(node, SignNavigator)
     recogniser = Recogniser(bench)
     bench.until('the lock is told', lambda: ears.locks.messages)
@@ -58,7 +59,7 @@ def test_limit_is_repeated_until_the_end_sign_releases_it_once(bench: Bench) -> 
 
 def test_lock_is_told_all_the_time_even_before_the_first_image(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator)
+    bench.add(CalmNavigator)
     bench.until('20 locks', lambda: len(ears.locks) >= 20)
     assert not ears.limits.messages
     bench.until('a diagnostic', lambda: ears.status)
@@ -138,7 +139,7 @@ def test_limit_above_the_cap_is_the_cap_and_the_cap_is_live(bench: Bench) -> Non
 def test_bad_change_of_a_parameter_is_refused_with_its_reason(
     bench: Bench, name: str, value: Any
 ) -> None:
-    node = bench.add(SignNavigator)
+    node = bench.add(CalmNavigator)
     before = node.get_parameter(name).value
     answer = node.set_parameters([Parameter(name, value=value)])[0]
     assert not answer.successful
@@ -147,7 +148,7 @@ def test_bad_change_of_a_parameter_is_refused_with_its_reason(
 
 
 def test_a_whole_number_is_a_cap(bench: Bench) -> None:
-    node = bench.add(SignNavigator, max_speed_mps=2)
+    node = bench.add(CalmNavigator, max_speed_mps=2)
     assert isinstance(node, SignNavigator)
     assert node.settings.max_speed_mps == 2.0
     assert node.set_parameters([Parameter('max_speed_mps', value=3)])[0].successful
@@ -166,7 +167,7 @@ def test_a_whole_number_is_a_cap(bench: Bench) -> None:
 )
 def test_bad_start_is_refused_in_one_line(bench: Bench, name: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
-        bench.add(SignNavigator, **{name: value})
+        bench.add(CalmNavigator, **{name: value})
     assert name in str(caught.value) or str(value) in str(caught.value)
     assert '\n' not in str(caught.value)
 
@@ -209,7 +210,7 @@ def test_odometry_without_its_messages_is_refused_at_start(
 
     monkeypatch.setattr('alexnet_ros.ros.sign_navigator_node.message_class', missing)
     with pytest.raises(ConfigError, match='nav_msgs'):
-        bench.add(SignNavigator, velocity_source='odom')
+        bench.add(CalmNavigator, velocity_source='odom')
 
 
 def test_table_for_another_model_does_nothing_and_says_so(bench: Bench) -> None:

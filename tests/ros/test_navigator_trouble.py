@@ -3,11 +3,13 @@
 import json
 import math
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 from nav2_msgs.msg import SpeedLimit
 from rclpy.parameter import Parameter
@@ -16,13 +18,16 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Detection2D, Detection2DArray
 
+from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.ros.clients.findings import ERROR
 from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.navigator_bench import (
     END_OF_ALL,
     LIMIT_30,
+    PATIENT,
     STOP,
     YIELD,
+    CalmNavigator,
     Ears,
     Recogniser,
     detection,
@@ -33,6 +38,8 @@ Start = Callable[..., NodeProcess]
 MODULE = 'alexnet_ros.ros.sign_navigator_node'
 MPS_30 = pytest.approx(30 / 3.6)
 CAP = {'max_speed_mps': 36.2}
+YIELD_MPS = 2.8
+PROCESS = CAP | PATIENT
 
 
 def restart(bench: Bench, process: NodeProcess, ears: Ears, start_node: Start) -> NodeProcess:
@@ -40,14 +47,14 @@ def restart(bench: Bench, process: NodeProcess, ears: Ears, start_node: Start) -
     process.signal(signal.SIGKILL)
     bench.until('it is dead', lambda: not process.alive())
     ears.clear()
-    made = start_node(module=MODULE, **CAP)
+    made = start_node(module=MODULE, **PROCESS)
     bench.until('the next one speaks', lambda: ears.locks.messages)
     return made
 
 
 def test_killed_navigator_hands_limits_on(bench: Bench, start_node: Start) -> None:
     ears = Ears(bench)
-    first = start_node(module=MODULE, **CAP)
+    first = start_node(module=MODULE, **PROCESS)
     recogniser = Recogniser(bench)
     other = bench.node.create_publisher(SpeedLimit, 'speed_limit_in', 10)
     bench.until('the arbiter listens', other.get_subscription_count)
@@ -61,12 +68,13 @@ def test_killed_navigator_hands_limits_on(bench: Bench, start_node: Start) -> No
     recogniser.show(detection(YIELD, '7'), detection(8, '8', 12.0))  # 120, far ahead
     bench.until('the signs are seen', lambda: ears.kinds('seen') == ['seen'] * 2)
     recogniser.show()
-    bench.spin_for(5.0)  # the yield is over
+    bench.spin_for(1.0)
     assert ears.values == [2.0]
     third = restart(bench, second, ears, start_node)
     bench.until('the limit of before', lambda: ears.values == [2.0])
     other.publish(SpeedLimit(speed_limit=0.0))
-    bench.until('the sign below it', lambda: ears.values == [2.0, MPS_30])
+    bench.until('the sign below it', lambda: ears.values[-1] == MPS_30)
+    assert {2.0, ears.values[-1]} <= set(ears.values) <= {2.0, YIELD_MPS, ears.values[-1]}
     assert third.alive()
 
 
@@ -75,19 +83,20 @@ def test_stop_goes_on_after_the_navigator_has_ended(
     bench: Bench, start_node: Start, number: int
 ) -> None:
     ears = Ears(bench)
-    first = start_node(module=MODULE, **CAP)
+    first = start_node(module=MODULE, **PROCESS)
     recogniser = Recogniser(bench)
     recogniser.show(detection(STOP))
     bench.until('the stop', lambda: ears.locked)
+    bench.spin_for(1.0)
     first.signal(number)
     bench.until('it has ended', lambda: not first.alive())
     recogniser.show()
     ears.clear()
-    start_node(module=MODULE, **CAP)
+    begin_s = time.monotonic()
+    start_node(module=MODULE, **PROCESS)
     bench.until('it is let go in the end', lambda: ears.locked is False)
-    told = [message.data for message in ears.locks.messages]
-    assert told[0]
-    assert told.count(True) > 20  # its time began anew
+    assert time.monotonic() - begin_s >= NavigatorSettings().stop_hold_s  # its time began anew
+    assert ears.locks.messages[0].data
 
 
 def test_state_that_cannot_be_read_locks_until_an_operator_lets_go(
@@ -96,18 +105,17 @@ def test_state_that_cannot_be_read_locks_until_an_operator_lets_go(
     state = tmp_path / 'state.json'
     state.write_text('{"version": 1, "restr')
     ears = Ears(bench)
-    start_node(module=MODULE, state_file=state, **CAP)
+    start_node(module=MODULE, state_file=state, **PROCESS)
     bench.until('it locks', lambda: ears.locked)
     assert bench.call(Trigger, '/sign_navigator/release').success
     bench.until('it is let go', lambda: ears.locked is False)
-    bench.until('the file is sound again', lambda: json.loads(state.read_text()))
     assert json.loads(state.read_text())['restrictions'] == []
 
 
 @pytest.mark.parametrize('class_id', [8, END_OF_ALL])
 def test_images_missing_before_a_raising_sign_raise_nothing(bench: Bench, class_id: int) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, **CAP)
+    bench.add(CalmNavigator, **CAP)
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))
     bench.until('a limit', lambda: ears.values == [MPS_30])
@@ -125,7 +133,7 @@ def test_images_missing_before_a_raising_sign_raise_nothing(bench: Bench, class_
 
 def test_stop_sign_is_heeded_after_missing_images(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, **CAP, stop_hold_s=0.5)
+    bench.add(CalmNavigator, **CAP, stop_hold_s=0.5)
     recogniser = Recogniser(bench)
     recogniser.show()
     bench.spin_for(1.0)
@@ -144,7 +152,7 @@ def test_two_navigators_notice_each_other_and_the_stricter_wins(
     bench: Bench, start_node: Start
 ) -> None:
     ears = Ears(bench)
-    start_node(module=MODULE, **CAP)
+    start_node(module=MODULE, **PROCESS)
     recogniser = Recogniser(bench)
     recogniser.show()
     second = start_node(
@@ -161,7 +169,7 @@ def test_two_navigators_notice_each_other_and_the_stricter_wins(
     bench.until('the stop', lambda: ears.locked)
     bench.spin_for(1.0)
     ears.clear()
-    bench.spin_for(2.0)
+    bench.until('both go on', lambda: len(ears.locks) >= 40 and len(ears.limits) >= 3)
     told = {message.data for message in ears.locks.messages}
     assert told == {True}  # the second has seen nothing and says the same
     assert ears.values == [MPS_30]
@@ -172,7 +180,7 @@ def test_two_navigators_notice_each_other_and_the_stricter_wins(
 
 def test_without_a_cap_percentages_pass_and_metres_a_second_do_not(bench: Bench) -> None:
     ears = Ears(bench)
-    node = bench.add(SignNavigator)
+    node = bench.add(CalmNavigator)
     other = bench.node.create_publisher(SpeedLimit, 'speed_limit_in', 10)
     bench.until('the arbiter listens', other.get_subscription_count)
     recogniser = Recogniser(bench)
@@ -197,7 +205,7 @@ def test_without_a_cap_percentages_pass_and_metres_a_second_do_not(bench: Bench)
 
 def test_wild_velocities_are_unknown_and_end_nothing(bench: Bench, start_node: Start) -> None:
     ears = Ears(bench)
-    process = start_node(module=MODULE, velocity_source='twist', stop_hold_s=0.3, **CAP)
+    process = start_node(module=MODULE, velocity_source='twist', stop_hold_s=0.3, **PROCESS)
     recogniser = Recogniser(bench)
     speed = bench.node.create_publisher(TwistStamped, 'velocity', 10)
     bench.until('velocity is heard', speed.get_subscription_count)
@@ -220,7 +228,7 @@ def test_wild_velocities_are_unknown_and_end_nothing(bench: Bench, start_node: S
 
 def test_huge_messages_are_refused_before_they_are_converted(bench: Bench) -> None:
     ears = Ears(bench)
-    node = bench.add(SignNavigator, **CAP)
+    node = bench.add(CalmNavigator, **CAP)
     assert isinstance(node, SignNavigator)
     raw = bench.node.create_publisher(Detection2DArray, 'detections', 10)
     bench.until('it listens', raw.get_subscription_count)
@@ -239,7 +247,8 @@ def test_huge_messages_are_refused_before_they_are_converted(bench: Bench) -> No
 
 def test_each_camera_has_its_topic_and_its_silence(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, **CAP, cameras=['front', 'rear'], on_stale='stop')
+    node = bench.add(CalmNavigator, **CAP, cameras=['front', 'rear'], on_stale='stop')
+    assert isinstance(node, CalmNavigator)
     bench.until('locked for want of both', lambda: ears.locked)
     publishers = {
         name: bench.node.create_publisher(Detection2DArray, f'{name}/detections', 10)
@@ -250,7 +259,8 @@ def test_each_camera_has_its_topic_and_its_silence(bench: Bench) -> None:
     def publish() -> None:
         for name in alive:
             message = Detection2DArray()
-            message.header.stamp = bench.node.get_clock().now().to_msg()
+            stamp_ns = node.calm.ros_ns()
+            message.header.stamp = Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
             message.header.frame_id = 'the same for both'
             publishers[name].publish(message)
 
@@ -265,7 +275,7 @@ def test_each_camera_has_its_topic_and_its_silence(bench: Bench) -> None:
 
 def test_second_publisher_of_no_limit_is_answered_with_the_limit(bench: Bench) -> None:
     ears = Ears(bench)
-    bench.add(SignNavigator, **CAP)
+    bench.add(CalmNavigator, **CAP)
     recogniser = Recogniser(bench)
     recogniser.show(detection(LIMIT_30))
     bench.until('a limit', lambda: ears.values == [MPS_30])

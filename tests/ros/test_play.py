@@ -14,8 +14,9 @@ from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.replay.replay import ReplayOptions, replay_bag, score_recording
 from alexnet_ros.report.write import read_report
 from tests.boxes_bag import PERIOD_NS, START_NS, write_frames
-from tests.ros.robot import Bench, NodeProcess
+from tests.ros.robot import DEADLINE_S, Bench, NodeProcess
 
+SLOWLY = '0.25'  # of the bag's time, so that a busy machine looks at enough frames
 CLASSES = [0] * 12 + [1] * 12 + [2] * 12
 
 
@@ -43,7 +44,8 @@ def test_live_and_offline_results_agree(
         return bench.call(GetState, '/alexnet/get_state').current_state.label == 'active'
 
     bench.until('the node is active', active)
-    assert main(['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', '20']) == 0
+    words = ['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', str(DEADLINE_S)]
+    assert main([*words, '--rate', SLOWLY]) == 0
 
     truth = tmp_path / 'truth.csv'
     truth.write_text('start_s,end_s,class_id\n0,0.39,0\n0.4,0.79,1\n0.8,1.2,2\n')

@@ -14,11 +14,11 @@ from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.synthetic.drive import write_drive_bag
 from alexnet_ros.synthetic.scene import PlacedSign
-from tests.ros.robot import Bench, NodeProcess
+from tests.ros.robot import DEADLINE_S, Bench, NodeProcess
 
 SIGNS = (PlacedSign(2, 16, roll_deg=1.5), PlacedSign(12, 28, lateral_m=2.8))
 SIZE_WH = (640, 480)
-SLOWLY = '0.5'  # of the bag's time, so that a busy machine looks at nearly every frame
+SLOWLY = '0.25'  # of the bag's time, so that a busy machine looks at nearly every frame
 Signs = tuple[tuple[str | None, bool, int], ...]
 
 
@@ -79,7 +79,7 @@ def test_live_and_offline_find_the_same_signs_and_tracks(
         return bench.call(GetState, '/alexnet/get_state').current_state.label == 'active'
 
     bench.until('the node is active', active)
-    words = ['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', '20']
+    words = ['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', str(DEADLINE_S)]
     assert main([*words, '--rate', SLOWLY]) == 0
     live = Recorded(tmp_path / 'live')
     with BagReader(bag) as reader:

@@ -314,7 +314,7 @@ def test_settings_may_change_from_another_thread(package: ModelPackage) -> None:
                 assert 1 <= len(found.detections[0].classification.results) <= 3
         finally:
             done.set()
-            thread.join(10)
+            thread.join(300)
 
 
 @pytest.mark.parametrize(

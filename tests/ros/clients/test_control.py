@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from alexnet_ros.ros.clients import control
 from alexnet_ros.ros.clients.control import LifecycleClient, NodeControlError, NodeProcess
 from alexnet_ros.ros.clients.dds_check import profile_environment
 from alexnet_ros.ros.clients.graph_check import image_topic_report
 from alexnet_ros.ros.clients.player import Player
 from alexnet_ros.ros.clients.session import Session
-from tests.ros.robot import DOMAIN
+from tests.ros.robot import DEADLINE_S, DOMAIN
 
 MODULE = 'alexnet_ros.ros.classifier_node'
 
@@ -32,18 +33,19 @@ def _process(tmp_path: Path, **parameters: object) -> NodeProcess:
 
 
 def test_node_is_led_up_and_down_and_ends_with_0(
-    session: Session, tmp_path: Path, model: Path
+    session: Session, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(control, 'STOP_S', DEADLINE_S)  # what ends it is itself
     with _process(tmp_path, model=str(model), backend='onnxruntime') as process:
         client = LifecycleClient(session.node, process)
-        assert client.state(60.0) == 'unconfigured'
+        assert client.state(DEADLINE_S) == 'unconfigured'
         for transition, state in (
             ('configure', 'inactive'),
             ('activate', 'active'),
             ('deactivate', 'inactive'),
             ('cleanup', 'unconfigured'),
         ):
-            client.change(transition, 60.0)
+            client.change(transition, DEADLINE_S)
             assert client.state() == state
         process.check()
         assert process.stop() == 0
@@ -53,7 +55,7 @@ def test_failed_configure_gives_the_nodes_own_reason(session: Session, tmp_path:
     with _process(tmp_path, model='no_such_model') as process:
         client = LifecycleClient(session.node, process)
         with pytest.raises(NodeControlError, match=r'could not configure.*no_such_model'):
-            client.change('configure', 60.0)
+            client.change('configure', DEADLINE_S)
 
 
 def test_process_that_ends_is_told_with_its_last_line(session: Session, tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_process_that_ends_is_told_with_its_last_line(session: Session, tmp_path
         'alexnet_ros.no_such_module', 'led', parameters={}, log=tmp_path / 'led.log'
     )
     with process, pytest.raises(NodeControlError, match=r'ended with 1: .*no_such_module'):
-        LifecycleClient(session.node, process).state(60.0)
+        LifecycleClient(session.node, process).state(DEADLINE_S)
 
 
 def test_graph_report_shows_image_publishers(session: Session) -> None:

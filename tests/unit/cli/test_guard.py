@@ -64,7 +64,7 @@ def test_command_without_a_package_ends_in_one_line_that_brings_it(
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
@@ -86,7 +86,7 @@ def test_evaluate_needs_no_pillow(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=1200,
     )
     assert done.returncode == 0, done.stderr
     assert 'Pillow' not in done.stdout

@@ -103,7 +103,7 @@ def test_reader_that_has_enough_is_no_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=1200,
         cwd=ROOT,
     )
     os.close(writing)

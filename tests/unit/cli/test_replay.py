@@ -198,7 +198,7 @@ def test_interrupt_ends_with_a_partial_report(place: Path) -> None:
         if '/300' in line and ' 0/300' not in line:
             process.send_signal(signal.SIGINT)
             break
-    rest = process.communicate(timeout=60)[1]
+    rest = process.communicate(timeout=1200)[1]
     assert process.returncode == 130
     assert 'stopped early' in rest
     report = json.loads((place / 'out/report.json').read_text())

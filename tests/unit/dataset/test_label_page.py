@@ -39,7 +39,7 @@ def served(labelling: Labelling) -> Iterator[int]:
 def ask(
     port: int, method: str, path: str, values: Any = None, **headers: str
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=1200)
     body = None if values is None else json.dumps(values)
     sent = {
         'Content-Type': 'application/json',

@@ -266,17 +266,17 @@ def test_lock_is_waited_for(cache: EngineCache) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with cache.lock(KEY, 10):
+        with cache.lock(KEY, 300):
             entered.set()
-            leave.wait(10)
+            leave.wait(300)
             order.append('first')
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert entered.wait(10)
-    with cache.lock(KEY, 10, lambda _: leave.set()):
+    assert entered.wait(300)
+    with cache.lock(KEY, 300, lambda _: leave.set()):
         order.append('second')
-    thread.join(10)
+    thread.join(300)
     assert order == ['first', 'second']
 
 
@@ -290,9 +290,9 @@ def test_lock_held_too_long_is_an_error(cache: EngineCache) -> None:
 
 
 def hold(folder: str, ready: Any, leave: Any) -> None:
-    with EngineCache(folder).lock(KEY, 10):
+    with EngineCache(folder).lock(KEY, 300):
         ready.set()
-        leave.wait(30)
+        leave.wait(300)
 
 
 def test_lock_of_a_killed_process_is_free(cache: EngineCache) -> None:
@@ -300,11 +300,11 @@ def test_lock_of_a_killed_process_is_free(cache: EngineCache) -> None:
     ready, leave = context.Event(), context.Event()
     process = context.Process(target=hold, args=(str(cache.folder), ready, leave))
     process.start()
-    assert ready.wait(30)
+    assert ready.wait(300)
     with pytest.raises(EngineBuildError), cache.lock(KEY, 0):
         pass
     process.kill()
-    process.join(30)
+    process.join(300)
     with cache.lock(KEY, 0):
         pass
 

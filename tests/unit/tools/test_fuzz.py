@@ -44,7 +44,7 @@ def test_next_run_begins_with_the_corpus_of_the_last(tmp_path: Path) -> None:
     kept: set[str] = set()
     for _ in range(2):
         done = subprocess.run(
-            words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
+            words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=1200
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith('onnx: ')

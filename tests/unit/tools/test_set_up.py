@@ -144,7 +144,7 @@ def test_set_up_step_beside_others_is_waited_for_and_its_failure_is_told(
     steps, began = tool.all_steps(None), threading.Event()
 
     def beside(_place: Any) -> None:
-        began.wait(10)  # until a later step has begun
+        began.wait(300)  # until a later step has begun
         done.append('beside')
 
     run, _ = steps.pop('run'), steps.pop('project')

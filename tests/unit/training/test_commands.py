@@ -152,7 +152,7 @@ def test_two_processes_train_together(shapes: Path, tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
         cwd=Path(__file__).parents[3],
     )

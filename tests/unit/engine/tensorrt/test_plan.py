@@ -160,7 +160,7 @@ def test_half_written_engine_is_waited_for(package: ModelPackage, tmp_path: Path
     facts = sidecar(first.path).read_bytes()
     results: list[Plan] = []
     cache = EngineCache(tmp_path / 'c')
-    with cache.lock(first.key, 10):
+    with cache.lock(first.key, 300):
         sidecar(first.path).unlink()
         thread = threading.Thread(target=lambda: results.append(build(package, tmp_path / 'c')))
         thread.start()
@@ -168,14 +168,14 @@ def test_half_written_engine_is_waited_for(package: ModelPackage, tmp_path: Path
         assert not results
         sidecar(first.path).write_bytes(facts)
         sidecar(first.path).chmod(0o600)
-    thread.join(30)
+    thread.join(300)
     assert results[0].cached
     assert not list((tmp_path / 'c').glob('*.refused'))
 
 
 def build_in_process(model: str, folder: str, start: Any, results: Any) -> None:
     package = ModelPackage.load(model)
-    start.wait(60)
+    start.wait(300)
     results.put(build(package, Path(folder)).cached)
 
 
@@ -188,8 +188,8 @@ def test_processes_that_want_the_same_engine_build_it_once(
     processes = [context.Process(target=build_in_process, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
-    cached = [results.get(timeout=60) for _ in processes]
+    cached = [results.get(timeout=1200) for _ in processes]
     for process in processes:
-        process.join(60)
+        process.join(300)
     assert sorted(cached) == [False, True]
     assert len(list((tmp_path / 'c').glob('*.engine'))) == 1
