@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.sources import ImageBank, is_dev, tar_members
 from tools import lookalikes, sign_text
+from tools.altered import Altered
 from tools.emblems import BLUE, Emblems, emblem_of
 from tools.find_candidates import found_in
 from tools.lamps import lit_lamp
@@ -66,7 +67,11 @@ MIX = {  # kind: (share of the added crops, how many are made)
     'turned': (0.015, 1500),
     'zone': (0.025, 3000),
     'lamp': (0.02, 3000),
+    'altered': (0.033, 1000),
+    'drawn': (0.044, 1500),
+    'drawn_known': (0.061, 1000),
 }
+NEVER_HELD = ('altered', 'drawn', 'drawn_known')  # they know no fonts or drawings to keep apart
 
 
 def read_rgb(path: Path) -> Image:
@@ -133,6 +138,7 @@ class World:
                 rounds.append(emblem)
         self.lookalikes = Lookalikes(self.signs, self.rng)
         self.emblems = Emblems(self.lookalikes, triangles, rounds)
+        self.altered = Altered(self.signs, self.road, self.rng)
 
     def _signs(self) -> dict[int, list[Limit]]:
         """Return GTSRB's crops of this side by class."""
@@ -252,6 +258,11 @@ class World:
             return crop, BACKGROUND if class_id < 0 else class_id
         if kind in ('prohibition', 'blue', 'turned', 'zone'):
             return getattr(self.emblems, kind)(), BACKGROUND
+        if kind == 'altered':
+            return self.altered.altered(), BACKGROUND
+        if kind.startswith('drawn'):
+            crop, class_id = self.altered.drawn(kind == 'drawn_known')
+            return crop, BACKGROUND if class_id < 0 else class_id
         if kind == 'lamp':
             return lit_lamp(self.road(), rng), BACKGROUND
         if kind == 'slashed':
@@ -313,7 +324,7 @@ def main() -> None:
     parser.add_argument('--held-out', action='store_true')
     parser.add_argument('--find', metavar='MODEL', help='write only what its finder gives, JSON')
     parser.add_argument('--find-least', type=float, default=0.03, help='candidate score')
-    parser.add_argument('--kinds', nargs='+', choices=MIX, default=list(MIX))
+    parser.add_argument('--kinds', nargs='+', choices=MIX)
     parser.add_argument('--scale', type=float, default=1.0, help='of how many are made')
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
@@ -326,7 +337,7 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, int, str]] = []
     with tarfile.open(args.output / 'crops.tar', 'w') as tar:
-        for kind in args.kinds:
+        for kind in args.kinds or [k for k in MIX if k not in NEVER_HELD or not args.held_out]:
             count = MIX[kind][1]
             if kind in ('mined', 'boxed'):
                 items = list(world.mined(args.mined) if kind == 'mined' else world.boxed())

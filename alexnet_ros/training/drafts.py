@@ -16,7 +16,7 @@ from alexnet_ros.model_package import InputSpec, ScoreSpec
 from alexnet_ros.training.checkpoint import input_of, labels_of, network_from_checkpoint, split_in
 from alexnet_ros.training.export import PRECISIONS, Draft, Measured, onnx_files, torch_logits
 from alexnet_ros.training.layouts import DataSet
-from alexnet_ros.training.negatives import NegativeMaker, video_frames
+from alexnet_ros.training.negatives import negatives, video_frames
 from alexnet_ros.training.network import AlexNet
 from alexnet_ros.training.sources import ImageBank, Split, decode, records_beside
 from alexnet_ros.training.weights import Weights, network_of
@@ -87,9 +87,7 @@ def measured_from(
         else:
             video, until = settings['background_video'], settings['background_until']
             frames = video_frames(Path(video), 0.0, until) if video else []
-            rng, signs = np.random.default_rng(NEGATIVE_SEED), settings['drawn_share'] > 0
-            maker = NegativeMaker(bank, class_ids, frames, rng, traffic_signs=signs)
-            crops = [maker.negative() for _ in range(NEGATIVES)]
+            crops = negatives(bank, frames, np.random.default_rng(NEGATIVE_SEED), NEGATIVES)
     learnt_ids = np.array([record.class_id for record in learn], np.int64)
     how = how.format(groups)
     return Measured(ImageBank(learn), learnt_ids, bank, class_ids, crops, how, unseen)

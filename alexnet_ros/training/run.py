@@ -21,7 +21,7 @@ from alexnet_ros.training.evaluate import whole_images
 from alexnet_ros.training.initial import initialise, load_package, settle_norms, start_from_probe
 from alexnet_ros.training.layouts import DataSet, counts_text
 from alexnet_ros.training.loop import Trainer, Validation
-from alexnet_ros.training.negatives import NegativeMaker, video_frames
+from alexnet_ros.training.negatives import negatives, video_frames
 from alexnet_ros.training.network import AlexNet, Architecture
 from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.sources import ImageBank, Split, mark_of, read_rows, records_beside
@@ -112,25 +112,21 @@ def sources_for(
     settings: TrainSettings, bank: ImageBank, class_ids: NDArray[np.int64], background_id: int
 ) -> list[Source]:
     """
-    Return the mix of a batch: the classes, backgrounds, drawn signs and the added crops.
+    Return the mix of a batch: the classes, backgrounds and the added crops.
 
     :raises DatasetError: added crops that cannot be read, or of a class beyond the background.
     """
-    real = 1 - settings.background_share - settings.drawn_share - settings.added_share
+    real = 1 - settings.background_share - settings.added_share
     sources = [Source(bank, class_ids, real, balanced_weights(class_ids, settings.balance))]
-    frames = []
-    if settings.background_video:
-        frames = video_frames(Path(settings.background_video), 0.0, settings.background_until)
-    rng, signs = np.random.default_rng([settings.seed, 77]), settings.drawn_share > 0
-    maker = NegativeMaker(bank, class_ids, frames, rng, traffic_signs=signs)
     if settings.background_share:
-        crops = [maker.negative() for _ in range(settings.background_count)]
+        frames = []
+        if settings.background_video:
+            video = Path(settings.background_video)
+            frames = video_frames(video, 0.0, settings.background_until)
+        rng = np.random.default_rng([settings.seed, 77])
+        crops = negatives(bank, frames, rng, settings.background_count)
         ids = np.full(len(crops), background_id, np.int64)
         sources.append(Source(crops, ids, settings.background_share))
-    if settings.drawn_share:
-        pairs = [maker.drawn_sign(known=True) for _ in range(settings.background_count // 5)]
-        ids = np.array([class_id for _, class_id in pairs])
-        sources.append(Source([crop for crop, _ in pairs], ids, settings.drawn_share))
     if settings.added_share:  # they learn beside the data and are not split
         manifest = Path(settings.added_data)
         added = ImageBank(records_beside(manifest, background_id + 1), settings.memory_mb)

@@ -78,13 +78,6 @@ class TrainSettings:
     background_video: str = setting('', 'Video without signs for backgrounds.')
     background_until: float = setting(0.6667, 'First share of the video used.', low=0.0, high=1.0)
     background_count: int = setting(12000, 'Background crops made.', low=10, high=1_000_000)
-    drawn_share: float = setting(
-        0.0,
-        "Share of drawn known signs; above 0 the classes are GTSRB's, and backgrounds too "
-        'are altered and drawn signs.',
-        low=0.0,
-        high=0.5,
-    )
 
     added_data: str = setting(
         '',

@@ -5,46 +5,36 @@ import numpy as np
 import pytest
 
 from alexnet_ros.errors import DatasetError
-from alexnet_ros.training import drawn
-from alexnet_ros.training.negatives import NegativeMaker, random_crop, video_frames
+from alexnet_ros.training.negatives import negatives, random_crop, video_frames
+from alexnet_ros.training.sources import ImageBank, Record
 
 
-def maker(seed: int = 0) -> NegativeMaker:
+def bank(folder: Path) -> ImageBank:
+    picture = np.full((50, 52, 3), 90, np.uint8)
+    cv2.circle(picture, (26, 25), 20, (30, 30, 200), -1)
+    cv2.imwrite(str(folder / 'sign.png'), picture)
+    return ImageBank([Record(folder / 'sign.png', 0, '')])
+
+
+def made(folder: Path, seed: int, *, road: bool = True) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    crops = []
-    for _ in range(43):
-        canvas = np.full((drawn.CANVAS, drawn.CANVAS, 3), 90, np.uint8)
-        drawn.known_sign(canvas, rng)
-        crops.append(cv2.resize(canvas, (52, 50)).astype(np.uint8))
-    frames = [rng.integers(0, 256, (120, 200, 3), dtype=np.uint8)]
-    return NegativeMaker(crops, np.arange(43), frames, rng, traffic_signs=True)
+    frames = [rng.integers(0, 256, (120, 200, 3), dtype=np.uint8)] if road else []
+    return negatives(bank(folder), frames, rng, 200)
 
 
-def test_negatives_are_pictures_of_every_kind() -> None:
-    source = maker()
-    made = [source.negative() for _ in range(200)]
-    assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in made)
-    assert min(min(image.shape[:2]) for image in made) >= 8
-    assert len({image.shape for image in made}) > 10
-    assert all(source.displaced().std() > 0 for _ in range(20))
+@pytest.mark.parametrize('road', [True, False])
+def test_negatives_are_pictures_of_every_kind(tmp_path: Path, *, road: bool) -> None:
+    found = made(tmp_path, 0, road=road)
+    assert len(found) == 200
+    assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in found)
+    assert min(min(image.shape[:2]) for image in found) >= 8
+    assert len({image.shape for image in found}) > 10
+    assert sum(image.std() > 0 for image in found) > 190
 
 
-def test_same_seed_makes_the_same_negatives() -> None:
-    one, two = maker(4), maker(4)
-    for _ in range(30):
-        np.testing.assert_array_equal(one.negative(), two.negative())
-
-
-def test_drawn_known_signs_carry_their_class() -> None:
-    source = maker()
-    classes = {source.drawn_sign(known=True)[1] for _ in range(120)}
-    assert classes <= {*drawn.SPEEDS.values(), 12, 13, 14, 15, 17, 18}
-    assert len(classes) > 8
-    assert {source.drawn_sign(known=False)[1] for _ in range(20)} == {-1}
-
-
-def test_unknown_numbers_are_no_class() -> None:
-    assert not set(drawn.OTHER_NUMBERS) & set(drawn.SPEEDS)
+def test_same_seed_makes_the_same_negatives(tmp_path: Path) -> None:
+    for one, two in zip(made(tmp_path, 4), made(tmp_path, 4), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_random_crop_stays_inside_and_never_grows() -> None:
