@@ -34,7 +34,9 @@ setup(
     maintainer='alexnet_ros maintainers',
     maintainer_email='alexnet_ros@users.noreply.github.com',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'report/templates/*', 'synthetic/signs.png']},
+    package_data={
+        NAME: ['py.typed', 'report/templates/*', 'synthetic/signs.png', 'dataset/label.html']
+    },
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'PyYAML', 'tqdm'],
     extras_require={

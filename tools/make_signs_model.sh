@@ -48,6 +48,5 @@ alexnet_ros export-finder "$work/finder/checkpoint.safetensors" "${frames[@]}" \
   --min-score 0.01 --package "$package"
 alexnet_ros evaluate --model "$package" --hold-out-every 8 \
   --manifest "$data/gtsrb/train.csv" --images "$data"/gtsrb/train-?.tar \
-  --background "$data/drive/solidWhiteRight.mp4" --background-from 0.6667 \
   --report "$work/report"
 echo "made $package; copy it to models/signs to ship it"

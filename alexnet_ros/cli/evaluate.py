@@ -13,7 +13,6 @@ from alexnet_ros.cli.options import (
     add_model_options,
     add_number,
     engine_of,
-    fraction,
     whole,
 )
 from alexnet_ros.cli.progress import Progress
@@ -49,13 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--mirror', action='store_true', help='mirror five of the ten views (never road signs)'
     )
-    text = 'also measure how often crops of this are accepted as a class'
-    parser.add_argument('--background', type=Path, metavar='VIDEO|DIR', help=text)
-    text = 'start at this fraction of the video'
-    add_number(parser, '--background-from', fraction, 0.0, 'FRACTION', text)
-    add_number(
-        parser, '--background-crops', whole(1, math.inf), 2000, 'N', 'number of background crops'
-    )
     text = 'write per_class.csv, confusion.png and errors.png there'
     parser.add_argument('--report', type=Path, metavar='DIR', help=text)
     parser.add_argument('--json', action='store_true', help='print one JSON object')
@@ -68,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.engine.select import open_engine
     from alexnet_ros.errors import DatasetError
     from alexnet_ros.model_package import ModelPackage
-    from alexnet_ros.training.evaluate import accepted_share, background_images, evaluate
+    from alexnet_ros.training.evaluate import evaluate
     from alexnet_ros.training.sources import ImageBank, held_out
 
     if args.manifest is None and not args.images:
@@ -96,9 +88,6 @@ def run(args: argparse.Namespace) -> int:
             progress=lambda done, _count: progress.update(done - progress.n),
         )
         found = figures.numbers() | {'confusion': figures.confusion.tolist()}
-        if args.background is not None:
-            crops = background_images(args.background, args.background_from, args.background_crops)
-            found |= accepted_share(package, engine, crops)
     if args.report is not None:
         from alexnet_ros.training.reports import write_report
 

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_ros.dataset.collection import folder_of
-from alexnet_ros.dataset.label_html import PAGE
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.files import write_file
 from alexnet_ros.pictures import jpeg_from_rgb
@@ -28,6 +27,7 @@ from alexnet_ros.pictures import jpeg_from_rgb
 Image = NDArray[np.uint8]
 KEPT = 16  # shown pictures that can still be labelled
 LARGEST_BODY = 4096
+PAGE = Path(__file__).with_name('label.html')
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def page_server(labelling: Labelling, port: int) -> ThreadingHTTPServer:
             if not self._ours():
                 self._send(403, 'text/plain', b'only for this machine')
             elif path == '/':
-                self._send(200, 'text/html; charset=utf-8', PAGE.encode())
+                self._send(200, 'text/html; charset=utf-8', PAGE.read_bytes())
             elif path == '/state':
                 self._json(labelling.state())
             elif path == '/frame.jpg':

@@ -1,5 +1,5 @@
 """
-What a model package is worth on labelled crops, and on what is none of its classes.
+What a model package is worth on labelled crops.
 
 Runs the very functions of the node: the package's own preprocessing, an
 engine, and the postprocessing with its temperature and thresholds.
@@ -7,10 +7,8 @@ engine, and the postprocessing with its temperature and thresholds.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +20,7 @@ from alexnet_ros.postprocess import classifications_from_logits, log_probabiliti
 from alexnet_ros.preprocess import batch_from_regions, resize_region
 from alexnet_ros.records import Region
 from alexnet_ros.training.batches import Images
-from alexnet_ros.training.sources import SUFFIXES, Image
+from alexnet_ros.training.sources import Image
 
 Floats = NDArray[np.floating]
 Ids = NDArray[np.int64]
@@ -265,38 +263,3 @@ def evaluate(
     )
     answers = answers_from(logits, package.labels, package.scores)
     return figures_from(answers.probabilities, ids, answers.unknown), answers
-
-
-def background_images(place: Path, start: float, count: int, seed: int = 11) -> list[Image]:
-    """
-    Return crops of a video, or the images of a folder whole.
-
-    :param start: share of the video's length from which it is used.
-    :param count: how many crops; a folder gives at most so many.
-    :raises DatasetError: nothing usable.
-    """
-    if not place.exists():
-        raise DatasetError(f'{place} does not exist')
-    if place.is_dir():
-        files = sorted(p for p in place.rglob('*') if p.suffix.lower() in SUFFIXES)[:count]
-        read = [cv2.imread(str(path), cv2.IMREAD_COLOR_RGB) for path in files]
-        whole = [np.asarray(image, np.uint8) for image in read if image is not None]
-        if not whole:
-            raise DatasetError(f'no readable image in {place}')
-        return whole
-    from alexnet_ros.training.negatives import random_crop, video_frames  # needs Pillow
-
-    frames = video_frames(place, start)
-    if not frames:
-        raise DatasetError(f'{place} has no frames after {start:.0%} of its length')
-    rng = np.random.default_rng(seed)
-    return [random_crop(frames[int(rng.integers(len(frames)))], rng) for _ in range(count)]
-
-
-def accepted_share(
-    package: ModelPackage, engine: Engine, images: Sequence[Image]
-) -> dict[str, Any]:
-    """Return how many crops of none of the classes there are, and which share passed for one."""
-    logits = logits_from_engine(engine, package.input, images, len(images))
-    passed = ~answers_from(logits, package.labels, package.scores).unknown
-    return {'background_images': len(images), 'background_accepted': float(passed.mean())}

@@ -18,6 +18,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def memory_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what training asks of the C library out of the process of the tests."""
+    monkeypatch.setattr('alexnet_ros.cli.train.MALLOPT', {})
+
+
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with four classes of drawn shapes, four pictures a group."""

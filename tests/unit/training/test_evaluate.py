@@ -69,33 +69,6 @@ def test_json_has_the_stated_keys_and_true_figures(
         assert cv2.imread(str(tmp_path / 'report' / name)) is not None
 
 
-def test_background_video_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    package = tiny_package(tmp_path / 'model', classes=4, background=True)
-    manifest = write_set(tmp_path)
-    other = tmp_path / 'other'
-    other.mkdir()
-    for number in range(4):  # three of the class for none, one of class 0
-        image = crop(0 if number == 0 else 3, np.random.default_rng(number))
-        cv2.imwrite(str(other / f'{number}.png'), image[..., ::-1])
-    main(
-        [
-            'evaluate',
-            '--model',
-            str(package.folder),
-            '--manifest',
-            str(manifest),
-            '--json',
-            '--images',
-            str(tmp_path),
-            '--background',
-            str(other),
-        ]
-    )
-    found = json.loads(capsys.readouterr().out)
-    assert found['background_images'] == 4
-    assert found['background_accepted'] == 0.25
-
-
 def test_folder_of_classes_goes_by_names_not_by_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
