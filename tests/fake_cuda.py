@@ -144,23 +144,6 @@ class FakeCuda:
             operation()
         return (status,)
 
-    def cudaEventCreate(self) -> tuple[Any, int]:
-        return self._made('cudaEventCreate', lambda: self._handle('event'))
-
-    def cudaEventDestroy(self, event: int) -> tuple[Any]:
-        self._gone('event', event)
-        return (self._status('cudaEventDestroy'),)
-
-    def cudaEventRecord(self, event: int, stream: int) -> tuple[Any]:
-        assert ('event', event) in self.live
-        assert ('stream', stream) in self.live
-        return (self._status('cudaEventRecord'),)
-
-    def cudaEventElapsedTime(self, start: int, end: int) -> tuple[Any, float]:
-        assert start != end
-        assert not self.queue, 'asked for the time before the stream was done'
-        return self._status('cudaEventElapsedTime'), 0.25
-
     def cudaMalloc(self, size: int) -> tuple[Any, int]:
         status = self._status('cudaMalloc')
         if status.value == 0 and self._used() + size > self.device_bytes:

@@ -124,8 +124,8 @@ TENSORRT_MEMBERS = {
 }
 CUDA_CALLS = words(
     """
-cudaDeviceGetAttribute cudaDeviceSynchronize cudaDriverGetVersion cudaEventCreate
-cudaEventDestroy cudaEventElapsedTime cudaEventRecord cudaFree cudaFreeHost cudaGetDeviceCount
+cudaDeviceGetAttribute cudaDeviceSynchronize cudaDriverGetVersion cudaFree
+cudaFreeHost cudaGetDeviceCount
 cudaGetDeviceProperties cudaGetLastError cudaGraphDestroy cudaGraphExecDestroy
 cudaGraphInstantiateWithFlags cudaGraphLaunch cudaHostAlloc cudaHostGetDevicePointer cudaMalloc
 cudaMemcpyAsync cudaSetDevice cudaStreamBeginCapture cudaStreamCreateWithFlags

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from alexnet_ros.closing import Closing
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 
 LINE_EVERY_S = 10.0
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.closing import Closing
 from alexnet_ros.dependencies import install_command
-from alexnet_ros.engine.batch import check_batch, check_finite
+from alexnet_ros.engine.base import Engine, cpu_name, info_of
 from alexnet_ros.engine.host import cores
 from alexnet_ros.engine.unsigned import unsigned
 from alexnet_ros.errors import (
@@ -23,7 +22,7 @@ from alexnet_ros.errors import (
 )
 from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
-from alexnet_ros.records import EngineInfo, Outputs
+from alexnet_ros.records import Outputs
 
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 MAX_THREADS = 8  # chosen by itself; more gain little at small batches
@@ -31,7 +30,7 @@ SPIN_US = 100  # of waiting for each other, then threads sleep; most waits are s
 log = logging.getLogger(__name__)
 
 
-class OnnxRuntimeEngine(Closing):
+class OnnxRuntimeEngine(Engine):
     """
     A model in ONNX Runtime.
 
@@ -61,10 +60,6 @@ class OnnxRuntimeEngine(Closing):
     ) -> None:
         if provider not in {'auto', *PROVIDERS}:
             raise ConfigError(f'provider must be auto, cpu or cuda, got {provider!r}')
-        if max_batch < 1 or threads < 0:
-            raise ConfigError(
-                f'expected max_batch >= 1 and threads >= 0, got {max_batch} and {threads}'
-            )
         runtime = _runtime()
         there = runtime.get_available_providers()
         if provider == 'auto':
@@ -75,47 +70,26 @@ class OnnxRuntimeEngine(Closing):
                 'install onnxruntime-gpu or take another backend'
             )
         count = threads or min(cores(), MAX_THREADS)
+        self._cuda = provider == 'cuda'
+        device = 'cuda:0' if self._cuda else cpu_name(count)
+        self.info = info_of(
+            package, precision, backend='onnxruntime', device=device, max_batch=max_batch
+        )
         self._session: Any = _session(
             runtime, package, precision, provider=provider, threads=count, spinning=spinning
         )
-        self._cuda = provider == 'cuda'
-        device = 'cuda:0' if self._cuda else f'cpu ({count} thread{"s" if count > 1 else ""})'
-        self.info = EngineInfo(
-            backend='onnxruntime',
-            device=device,
-            precision=package.model_file(precision).precision,
-            model_name=package.name,
-            model_sha256=package.sha256(precision),
-            input_hw=(package.input.height, package.input.width),
-            classes=len(package.labels),
-            max_batch=max_batch,
-        )
-        self._run(self._session, np.zeros((1, *self.info.input_hw, 3), np.uint8), ['logits'])
+        self._run(np.zeros((1, *self.info.input_hw, 3), np.uint8), features=False)
 
-    def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
-        """Run one batch, as :meth:`~alexnet_ros.engine.base.Engine.infer` says."""
+    def _run(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:
         session = self._session  # closing meanwhile leaves this run its session
         if session is None:
             raise EngineRunError('the engine is closed')
-        check_batch(batch_nhwc, self.info.input_hw)
         names = ['logits', 'features'] if features else ['logits']
-        joined = self._run(session, np.ascontiguousarray(batch_nhwc), names)
-        check_finite(joined[0])
-        return Outputs(joined[0], joined[1] if features else None)
-
-    def _run(
-        self, session: Any, batch: NDArray[np.uint8], names: list[str]
-    ) -> list[NDArray[np.float32]]:
-        """Run a batch in parts and join what each output gives."""
-        size = self.info.max_batch
         try:
-            parts = [
-                session.run(names, {'image': batch[at : at + size]})
-                for at in range(0, len(batch), size)
-            ]
+            found = session.run(names, {'image': np.ascontiguousarray(rows)})
         except Exception as error:
             raise self._run_error(error) from error
-        return [_float32(list(column)) for column in zip(*parts, strict=True)]
+        return Outputs(*(np.asarray(one, np.float32) for one in found))
 
     def _run_error(self, error: Exception) -> EngineRunError:
         """Tell a run that failed from a device that is lost."""
@@ -210,9 +184,3 @@ def _preload(runtime: Any) -> None:
         runtime.preload_dlls()
     if said.getvalue():
         log.info('CUDA libraries: %s', ' '.join(said.getvalue().split()))
-
-
-def _float32(parts: list[NDArray[Any]]) -> NDArray[np.float32]:
-    """Join the parts of one output as new float32 rows."""
-    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return np.asarray(joined, np.float32)

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros.config import TensorRtSettings, settings_from_mapping
-from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.base import BuildProgress, Engine
 from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
-from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
 from alexnet_ros.engine.trial import try_model
 from alexnet_ros.errors import ConfigError, EngineUnavailableError
@@ -81,6 +80,8 @@ def open_engine(
         raise ConfigError(f'backend must be one of {", ".join(CANDIDATES)}, got {backend!r}')
     if not 1 <= max_batch <= 256:
         raise ConfigError(f'max_batch must be in [1, 256], got {max_batch!r}')
+    if threads < 0:
+        raise ConfigError(f'threads must be at least 0, got {threads}')
     settings = settings_from_mapping(TensorRtSettings, options)
     stored = built = precision  # for the CPU and CUDA; for TensorRT
     if backend == 'auto' and precision == 'fp16' and precision not in package.files:

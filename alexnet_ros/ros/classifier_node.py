@@ -18,7 +18,7 @@ from rclpy.duration import Duration
 from std_srvs.srv import SetBool
 
 from alexnet_ros.config import ClassifierSettings
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.errors import ConfigError, EngineFatalError, EngineUnavailableError
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.ros import diagnostics, qos

@@ -70,7 +70,7 @@ def bandwidth(flavour: str) -> float:
 def measure(
     opened: OpenTensorRt, package: ModelPackage, precision: str, bandwidth: float
 ) -> list[dict[str, Any]]:
-    """Time one file at each batch size, with the GPU's own times beside."""
+    """Time one file at each batch size, with its bound beside."""
     rows = []
     weight_bytes = package.model_file(precision).bytes  # its ONNX file is little else
     with opened(package, precision=precision, max_batch=max(BATCHES)) as engine:
@@ -84,7 +84,6 @@ def measure(
                     'precision': precision,
                     'batch': batch,
                     **percentiles(lambda images=images: engine.infer(images)),
-                    'gpu_run_ms': engine.gpu_ms['run'],
                     'weight_mb': weight_bytes / 1e6,
                     'bandwidth_gb_s': bandwidth,
                     'bound_ms': weight_bytes / bandwidth / 1e6,

@@ -87,13 +87,6 @@ def test_opening_and_closing_leaves_no_memory_behind(
     assert before - free_bytes() < 64 << 20
 
 
-def test_stage_times_are_taken(open_tensorrt_engine: OpenTensorRt, package: ModelPackage) -> None:
-    with open_tensorrt_engine(package) as engine:
-        engine.infer(pictures(4, 32))
-        assert set(engine.gpu_ms) == {'upload', 'run', 'download'}
-        assert engine.gpu_ms['run'] > 0
-
-
 def test_second_start_builds_nothing(
     flavour: str, package: ModelPackage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

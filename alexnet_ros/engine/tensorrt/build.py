@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet_ros.config import TensorRtSettings
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
 from alexnet_ros.engine.tensorrt.watch import BuildWatch, guarded
 from alexnet_ros.errors import EngineBuildError, EngineUnavailableError

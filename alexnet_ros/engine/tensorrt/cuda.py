@@ -195,14 +195,6 @@ class Cuda:
         """Create a stream that does not wait for the default one."""
         return self.call('cudaStreamCreateWithFlags', int(self.runtime.cudaStreamNonBlocking))
 
-    def event(self) -> Any:
-        """Create an event with a time stamp."""
-        return self.call('cudaEventCreate')
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Return the GPU time between two recorded events, milliseconds."""
-        return float(self.call('cudaEventElapsedTime', start, end))
-
 
 class DeviceBuffer:
     """
@@ -247,19 +239,18 @@ class DeviceBuffer:
 
     def upload(self, rows: int, stream: Any) -> None:
         """Queue the copy of the first rows to the GPU."""
-        if not self._mapped:
-            kind = self._cuda.runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
-            self._cuda.call(
-                'cudaMemcpyAsync', self._device, self._host, rows * self.row_bytes, kind, stream
-            )
+        kinds = self._cuda.runtime.cudaMemcpyKind
+        self._copy(self._device, self._host, rows, kinds.cudaMemcpyHostToDevice, stream)
 
     def download(self, rows: int, stream: Any) -> None:
         """Queue the copy of the first rows from the GPU."""
+        kinds = self._cuda.runtime.cudaMemcpyKind
+        self._copy(self._host, self._device, rows, kinds.cudaMemcpyDeviceToHost, stream)
+
+    def _copy(self, to: int, source: int, rows: int, kind: Any, stream: Any) -> None:
         if not self._mapped:
-            kind = self._cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
-            self._cuda.call(
-                'cudaMemcpyAsync', self._host, self._device, rows * self.row_bytes, kind, stream
-            )
+            size = rows * self.row_bytes
+            self._cuda.call('cudaMemcpyAsync', to, source, size, kind, stream)
 
     def free(self) -> None:
         """Give the memory back; :attr:`array` must not be used any more."""

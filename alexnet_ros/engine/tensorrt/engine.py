@@ -2,10 +2,9 @@
 
 import dataclasses
 import logging
-from pathlib import Path
+from typing import Any
 
-from alexnet_ros.config import TensorRtSettings
-from alexnet_ros.engine.cache import EngineCache
+from alexnet_ros.engine.base import info_of
 from alexnet_ros.engine.tensorrt.api import is_installed, load_tensorrt
 from alexnet_ros.engine.tensorrt.build import check_capability, known_capabilities
 from alexnet_ros.engine.tensorrt.cuda import Cuda, Device, DeviceOutOfMemoryError, load_cuda
@@ -16,9 +15,9 @@ from alexnet_ros.engine.tensorrt.plan import (
     Report,
     explained,
     first_that_builds,
-    forms_for,
     locked_load,
     plan_for,
+    requests_for,
 )
 from alexnet_ros.engine.tensorrt.runtime import TensorRtEngine
 from alexnet_ros.engine.tensorrt.session import DeviceSession
@@ -29,24 +28,18 @@ from alexnet_ros.errors import (
     EngineUnavailableError,
 )
 from alexnet_ros.model_package import FinderPackage, ModelPackage
-from alexnet_ros.records import EngineInfo
 
 log = logging.getLogger(__name__)
 
 
 def open_tensorrt(
-    package: ModelPackage,
-    flavour: str,
-    *,
-    precision: str | None = None,
-    max_batch: int = 16,
-    cache_dir: str | Path | None = None,
-    progress: Report | None = None,
-    settings: TensorRtSettings | None = None,
+    package: ModelPackage, flavour: str, *, progress: Report | None = None, **options: Any
 ) -> TensorRtEngine:
     """
     Run a model with TensorRT on this machine's GPU.
 
+    :param options: ``precision``, ``max_batch``, ``cache_dir`` and ``settings``, see
+        :func:`~alexnet_ros.engine.tensorrt.plan.requests_for`.
     :raises EngineUnavailableError: no such library, driver or GPU.
     :raises EngineBuildError: the network cannot be compiled.
     :raises EngineCacheError: the cache folder cannot be used.
@@ -56,53 +49,37 @@ def open_tensorrt(
         load_tensorrt(flavour)  # says what to install, before looking for a driver
     cuda = load_cuda()
     device = cuda.device()
-    settings = settings or TensorRtSettings()
-    requests = [
-        PlanRequest(
-            api=load_tensorrt(flavour),
-            package=package,
-            precision=form,
-            source=source,
-            max_batch=max_batch,
-            settings=settings,
-            cache=EngineCache(cache_dir),
-            device=device,
-            compute_capability=device.compute_capability,
-        )
-        for form, source in forms_for(package, flavour, settings, precision)
-    ]
 
     def use(request: PlanRequest) -> TensorRtEngine:
         try:
             return _opened(request, cuda, device, progress)
         except DeviceOutOfMemoryError as error:
-            if max_batch == 1:
+            if request.max_batch == 1:
                 raise EngineUnavailableError(f'{error}; close other GPU programs') from error
-            smaller = max(max_batch // 2, 1)
-            log.warning('%s; trying again with max_batch %d', error, smaller)
-            smaller_one = dataclasses.replace(request, max_batch=smaller)
-            return _opened(smaller_one, cuda, device, progress)
+            smaller = dataclasses.replace(request, max_batch=request.max_batch // 2)
+            log.warning('%s; trying again with max_batch %d', error, smaller.max_batch)
+            return _opened(smaller, cuda, device, progress)
 
-    return first_that_builds(requests, use)
+    capability = device.compute_capability
+    api = load_tensorrt(flavour)
+    return first_that_builds(requests_for(api, package, device, capability, **options), use)
 
 
 def prepare(
     package: ModelPackage,
     flavour: str,
     *,
-    precision: str | None = None,
-    max_batch: int = 16,
-    cache_dir: str | Path | None = None,
     progress: Report | None = None,
-    settings: TensorRtSettings | None = None,
     compute_capability: str | None = None,
     rebuild: bool = False,
+    **options: Any,
 ) -> Plan:
     """
     Compile a model ahead of time; nothing is loaded or run.
 
     :param compute_capability: such as ``8.6``: build for such GPUs, without
         one; None builds for this machine's GPU.
+    :param options: as for :func:`open_tensorrt`.
     :raises EngineUnavailableError: no such library, or no GPU where one is
         needed.
     :raises EngineBuildError: the network cannot be compiled, or not for that
@@ -118,23 +95,10 @@ def prepare(
             known = ', '.join(known_capabilities(api))
             hint = f'; to build for another machine give its compute capability ({known})'
             raise EngineUnavailableError(f'{error}{hint if known else ""}') from error
+        compute_capability = device.compute_capability
     else:
         check_capability(api, compute_capability)
-    settings = settings or TensorRtSettings()
-    requests = [
-        PlanRequest(
-            api=api,
-            package=package,
-            precision=form,
-            source=source,
-            max_batch=max_batch,
-            settings=settings,
-            cache=EngineCache(cache_dir),
-            device=device,
-            compute_capability=device.compute_capability if device else compute_capability,
-        )
-        for form, source in forms_for(package, flavour, settings, precision)
-    ]
+    requests = requests_for(api, package, device, compute_capability, **options)
     return first_that_builds(requests, lambda one: plan_for(one, progress, rebuild=rebuild))
 
 
@@ -189,14 +153,7 @@ def _started(request: PlanRequest, plan: Plan, cuda: Cuda, device: Device) -> Te
         except (EngineCacheError, EngineBuildError) as error:
             log.warning('kernels will be compiled again at the next start: %s', error)
 
-    info = EngineInfo(
-        backend=request.api.flavour,
-        device=str(device),
-        precision=request.precision,
-        model_name=package.name,
-        model_sha256=package.sha256(request.source),
-        input_hw=(package.input.height, package.input.width),
-        classes=len(package.labels),
-        max_batch=request.max_batch,
-    )
+    backend, batch = request.api.flavour, request.max_batch
+    info = info_of(package, request.source, backend=backend, device=str(device), max_batch=batch)
+    info = dataclasses.replace(info, precision=request.precision)  # FP16 may be made from INT8
     return TensorRtEngine(start, info, keep_kernels=keep)

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alexnet_ros.config import TensorRtSettings
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.engine.cache import EngineCache, EngineKey
-from alexnet_ros.engine.progress import BuildProgress
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
 from alexnet_ros.engine.tensorrt.build import (
     Shapes,
@@ -76,11 +76,11 @@ class PlanRequest:
     package: ModelPackage
     precision: str
     source: str
+    device: Device | None
+    compute_capability: str
     max_batch: int
     settings: TensorRtSettings
     cache: EngineCache
-    device: Device | None = None
-    compute_capability: str | None = None
 
     @property
     def shapes(self) -> Shapes:
@@ -101,14 +101,13 @@ class PlanRequest:
             TensorRT for RTX can do; its name and driver play no role then.
         """
         here = None if ahead else self.device
-        capability = here.compute_capability if here else self.compute_capability
         return EngineKey(
             model=self.package.name,
             onnx_sha256=self.package.sha256(self.source),
             flavour=self.api.flavour,
             tensorrt=self.api.version,
             gpu=here.name if here else 'any',
-            compute_capability=str(capability),
+            compute_capability=self.compute_capability,
             driver=here.driver if here else 'any',
             platform=machine(),
             precision=self.precision,
@@ -235,6 +234,32 @@ def forms_for(
     half_first = flavour in HALF_FIRST or settings.dla_core >= 0
     order = ('fp16', 'int8', 'fp32') if half_first else ('int8', 'fp16', 'fp32')
     return [(name, sources[name]) for name in order if name in sources]
+
+
+def requests_for(
+    api: TensorRtApi,
+    package: ModelPackage,
+    device: Device | None,
+    compute_capability: str,
+    *,
+    precision: str | None = None,
+    max_batch: int = 16,
+    cache_dir: str | Path | None = None,
+    settings: TensorRtSettings | None = None,
+) -> list[PlanRequest]:
+    """
+    Return what may be compiled, best first.
+
+    :param device: this machine's GPU, None to build without one.
+    :param precision: the only one wanted, None for all there are.
+    :raises EngineCacheError: the cache folder cannot be used.
+    """
+    settings, cache = settings or TensorRtSettings(), EngineCache(cache_dir)
+    common: dict[str, Any] = {'settings': settings, 'cache': cache, 'max_batch': max_batch}
+    return [
+        PlanRequest(api, package, form, source, device, compute_capability, **common)
+        for form, source in forms_for(package, api.flavour, settings, precision)
+    ]
 
 
 def first_that_builds(

@@ -9,17 +9,15 @@ import logging
 import queue
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.closing import Closing
-from alexnet_ros.engine.batch import check_batch
+from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.tensorrt.cuda import DeviceOutOfMemoryError
 from alexnet_ros.engine.tensorrt.session import DeviceSession
 from alexnet_ros.errors import EngineFatalError, EngineRunError
@@ -33,7 +31,7 @@ Job = tuple[Callable[[DeviceSession], Any], 'Future[Any]']
 log = logging.getLogger(__name__)
 
 
-class TensorRtEngine(Closing):
+class TensorRtEngine(Engine):
     """
     A loaded engine; see :class:`alexnet_ros.engine.base.Engine`.
 
@@ -56,7 +54,6 @@ class TensorRtEngine(Closing):
         self.info = info
         self._answer_s = answer_s
         self._fatal = ''
-        self._gpu_ms: Mapping[str, float] = MappingProxyType({})
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._started: Future[None] = Future()
         self._thread = threading.Thread(
@@ -72,45 +69,17 @@ class TensorRtEngine(Closing):
             self.close()
             raise
 
-    @property
-    def gpu_ms(self) -> Mapping[str, float]:
-        """GPU time of the last batch: ``upload``, ``run``, ``download``, milliseconds."""
-        return self._gpu_ms
-
-    def infer(self, batch_nhwc: NDArray[np.uint8], *, features: bool = False) -> Outputs:
-        """Run one batch; see :meth:`alexnet_ros.engine.base.Engine.infer`."""
-        check_batch(batch_nhwc, self.info.input_hw)
-        parts = []
-        step = self.info.max_batch
-        index = 0
-        while index < len(batch_nhwc):
-            rows = batch_nhwc[index : index + step]
-            try:
-                parts.append(self._ask(rows, features=features))
-            except DeviceOutOfMemoryError as error:
-                if step == 1 or step < self.info.max_batch:  # it was already made smaller
-                    raise
-                step = max(step // 2, 1)
-                log.warning('%s; trying again in batches of %d', error, step)
-                continue
-            index += len(rows)
-        if len(parts) == 1:
-            return parts[0]
-        return Outputs(
-            np.concatenate([part.logits for part in parts]),
-            np.concatenate([part.features for part in parts if part.features is not None])
-            if features
-            else None,
-        )
-
-    def _ask(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:
-        """Have the owner thread run rows, and take the times."""
-
-        def job(session: DeviceSession) -> tuple[Outputs, Mapping[str, float]]:
-            return session.run(rows, features=features), session.gpu_ms
-
-        outputs, self._gpu_ms = self._do(job, self._answer_s)
-        return outputs  # type: ignore[no-any-return]
+    def _run(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:
+        """Have the owner thread run the rows, half of them where the GPU lacks memory."""
+        try:
+            found = self._do(lambda one: one.run(rows, features=features), self._answer_s)
+        except DeviceOutOfMemoryError as error:
+            if len(rows) == 1:
+                raise
+            half = rows[: len(rows) // 2]
+            log.warning('%s; trying again in batches of %d', error, len(half))
+            found = self._do(lambda one: one.run(half, features=features), self._answer_s)
+        return found  # type: ignore[no-any-return]
 
     def _do(self, job: Callable[[DeviceSession], Any], limit_s: float) -> Any:
         """Run a job in the owner thread."""
@@ -143,7 +112,7 @@ class TensorRtEngine(Closing):
         def job(session: DeviceSession) -> bytes:
             for size in sizes:
                 for _ in range(2):  # the first run is plain, the second its graph
-                    session.run(image[:size], features=session.has_features, check=False)
+                    session.run(image[:size], features=session.has_features)
             return session.kernels()
 
         kernels = self._do(job, START_S)

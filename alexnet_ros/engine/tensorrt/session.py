@@ -7,14 +7,12 @@ thread that :class:`TensorRtEngine` keeps for it.
 
 import logging
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from alexnet_ros.config import TensorRtSettings
-from alexnet_ros.engine.batch import check_finite
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
 from alexnet_ros.engine.tensorrt.contexts import ContextPool, NativeContexts, Slot, SlotContexts
 from alexnet_ros.engine.tensorrt.cuda import Cuda, Device, DeviceBuffer, DeviceOutOfMemoryError
@@ -27,14 +25,13 @@ from alexnet_ros.errors import (
 from alexnet_ros.records import Outputs
 
 INPUT = 'image'
-STAGES = ('upload', 'run', 'download')
 DTYPES: Mapping[str, DTypeLike] = {'UINT8': np.uint8, 'FLOAT': np.float32, 'HALF': np.float16}
 log = logging.getLogger(__name__)
 
 
 class DeviceSession:
     """
-    One engine on one GPU: buffers, contexts, graphs, events.
+    One engine on one GPU: buffers, contexts, graphs.
 
     :param plan: the serialised engine, verified before it comes here.
     :param kernels: what an earlier process compiled for this GPU, verified
@@ -65,8 +62,6 @@ class DeviceSession:
         self._contexts: ContextPool | None = None
         self._buffers: dict[str, DeviceBuffer] = {}
         self._stream: Any = None
-        self._events: list[Any] = []
-        self.gpu_ms: Mapping[str, float] = MappingProxyType({})
         cuda.use(device.index)
         try:
             self._start(plan, settings, kernels)
@@ -78,8 +73,6 @@ class DeviceSession:
         api, cuda = self._api, self._cuda
         api.errors.clear()
         self._stream = cuda.stream()
-        for _ in range(4):
-            self._events.append(cuda.event())  # one by one, so that a failure leaks none
         try:
             self._runtime = api.module.Runtime(api.logger)
         except Exception as error:
@@ -121,42 +114,29 @@ class DeviceSession:
                 self._cuda, (largest[0], *shape[1:]), DTYPES[kind], mapped=self._device.integrated
             )
 
-    def run(self, rows: NDArray[np.uint8], *, features: bool, check: bool = True) -> Outputs:
+    def run(self, rows: NDArray[np.uint8], *, features: bool) -> Outputs:
         """
         Run one batch that fits.
 
         :param rows: shape (N, H, W, 3), uint8, any strides; N at most
             ``max_batch``.
-        :param check: refuse NaN and infinite logits.
         :returns: new float32 arrays.
-        :raises EngineRunError: the run failed or gave NaN or infinite logits.
+        :raises EngineRunError: the run failed.
         """
         if self._contexts is None:
             raise EngineRunError('the engine is closed; open it again')
-        cuda, stream, count = self._cuda, self._stream, len(rows)
-        image, logits = self._buffers[INPUT], self._buffers['logits']
-        wanted = [logits, *([self._buffers['features']] if features else [])]
+        stream, count = self._stream, len(rows)
+        image = self._buffers[INPUT]
+        wanted = [self._buffers[name] for name in ('logits', 'features')[: 1 + features]]
         np.copyto(image.array[:count], rows)  # (N, H, W, 3), the only copy on the host
         slot = self._contexts.slot(max(count, self.min_batch), self._bind)
-        start, uploaded, ran, end = self._events
-        cuda.call('cudaEventRecord', start, stream)
         image.upload(count, stream)
-        cuda.call('cudaEventRecord', uploaded, stream)
         self._launch(slot)
-        cuda.call('cudaEventRecord', ran, stream)
         for buffer in wanted:
             buffer.download(count, stream)
-        cuda.call('cudaEventRecord', end, stream)
-        cuda.call('cudaStreamSynchronize', stream)
-        marks = (start, uploaded, ran, end)
-        self.gpu_ms = MappingProxyType(
-            {stage: cuda.elapsed_ms(marks[i], marks[i + 1]) for i, stage in enumerate(STAGES)}
-        )
+        self._cuda.call('cudaStreamSynchronize', stream)
         self._contexts.after_run(slot)
-        values = [buffer.array[:count].astype(np.float32) for buffer in wanted]  # copies
-        if check:
-            check_finite(values[0])
-        return Outputs(values[0], values[1] if features else None)
+        return Outputs(*(buffer.array[:count].astype(np.float32) for buffer in wanted))  # copies
 
     def _bind(self, context: Any, batch: int) -> None:
         """Give a context its shape and the fixed addresses."""
@@ -193,7 +173,6 @@ class DeviceSession:
         """Release everything in CUDA's order; only let go of it where the context is lost."""
         contexts, self._contexts = self._contexts, None
         buffers, self._buffers = self._buffers, {}
-        events, self._events = self._events, []
         stream, self._stream = self._stream, None
         if lost:
             _LEFT_BEHIND.append((contexts, self._engine, self._runtime))
@@ -209,8 +188,6 @@ class DeviceSession:
         self._runtime = None
         for buffer in buffers.values():
             self._quietly(buffer.free)
-        for event in events:
-            self._quietly(calls, 'cudaEventDestroy', event)
         if stream is not None:
             self._quietly(calls, 'cudaStreamDestroy', stream)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.errors import EngineBuildError
 
 T = TypeVar('T')

@@ -3,7 +3,7 @@
 import io
 
 from alexnet_ros.cli.progress import BuildBar, Progress
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 
 
 class Terminal(io.StringIO):

@@ -59,7 +59,7 @@ def test_threads_are_told_and_obeyed(package: ModelPackage) -> None:
         assert options.get_session_config_entry('session.force_spinning_stop') == '1'
 
 
-@pytest.mark.parametrize('options', [{'provider': 'dml'}, {'max_batch': 0}, {'threads': -1}])
+@pytest.mark.parametrize('options', [{'provider': 'dml'}, {'max_batch': 0}])
 def test_wrong_options_are_refused(package: ModelPackage, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         OnnxRuntimeEngine(package, **options)

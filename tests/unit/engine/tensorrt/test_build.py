@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alexnet_ros.config import TensorRtSettings
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.engine.tensorrt import build as trt_build
 from alexnet_ros.engine.tensorrt import watch as trt_watch
 from alexnet_ros.engine.tensorrt.api import TensorRtApi

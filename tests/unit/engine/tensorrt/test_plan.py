@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alexnet_ros.config import TensorRtSettings
 from alexnet_ros.engine.cache import EngineCache, sidecar
 from alexnet_ros.engine.tensorrt import engine as trt
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
@@ -44,7 +45,7 @@ def test_second_build_is_cached(package: ModelPackage, tmp_path: Path) -> None:
         {'compute_capability': '8.9'},
         {'max_batch': 4},
         {'precision': 'fp32', 'max_batch': 5},
-        {'settings': trt.TensorRtSettings(optimization_level=1)},
+        {'settings': TensorRtSettings(optimization_level=1)},
     ],
 )
 def test_whatever_changes_the_engine_changes_the_key(

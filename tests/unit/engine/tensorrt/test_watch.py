@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from alexnet_ros.engine.progress import BuildProgress
+from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.engine.tensorrt import watch as trt_watch
 from alexnet_ros.engine.tensorrt.watch import BuildWatch, guarded
 from alexnet_ros.errors import EngineBuildError
