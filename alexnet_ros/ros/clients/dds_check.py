@@ -7,10 +7,13 @@ shared-memory segment of 512 KiB is smaller than one frame.
 
 import os
 import re
+import socket
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
+
+from alexnet_ros.errors import AlexnetRosError
 
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 FOREIGN = (  # they join nodes to a server, or demand security files
@@ -21,6 +24,8 @@ FOREIGN = (  # they join nodes to a server, or demand security files
     'ROS_SECURITY_STRATEGY',
     'ROS_STATIC_PEERS',
 )
+OWN_DOMAINS = range(215, 233)  # ports above those that Linux hands out
+_CLAIMS: list[socket.socket] = []
 MIN_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
 
@@ -42,7 +47,17 @@ def profile_path() -> Path | None:
 
 def own_domain() -> int:
     """Return a ROS domain for this process alone, of those that people seldom choose."""
-    return 215 + os.getpid() % 18  # 215 to 232: ports above those that Linux hands out
+    for offset in range(len(OWN_DOMAINS)):
+        domain = OWN_DOMAINS[(os.getpid() + offset) % len(OWN_DOMAINS)]
+        claim = socket.socket(socket.AF_UNIX)  # a name that goes with the process
+        try:
+            claim.bind(f'\0alexnet_ros_domain_{domain}')
+        except OSError:
+            claim.close()
+        else:
+            _CLAIMS.append(claim)
+            return domain
+    raise AlexnetRosError(f'ROS domains {OWN_DOMAINS[0]} to {OWN_DOMAINS[-1]} are all in use')
 
 
 def profile_environment(domain: int) -> dict[str, str]:
