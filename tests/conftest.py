@@ -1,6 +1,11 @@
 """What holds for all tests."""
 
 import contextlib
+import signal
+
+# A shell that runs the tests in the background hands "ignore" down to every process of theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 with contextlib.suppress(ImportError):  # as on a robot
     from hypothesis import HealthCheck, settings

@@ -16,7 +16,9 @@ CHILD = (
     'print("ready", flush=True); time.sleep(600)'
 )
 PARENT = f"""
-import subprocess, sys, time
+import signal, subprocess, sys, time
+for number in (signal.SIGHUP, signal.SIGTERM):  # nohup hands "ignore" down
+    signal.signal(number, signal.SIG_DFL)
 from alexnet_ros.cli.guard import guarded
 from alexnet_ros.parent import child_environment
 
