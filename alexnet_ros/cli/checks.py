@@ -11,16 +11,17 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alexnet_ros.cli.models import installed_models
 from alexnet_ros.dependencies import install_command
 from alexnet_ros.engine.cache import EngineCache
 from alexnet_ros.engine.cache_folder import default_folder
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.errors import AlexnetRosError
-from alexnet_ros.model_package import PRECISIONS, ModelPackage, model_places
+from alexnet_ros.model_package import ModelPackage
 
 PROBE_S = 60.0
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
@@ -42,13 +43,13 @@ EXTRAS = {  # what some commands need: its modules
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """
     One finding.
 
     :param ok: nothing to do about it.
-    :param remedy: what to do, empty if ok.
+    :param remedy: what to do if it is not ok; empty where it is.
     :param needed: the nodes cannot work while this is not ok.
     """
 
@@ -57,6 +58,11 @@ class Check:
     detail: str
     remedy: str = ''
     needed: bool = False
+
+    def __post_init__(self) -> None:
+        """Drop the remedy of what needs none."""
+        if self.ok:
+            object.__setattr__(self, 'remedy', '')
 
 
 def probe(code: str) -> tuple[bool, str]:
@@ -75,25 +81,30 @@ def probe(code: str) -> tuple[bool, str]:
 
 def check_python() -> list[Check]:
     """Look at Python and the packages that every command needs."""
-    version = platform.python_version()
-    found = [
-        Check('python', sys.version_info >= (3, 10), f'{version} at {sys.executable}', needed=True)
-    ]
-    for name, module in (
-        ('numpy', 'numpy'),
-        ('opencv', 'cv2'),
-        ('yaml', 'yaml'),
-        ('tqdm', 'tqdm'),
-    ):
+    detail = f'{platform.python_version()} at {sys.executable}'
+    found = [Check('python', sys.version_info >= (3, 10), detail, needed=True)]
+    for name, module in {
+        'numpy': 'numpy',
+        'opencv': 'cv2',
+        'yaml': 'yaml',
+        'tqdm': 'tqdm',
+    }.items():
         ok, detail = probe(f'import {module}; print({module}.__version__)')
-        remedy = '' if ok else install_command(module)
-        found.append(Check(name or module, ok, detail, remedy, needed=True))
-    for name, modules in EXTRAS.items():
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
-        detail = f'missing: {", ".join(missing)}' if missing else ', '.join(modules)
-        remedy = install_command(*missing) if missing else ''
-        found.append(Check(name, not missing, detail, remedy))
+        found.append(Check(name, ok, detail, '' if ok else install_command(module), needed=True))
+    for name, wanted in EXTRAS.items():
+        missing = [module for module in wanted if importlib.util.find_spec(module) is None]
+        found.append(_packages(name, wanted, missing))
     return found
+
+
+def _packages(
+    name: str, wanted: Iterable[str], missing: Sequence[str], *, needed: bool = False
+) -> Check:
+    """Return the finding about packages of which some may be missing."""
+    if not missing:
+        return Check(name, ok=True, detail=', '.join(wanted), needed=needed)
+    told = f'missing: {", ".join(missing)}'
+    return Check(name, ok=False, detail=told, remedy=install_command(*missing), needed=needed)
 
 
 def check_ros() -> list[Check]:
@@ -101,82 +112,47 @@ def check_ros() -> list[Check]:
     distro = os.environ.get('ROS_DISTRO', 'not named by the environment')
     sourced = 'sourced' if os.environ.get('AMENT_PREFIX_PATH') else 'wheels or none'
     ok, detail = probe('import rclpy; print(rclpy.get_rmw_implementation_identifier())')
-    found = [
-        Check(
-            'ros',
-            ok,
-            f'{detail}; ROS_DISTRO {distro} ({sourced})',
-            '' if ok else install_command('rclpy'),
-            needed=True,
-        )
-    ]
+    detail = f'{detail}; ROS_DISTRO {distro} ({sourced})'
+    remedy = '' if ok else install_command('rclpy')
     missing = []
     for package, types in TYPES.items():
         names = ', '.join(types.split())
-        code = f'from {package}.msg import {names}' if names else f'import {package}'
-        if not probe(code)[0]:
+        if not probe(f'from {package}.msg import {names}' if names else f'import {package}')[0]:
             missing.append(package)
-    found.append(
-        Check(
-            'messages',
-            not missing,
-            f'missing: {", ".join(missing)}' if missing else ', '.join(TYPES),
-            install_command(*missing) if missing else '',
-            needed=True,
-        )
-    )
-    return found
+    messages = _packages('messages', TYPES, missing, needed=True)
+    return [Check('ros', ok, detail, remedy, needed=True), messages]
 
 
 def check_shared_memory() -> list[Check]:
     """Look for room for images in the shared memory."""
-    if not SHARED_MEMORY.is_dir():
-        return [
-            Check(
-                'shared memory',
-                False,
-                f'{SHARED_MEMORY} is missing',
-                f'mount a tmpfs on {SHARED_MEMORY}',
-            )
-        ]
-    usage = shutil.disk_usage(SHARED_MEMORY)
-    stale = len(list(SHARED_MEMORY.glob('fast*_*')))
-    ok = usage.free >= MIN_SHARED_BYTES
-    detail = (
-        f'{usage.free >> 20} MiB of {usage.total >> 20} MiB free in {SHARED_MEMORY}, '
-        f'{stale} segments of Fast DDS'
-    )
+    name, place = 'shared memory', SHARED_MEMORY
+    if not place.is_dir():
+        return [Check(name, False, f'{place} is missing', f'mount a tmpfs on {place}')]
+    usage = shutil.disk_usage(place)
+    stale = len(list(place.glob('fast*_*')))
+    detail = f'{usage.free >> 20} MiB of {usage.total >> 20} MiB free in {place}, '
     remedy = (
-        f'give {SHARED_MEMORY} at least {MIN_SHARED_BYTES >> 20} MiB (docker run '
-        '--shm-size=1g), or remove segments of nodes that are gone: fastdds shm clean'
+        f'give {place} at least {MIN_SHARED_BYTES >> 20} MiB (docker run --shm-size=1g), or '
+        'remove segments of nodes that are gone: fastdds shm clean'
     )
-    return [Check('shared memory', ok, detail, '' if ok else remedy)]
+    detail += f'{stale} segments of Fast DDS'
+    return [Check(name, usage.free >= MIN_SHARED_BYTES, detail, remedy)]
 
 
 def check_dds_profile() -> list[Check]:
     """Look at the Fast DDS profile: named, readable, with room for images."""
+    name = 'dds profile'
     if not probe('import rclpy')[0]:
-        return [
-            Check(
-                'dds profile', ok=False, detail='not looked at: ROS is missing', remedy='see ros'
-            )
-        ]
+        return [Check(name, False, 'not looked at: ROS is missing', 'see ros')]
     from alexnet_ros.ros.clients import dds_check
 
     shipped = dds_check.profile_path()
     remedy = f'export {dds_check.VARIABLES[0]}={shipped} {dds_check.VARIABLES[1]}={shipped}'
     named = dds_check.active_profile(os.environ)
-    if named is None:
-        return [
-            Check(
-                'dds profile',
-                ok=False,
-                remedy=remedy,
-                detail='none is named; images of 640x480 will hardly get through',
-            )
-        ]
-    fault = dds_check.profile_fault(named)
-    return [Check('dds profile', not fault, fault or str(named), remedy if fault else '')]
+    fault = 'none is named; images of 640x480 will hardly get through'
+    if named is not None:
+        fault = dds_check.profile_fault(named)
+    return [Check(name, not fault, fault or str(named), remedy)]
 
 
 def check_environment() -> list[Check]:
@@ -186,8 +162,8 @@ def check_environment() -> list[Check]:
     from alexnet_ros.ros.clients.dds_check import environment_faults
 
     faults = environment_faults(os.environ)
-    remedy = f'unset {" ".join(faults)}, or see that all nodes have the same' if faults else ''
     detail = '; '.join(faults.values()) or 'no variable keeps nodes apart'
+    remedy = f'unset {" ".join(faults)}, or see that all nodes have the same'
     return [Check('ros environment', not faults, detail, remedy)]
 
 
@@ -201,136 +177,87 @@ def check_graph() -> list[Check]:
     try:
         lines, faults, others, large = survey_graph()
     except Exception as error:  # noqa: BLE001 - whatever the middleware raises is the finding
-        return [
-            Check(
-                'ros graph',
-                ok=False,
-                detail=f'a node cannot be made: {error}',
-                remedy='look at RMW_IMPLEMENTATION and ROS_DOMAIN_ID',
-                needed=True,
-            )
-        ]
+        told, remedy = (
+            f'a node cannot be made: {error}',
+            'look at RMW_IMPLEMENTATION and ROS_DOMAIN_ID',
+        )
+        return [Check('ros graph', False, told, remedy, needed=True)]
+    segment = 'a shared-memory segment for images is made'
+    if not large:
+        segment = 'the shared-memory segment made is too small for images, or there is none'
+    topics = '; '.join(faults or lines or [f'none among {others} other nodes, domain {domain}'])
+    remedy = (
+        'start the cameras with the DDS profile; match their type (image_transport) and '
+        'reliability (image_reliability)'
+    )
     return [
-        Check(
-            'dds segment',
-            large,
-            'a shared-memory segment for images is made'
-            if large
-            else 'the shared-memory segment made is too small for images, or there is none',
-            '' if large else 'see dds profile',
-        ),
-        Check(
-            'image topics',
-            not faults,
-            '; '.join(faults or lines or [f'none among {others} other nodes, domain {domain}']),
-            'start the cameras with the DDS profile; match their type (image_transport) and '
-            'reliability (image_reliability)'
-            if faults
-            else '',
-        ),
+        Check('dds segment', large, segment, 'see dds profile'),
+        Check('image topics', not faults, topics, remedy),
     ]
 
 
 def check_engines() -> list[Check]:
     """Look for a GPU, TensorRT of any flavour and ONNX Runtime; one way to run is needed."""
-    gpu, gpu_text = probe(
+    device = has_nvidia_gpu()
+    gpu, told = probe(
         'from alexnet_ros.engine.tensorrt.cuda import load_cuda; print(load_cuda().device())'
     )
-    device = has_nvidia_gpu()
-    found = [
-        Check(
-            'gpu',
-            gpu or not device,
-            gpu_text if gpu else f'none in use: {gpu_text.partition("Error: ")[2] or gpu_text}',
-            'install the NVIDIA driver and cuda-python (docs/jetson.md)'
-            if device and not gpu
-            else '',
-        )
-    ]
-    versions = {}
+    detail = told if gpu else f'none in use: {told.partition("Error: ")[2] or told}'
+    remedy = 'install the NVIDIA driver and cuda-python (docs/jetson.md)'
+    found = [Check('gpu', gpu or not device, detail, remedy)]
+    versions = []
     for flavour in ('tensorrt', 'tensorrt_rtx'):
-        ok, text = probe(
+        ok, told = probe(
             'from alexnet_ros.engine.tensorrt.api import load_tensorrt; '
             f'print(load_tensorrt({flavour!r}).version)'
         )
-        if ok:
-            versions[flavour] = text
-    usable = bool(versions) or not device
-    detail = ', '.join(f'{name} {text}' for name, text in versions.items())
-    found.append(
-        Check(
-            'tensorrt',
-            usable,
-            detail or 'none; ONNX Runtime is used',
-            ''
-            if usable
-            else 'install python3-libnvinfer (JetPack), environment with '
-            '--system-site-packages (docs/jetson.md)',
-        )
+        versions += [f'{flavour} {told}'] * ok
+    remedy = (
+        'install python3-libnvinfer (JetPack), environment with --system-site-packages '
+        '(docs/jetson.md)'
     )
-    ok, text = probe('import onnxruntime as o; print(o.__version__, *o.get_available_providers())')
-    found.append(
-        Check(
-            'onnxruntime',
-            ok,
-            text,
-            '' if ok else install_command('onnxruntime'),
-            needed=not (gpu and versions),
-        )
-    )
+    detail = ', '.join(versions) or 'none; ONNX Runtime is used'
+    found.append(Check('tensorrt', bool(versions) or not device, detail, remedy))
+    ok, told = probe('import onnxruntime as o; print(o.__version__, *o.get_available_providers())')
+    remedy = '' if ok else install_command('onnxruntime')
+    found.append(Check('onnxruntime', ok, told, remedy, needed=not (gpu and versions)))
     return found
 
 
 def check_models(names: Sequence[str] = ()) -> list[Check]:
     """Verify the model packages, all that are found if none is named: hashes, labels, graph."""
-    folders = [
-        str(file.parent) for place in model_places() for file in sorted(place.glob('*/model.yaml'))
-    ]
     found = []
-    for name in names or dict.fromkeys(folders):
+    for name in names or installed_models():
         try:
             package = ModelPackage.load(name)
-            for precision in PRECISIONS:
-                if precision in package.files:
-                    package.read_onnx(precision)
-            short = package.sha256()[:12]
-            files = ', '.join(sorted(package.files))
-            detail = f'{package.name} {package.version}: {files}, sha256 {short}'
-            found.append(Check(f'model {Path(name).name}', ok=True, detail=detail, needed=True))
+            for precision in package.files:
+                package.read_onnx(precision)
         except AlexnetRosError as error:
-            found.append(
-                Check(
-                    f'model {Path(name).name}',
-                    ok=False,
-                    detail=str(error),
-                    remedy='restore the model folder from where it came',
-                    needed=True,
-                )
-            )
-    if not found:
-        found.append(
-            Check(
-                'models',
-                ok=False,
-                detail='there is not a model package',
-                remedy='make one with alexnet_ros export (docs/training.md)',
-            )
-        )
-    return found
+            ok, detail = False, str(error)
+        else:
+            files = ', '.join(sorted(package.files))
+            ok, short = True, package.sha256()[:12]
+            detail = f'{package.name} {package.version}: {files}, sha256 {short}'
+        remedy = 'restore the model folder from where it came'
+        found.append(Check(f'model {Path(name).name}', ok, detail, remedy, needed=True))
+    none = 'there is not a model package'
+    remedy = 'make one with alexnet_ros export (docs/training.md)'
+    return found or [Check('models', False, none, remedy)]
 
 
 def check_engine_cache() -> list[Check]:
     """Verify every compiled engine of the user's cache."""
+    name = 'engine cache'
     try:
         folder = default_folder()
         if not folder.exists():
-            return [Check('engine cache', ok=True, detail=f'{folder} does not exist yet')]
+            return [Check(name, ok=True, detail=f'{folder} does not exist yet')]
         entries = EngineCache().entries()
     except AlexnetRosError as error:
         detail, _, remedy = str(error).partition('; ')
-        return [Check('engine cache', ok=False, detail=detail, remedy=remedy or 'see there')]
+        return [Check(name, False, detail, remedy or 'see there')]
     bad = [f'{entry.path.name}: {entry.state}' for entry in entries if entry.state != 'ok']
     size = sum(entry.bytes for entry in entries) >> 20
     detail = '; '.join(bad) or f'{len(entries)} files, {size} MiB in {folder}'
     remedy = 'they are rebuilt by themselves; remove what is no longer wanted'
-    return [Check('engine cache', not bad, detail, remedy if bad else '')]
+    return [Check(name, not bad, detail, remedy)]

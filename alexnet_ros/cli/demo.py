@@ -10,7 +10,6 @@ import argparse
 import os
 import shutil
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ from alexnet_ros.cli.options import (
     add_regions_option,
     add_speed_option,
 )
-from alexnet_ros.cli.play import tell
+from alexnet_ros.cli.play import BagClock, tell
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.model_package import ModelPackage
@@ -114,29 +113,6 @@ def run(args: argparse.Namespace) -> int:
     os.environ.update(profile_environment(own_domain()))
     stamps, recorder = play_through(args, source)
     return conclude(args, source, package, stamps, recorder)
-
-
-class BagClock:
-    """
-    The time of a bag that is being played, between its messages as well.
-
-    :param first_ns: time of its first message, nanoseconds; the time until it is sent.
-    :param rate: 2 plays twice as fast.
-    """
-
-    def __init__(self, first_ns: int, rate: float) -> None:
-        self._rate = rate
-        self._mark = (first_ns, 0)
-
-    def follow(self, at_ns: int) -> None:
-        """Note that the message of this time was just sent."""
-        self._mark = (at_ns, time.monotonic_ns())
-
-    def __call__(self) -> int:
-        """Return the bag's time, nanoseconds."""
-        at_ns, sent_ns = self._mark
-        passed_ns = time.monotonic_ns() - sent_ns if sent_ns else 0
-        return at_ns + round(passed_ns * self._rate)
 
 
 def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int], 'Recorder']:

@@ -11,6 +11,7 @@ from alexnet_ros import overlay
 from alexnet_ros.bags.annotations import annotations_message
 from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.demo_input import DemoInput
+from alexnet_ros.cli.play import keep
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.errors import ImageFormatError
 from alexnet_ros.model_package import ModelPackage
@@ -40,7 +41,7 @@ def write_results(
     """
     with _results_bag(folder) as bag:
         for one in received:
-            _keep(bag, one)
+            keep(bag, one)
     recorded = Recorded(folder / 'results.mcap')
     run = Run(
         source.text,
@@ -81,7 +82,7 @@ def _take_pictures(
         waiting = deque(sorted(received, key=lambda one: int(one.received_ns)))
         for picture in source.pictures():
             while waiting and waiting[0].received_ns < picture.at_ns:
-                _keep(bag, waiting.popleft())
+                keep(bag, waiting.popleft())
             bag.write_raw(source.topic, source.kind, picture.data, picture.at_ns)
             progress.update()
             count.read += 1
@@ -103,11 +104,7 @@ def _take_pictures(
             jpeg = jpeg_from_rgb(overlay.draw(image_rgb, found))
             bag.write_jpeg('/alexnet/overlay/compressed', picture.stamp_ns, jpeg)
         for one in waiting:
-            _keep(bag, one)
-
-
-def _keep(bag: BagWriter, one: Any) -> None:
-    bag.write_raw(one.topic, one.kind, one.data, one.received_ns)
+            keep(bag, one)
 
 
 @contextmanager

@@ -44,6 +44,6 @@ def run(args: argparse.Namespace) -> int:
         for check in found:
             mark = 'ok  ' if check.ok else 'FAIL' if check.needed else 'warn'
             print(f'{mark} {check.name}: {check.detail}')
-            if check.remedy and not check.ok:
+            if check.remedy:
                 print(f'     -> {check.remedy}')
     return int(any(check.needed and not check.ok for check in found))

@@ -58,7 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--role', default='', help='of classes that the labels give none: sign, object'
     )
     parser.add_argument('--licence', default='unknown', help='of the weights')
-    parser.add_argument('--note', default='', help='goes into the metrics')
     parser.add_argument(
         '--resize',
         default='centre_crop',
@@ -140,7 +139,6 @@ def run(args: argparse.Namespace) -> int:
         draft,
         measured,
         (args.precision or default).split(','),
-        note=args.note,
         command='alexnet_ros ' + ' '.join(Path(w).name if '/' in w else w for w in sys.argv[1:]),
         report=_report,
     )

@@ -26,10 +26,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(facts_of(package, classes=True)) if args.json else _print_info(package)
         return 0
     code = 0
-    folders = [
-        str(file.parent) for place in model_places() for file in sorted(place.glob('*/model.yaml'))
-    ]
-    for folder in dict.fromkeys(folders):
+    folders = installed_models()
+    for folder in folders:
         try:
             package = ModelPackage.load(folder)
         except AlexnetRosError as error:
@@ -44,6 +42,12 @@ def run(args: argparse.Namespace) -> int:
     if not folders:
         print_error('models', 'no model package is installed; make one with alexnet_ros export')
     return code
+
+
+def installed_models() -> list[str]:
+    """Return the folders of all model packages that commands find by name."""
+    files = (file for place in model_places() for file in sorted(place.glob('*/model.yaml')))
+    return list(dict.fromkeys(str(file.parent) for file in files))
 
 
 def facts_of(package: ModelPackage, *, classes: bool = False) -> dict[str, Any]:

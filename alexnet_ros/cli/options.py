@@ -43,81 +43,61 @@ labels.csv is taken by itself.
 """
 
 
-class whole:  # noqa: N801 - used as a function
-    """A type for argparse: a whole number in a closed range."""
+def _ranged(
+    kind: type[int] | type[float], low: float, high: float, *, open_low: bool = False
+) -> 'Callable[[str], Any]':
+    """Return a type for argparse: a finite number in a range."""
+    told = 'a whole number' if kind is int else 'a number'
+    if open_low:
+        told += f' above {low:g}' + ('' if math.isinf(high) else f', at most {high:g}')
+    else:
+        told += f', {low:g} or more' if math.isinf(high) else f' from {low:g} to {high:g}'
 
-    kind: type[int] | type[float] = int
-    article = 'a whole number'
-
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.high = low, high
-
-    def __call__(self, text: str) -> Any:
-        """Read the number."""
+    def read(text: str) -> Any:
         try:
-            value = self.kind(text)
+            value: Any = kind(text)
         except ValueError:
-            value = math.nan
-        if not self.holds(value):  # NaN is in no range
-            raise argparse.ArgumentTypeError(f'must be {self.told()}, got {text!r}')
+            value = math.nan  # which is in no range
+        inside = low <= value <= high and value != math.inf
+        if not inside or (open_low and value == low):
+            raise argparse.ArgumentTypeError(f'must be {told}, got {text!r}')
         return value
 
-    def holds(self, value: float) -> bool:
-        """Tell whether a number is in the range."""
-        return self.low <= value <= self.high
-
-    def told(self) -> str:
-        """Return the range in words."""
-        if math.isinf(self.high):
-            return f'{self.article}, {self.low:g} or more'
-        return f'{self.article} from {self.low:g} to {self.high:g}'
+    return read
 
 
-class number(whole):  # noqa: N801 - used as a function
-    """A type for argparse: a finite number in a closed range."""
-
-    kind = float
-    article = 'a number'
-
-    def holds(self, value: float) -> bool:
-        """Tell whether a number is in the range."""
-        return math.isfinite(value) and super().holds(value)
+def whole(low: float, high: float) -> 'Callable[[str], Any]':
+    """Return a type for argparse: a whole number from ``low`` to ``high``."""
+    return _ranged(int, low, high)
 
 
-class above(number):  # noqa: N801 - used as a function
-    """A type for argparse: a finite number above ``low``, up to ``high``."""
+def number(low: float, high: float) -> 'Callable[[str], Any]':
+    """Return a type for argparse: a finite number from ``low`` to ``high``."""
+    return _ranged(float, low, high)
 
-    def holds(self, value: float) -> bool:
-        """Tell whether a number is in the range."""
-        return super().holds(value) and value > self.low
 
-    def told(self) -> str:
-        """Return the range in words."""
-        limit = '' if math.isinf(self.high) else f', at most {self.high:g}'
-        return f'a number above {self.low:g}{limit}'
+def above(low: float, high: float) -> 'Callable[[str], Any]':
+    """Return a type for argparse: a finite number above ``low``, up to ``high``."""
+    return _ranged(float, low, high, open_low=True)
 
 
 fraction = number(0, 1)
-positive = above(0, math.inf)
 
 
-class setting:  # noqa: N801 - used as a function
-    """A type for argparse: ``NAME=VALUE``, a setting of the recognizer."""
-
-    def __call__(self, text: str) -> tuple[str, Any]:
-        """Read name and value; the value as JSON where it is that."""
-        name, sign, value = text.partition('=')
-        try:
-            read: Any = json.loads(value)
-        except ValueError:
-            read = value
-        if not sign:
-            raise argparse.ArgumentTypeError(f'must be NAME=VALUE, got {text!r}')
-        try:
-            settings_from_mapping(RecognizerSettings, {name: read})
-        except ConfigError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-        return name, read
+def setting(text: str) -> tuple[str, Any]:
+    """Read ``NAME=VALUE``, a setting of the recognizer; the value as JSON where it is that."""
+    name, sign, value = text.partition('=')
+    try:
+        read: Any = json.loads(value)
+    except ValueError:
+        read = value
+    if not sign:
+        raise argparse.ArgumentTypeError(f'must be NAME=VALUE, got {text!r}')
+    try:
+        settings_from_mapping(RecognizerSettings, {name: read})
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name, read
 
 
 def add_number(  # noqa: PLR0917 - read as a row of a table
@@ -131,7 +111,7 @@ def add_number(  # noqa: PLR0917 - read as a row of a table
     """
     Declare an option that takes a number; its help tells the default.
 
-    :param kind: such as :class:`whole`, which checks the range.
+    :param kind: such as :func:`whole`, which checks the range.
     :param unit: what stands for the number in the help.
     """
     told = f'{text} (default: {default:g})'
@@ -187,7 +167,7 @@ def add_bag_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--topic', action='append', default=[], metavar='TOPIC', help=text)
     text = 'recognizer parameter, such as confirm_hits=4; repeatable'
     parser.add_argument(
-        '--set', action='append', type=setting(), default=[], metavar='NAME=VALUE', help=text
+        '--set', action='append', type=setting, default=[], metavar='NAME=VALUE', help=text
     )
 
 

@@ -4,7 +4,9 @@ import argparse
 import math
 import sys
 import threading
+import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +66,34 @@ def outgoing(bag: Path, topics: list[str]) -> 'Iterator[Outgoing]':
             tell(line)
 
 
+class BagClock:
+    """
+    The time of a bag that is being played, between its messages as well.
+
+    :param first_ns: time of its first message, nanoseconds; the time until it is sent.
+    :param rate: 2 plays twice as fast.
+    """
+
+    def __init__(self, first_ns: int, rate: float) -> None:
+        self._rate = rate
+        self._mark = (first_ns, 0)
+
+    def follow(self, at_ns: int) -> None:
+        """Note that the message of this time was just sent."""
+        self._mark = (at_ns, time.monotonic_ns())
+
+    def __call__(self) -> int:
+        """Return the bag's time, nanoseconds."""
+        at_ns, sent_ns = self._mark
+        passed_ns = time.monotonic_ns() - sent_ns if sent_ns else 0
+        return at_ns + round(passed_ns * self._rate)
+
+
+def keep(bag: BagWriter, one: 'Received') -> None:
+    """Write a message that came in, at the time of its arrival."""
+    bag.write_raw(one.topic, one.kind, one.data, one.received_ns)
+
+
 def recorded_topics(node: str, cameras: list[str]) -> dict[str, str]:
     """Return the topics that ``--record`` listens to, with their types."""
     owners = [f'{node}/{camera}' for camera in cameras] or [node]
@@ -86,25 +116,24 @@ def run(args: argparse.Namespace) -> int:
     from alexnet_ros.ros.clients.session import Session
 
     with ExitStack() as stack:
-        keeper = None
-        if args.record is not None:  # closed after the session, which feeds it
-            keeper = _Keeper(stack.enter_context(BagWriter(args.record)), start_ns)
+        clock = BagClock(start_ns, args.rate)
+        record = args.record is not None
+        bag = stack.enter_context(BagWriter(args.record)) if record else None
         session = stack.enter_context(Session('alexnet_ros_play'))
         player = Player(session.node, kinds, clock=not args.no_clock)
-        if keeper is not None:
+        if bag is not None:  # closed after the session, which feeds it
             wanted = recorded_topics(args.node, args.camera)
             latched = tuple(t for t in wanted if t.endswith('label_info'))
-            Recorder(session.node, wanted, latched=latched, on_message=keeper.keep)
+            kept = partial(keep, bag)
+            Recorder(session.node, wanted, latched=latched, on_message=kept, clock=clock)
         unheard = player.wait_for_subscribers(args.wait)
         if unheard:
             print(f'no subscriber on {", ".join(unheard)}', file=sys.stderr)
             return 1
-        return _play(args, player, list(kinds), keeper)
+        return _play(args, player, list(kinds), clock)
 
 
-def _play(
-    args: argparse.Namespace, player: 'Player', topics: list[str], keeper: '_Keeper | None'
-) -> int:
+def _play(args: argparse.Namespace, player: 'Player', topics: list[str], clock: BagClock) -> int:
     """Play as often as asked; Ctrl-C ends it well."""
     halt, times = threading.Event(), 0
     try:
@@ -114,7 +143,7 @@ def _play(
                 rate=args.rate,
                 tail_s=TAIL_S,
                 stop=halt,
-                on_sent=None if keeper is None else keeper.follow,
+                on_sent=lambda sent: clock.follow(sent.at_ns),
                 say=tell,
             )
             times += 1
@@ -127,20 +156,3 @@ def _play(
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
     return 0
-
-
-class _Keeper:
-    """Writes what comes in with the time of the bag that is played."""
-
-    def __init__(self, bag: BagWriter, start_ns: int) -> None:
-        self._bag, self._now_ns = bag, start_ns
-        self._lock = threading.Lock()
-
-    def follow(self, sent: 'Outgoing') -> None:
-        """Note the bag's time."""
-        self._now_ns = sent.at_ns
-
-    def keep(self, received: 'Received') -> None:
-        """Write one message; called in the executor's thread."""
-        with self._lock:
-            self._bag.write_raw(received.topic, received.kind, received.data, self._now_ns)

@@ -231,7 +231,6 @@ def write_measured(
     measured: Measured | None,
     precisions: Sequence[str],
     *,
-    note: str = '',
     command: str = '',
     report: Callable[[str], None] = print,
 ) -> ModelPackage:
@@ -239,7 +238,6 @@ def write_measured(
     Write a package; with images calibrate, fit the temperature and measure first.
 
     :param precisions: which files the package gets.
-    :param note: goes into the metrics, for instance that it is preliminary.
     :param command: the command line, for the metrics.
     :raises ModelPackageError: the parts do not fit.
     """
@@ -286,8 +284,6 @@ def write_measured(
             f'{precisions[0]} has lost {100 * (best - kept):.1f} points of top-1; '
             'consider --precision fp32'
         )
-    if note:
-        metrics = {'note': note, **metrics}
     chosen = {precision: files[precision] for precision in precisions}
     return write_package(folder, files=chosen, scores=scores, metrics=metrics, **common)
 

@@ -216,7 +216,6 @@ class Trainer(RunState):
             for _, images, class_ids in stream:
                 if self.progress >= 1 or self.workers.any(self.stop):
                     break
-                self._freeze_first()
                 rate = self.settings.lr * SCHEDULES[self.settings.schedule](self.progress)
                 for group in self.optimizer.param_groups:
                     group['lr'] = rate * group['factor']
@@ -238,19 +237,6 @@ class Trainer(RunState):
         stream.close()
         self.save()
         return figures
-
-    def _freeze_first(self) -> None:
-        """Fix conv1 once the run is far enough."""
-        first = self.network.features[0]
-        learning = next(first.parameters()).requires_grad
-        if not learning or self.progress < self.settings.freeze_first_at or self.workers.count > 1:
-            return
-        kept = dict(self.smooth.features[0].named_parameters())
-        with torch.no_grad():
-            for name, parameter in first.named_parameters():
-                parameter.copy_(kept[name])
-                parameter.requires_grad_(False)
-                parameter.grad = None
 
     def _learn(self, images: NDArray[np.uint8], class_ids: NDArray[np.int64]) -> tuple[float, int]:
         """Do one step; return the loss and how many were right."""

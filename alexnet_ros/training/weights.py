@@ -258,19 +258,17 @@ def network_of(weights: Weights) -> AlexNet:
     return network.eval()
 
 
-def write_features(source: Path, target: Path, *, hidden: bool = False) -> list[str]:
+def write_features(source: Path, target: Path) -> list[str]:
     """
     Write the convolutions of any weights as the small file that ``--initial`` takes.
 
     :param target: ``.npz``, or ``.safetensors``.
-    :param hidden: fc6 and fc7 too (220 MB).
     :returns: the names written.
     :raises TrainingError: unreadable.
     :raises FileWriteError: unwritable.
     """
     weights = read_weights(source)
-    wanted = ('features.', *(HIDDEN_LAYERS.values() if hidden else ()))
-    arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith(wanted)}
+    arrays = {n: t.numpy() for n, t in weights.tensors.items() if n.startswith('features.')}
     make_folder(target.parent)
     with replacing(target) as file:
         if target.suffix == '.safetensors':

@@ -178,20 +178,6 @@ def test_frozen_convolutions_do_not_change(tmp_path: Path) -> None:
     assert torch.equal(run.network.features[3].weight, before)
 
 
-def test_first_layer_stays_from_its_share_of_the_run_on(tmp_path: Path) -> None:
-    run = trainer(tmp_path, freeze_first_at=0.5, steps=4)
-    learn, seen = run._learn, []
-
-    def watched(*args: Any) -> tuple[float, int]:
-        seen.append(run.network.features[0].weight.clone())
-        return learn(*args)
-
-    run._learn = watched  # type: ignore[method-assign]
-    run.train()
-    assert not torch.equal(seen[0], seen[1])
-    assert torch.equal(seen[2], run.network.features[0].weight)
-
-
 def test_training_works_outside_of_the_main_thread(tmp_path: Path) -> None:
     run = trainer(tmp_path, steps=1)
     thread = threading.Thread(target=run.train)
