@@ -13,10 +13,9 @@ data=${1:-../shared}
 work=${2:-build/signs}
 package=$work/package/signs
 gtsrb=(--data "$work/train.csv" --images "$data"/gtsrb/train-?.tar)
-frames=(--frames "$data/gtsdb/annotations.json" --crops "$data/gtsrb/train.csv"
-  --drawings "$data/sign_drawings/drawings.csv"
+frames=(--frames "$data/gtsdb/annotations.json" --crops "$work/train.csv" "$work/drawings.csv"
   --background-video "$data/drive/solidWhiteRight.mp4")
-python -m tools.training_split "$data" "$work/train.csv"
+python -m tools.training_split "$data" "$work"
 cp "$data/gtsrb/labels.csv" "$work/"
 
 # 1. The finder.

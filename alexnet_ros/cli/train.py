@@ -75,7 +75,8 @@ def add_run_options(
     for name, field in fields.items():
         add_setting(group, name, field)
     for old, name in old_names.items():
-        add_setting(group, name, fields[name], old)
+        if name in fields:
+            add_setting(group, name, fields[name], old)
 
 
 def overrides_of(args: argparse.Namespace, settings: type) -> dict[str, Any]:

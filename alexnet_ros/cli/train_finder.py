@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet_ros.cli.train import add_run_options, overrides_of, progress_bar, tune_malloc
 from alexnet_ros.config import settings_from_mapping
@@ -18,15 +18,17 @@ Data
   --frames    annotations.json: file name -> list of {"bbox": [x, y, width, height],
               "ignore": bool}; the frames lie beside it. Every fifth frame, by the
               CRC-32 of its name, is kept apart to measure on.
-  --crops     CSV with file, class_id, roi_x1, roi_y1, roi_x2, roi_y2 (and track): objects
-              cut out, to be pasted into frames; files in folders or tars beside it.
-  --drawings  CSV with file: drawn objects with an alpha channel, likewise.
+  --crops     CSVs with file and class_id: objects to be pasted into frames, in folders or
+              tars beside them. roi_x1, roi_y1, roi_x2, roi_y2 give the object's box and
+              outline its shape (disc, square, triangle, inverted, diamond, octagon); without
+              them the alpha channel does. track: pictures of one object; ignore: 1 where
+              it may be found or not; split: only train is taken.
   --background-video  a video that shows none of the objects.
 
 Examples
-  The bundled sign finder (docs/training.md):
+  The bundled sign finder (tools/make_signs_model.sh makes the CSVs):
     alexnet_ros train-finder --recipe config/recipes/finder.yaml --frames gtsdb/annotations.json \\
-      --crops gtsrb/train.csv --drawings sign_drawings/drawings.csv \\
+      --crops build/signs/train.csv build/signs/drawings.csv \\
       --background-video drive/solidWhiteRight.mp4 --output run/
   One for other objects, from annotated frames alone:
     alexnet_ros train-finder --frames cones/annotations.json --steps 5000 --output run/
@@ -42,35 +44,29 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--frames', type=Path, nargs='+', required=True, metavar='JSON', help='annotated frames'
     )
-    parser.add_argument('--crops', type=Path, metavar='CSV', help='objects with their boxes')
-    parser.add_argument('--drawings', type=Path, metavar='CSV', help='drawn objects')
-    parser.add_argument(
-        '--background-video',
-        type=Path,
-        nargs='+',
-        default=[],
-        metavar='FILE',
-        help='shows none of the objects',
-    )
+    several: dict[str, Any] = {'type': Path, 'nargs': '+', 'default': []}
+    parser.add_argument('--crops', metavar='CSV', help='objects to paste', **several)
+    text = 'shows none of the objects'
+    parser.add_argument('--background-video', metavar='FILE', help=text, **several)
 
 
 def data_from(args: argparse.Namespace) -> 'FinderData':
     """Return what :func:`add_data_arguments` took."""
     from alexnet_ros.training.finder_data import FinderData
 
-    return FinderData(args.frames, args.crops, args.drawings, args.background_video)
+    return FinderData(args.frames, args.crops, args.background_video)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; the settings come from their own declaration."""
-    from alexnet_ros.training.settings import FinderTrainSettings
+    from alexnet_ros.training.settings import OLD_NAMES, FinderTrainSettings
 
     add_data_arguments(parser)
     parser.epilog = EPILOG
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
     )
-    add_run_options(parser, FinderTrainSettings, {})
+    add_run_options(parser, FinderTrainSettings, OLD_NAMES)
 
 
 def run(args: argparse.Namespace) -> int:

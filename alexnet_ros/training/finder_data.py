@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from alexnet_ros.errors import DatasetError
 from alexnet_ros.geometry import crop
-from alexnet_ros.training.finder_scenes import Cutout, Scene, SceneMaker
+from alexnet_ros.training.finder_scenes import OUTLINES, Cutout, Scene, SceneMaker
 from alexnet_ros.training.negatives import video_frames
 from alexnet_ros.training.settings import FinderTrainSettings
 from alexnet_ros.training.sources import (
@@ -22,15 +22,10 @@ from alexnet_ros.training.sources import (
     is_dev,
     read_rows,
     records_beside,
-    tar_members,
 )
 
-GTSRB_OUTLINES = {
-    **dict.fromkeys((11, *range(18, 32)), 'triangle'),
-    12: 'diamond',
-    13: 'inverted',
-    14: 'octagon',
-}
+MOST_OF_A_CLASS = 160  # cutouts kept in memory
+ROI = ('roi_x1', 'roi_y1', 'roi_x2', 'roi_y2')
 
 
 @dataclass(frozen=True)
@@ -39,14 +34,12 @@ class FinderData:
     Where a finder's pictures come from; each may be missing but the frames.
 
     :param frames: ``annotations.json`` files, their frames beside them.
-    :param crops: a CSV of crops with the object's box.
-    :param drawings: a CSV of drawn objects.
+    :param crops: CSVs of objects to paste; see :func:`_cutouts_from`.
     :param backgrounds: videos without objects.
     """
 
     frames: Sequence[Path]
-    crops: Path | None = None
-    drawings: Path | None = None
+    crops: Sequence[Path] = ()
     backgrounds: Sequence[Path] = ()
 
 
@@ -64,29 +57,16 @@ def maker_for(
         for path in data.backgrounds
         for frame in video_frames(path, 0.0, settings.background_until, step=3)
     ]
-    classes: list[list[Cutout]] = []
-    if data.crops:
-        twins = {twin for path in data.frames for twin in twins_of_dev(path)}
-        classes = _crop_cutouts(
-            data.crops,
-            hold_out_every=settings.hold_out_every,
-            excluded=twins,
-            gtsrb=settings.outlines == 'gtsrb',
-        )
-    crops = len(classes)
-    if data.drawings:
-        drawn = _drawing_cutouts(data.drawings, settings.drawings_found.split(','))
-        share = settings.drawings_share if crops else 0.5
-        times = max(1, round(share / (1 - share) * max(1, crops) / 4))
-        classes += [g for g in (drawn[0],) * (3 * times) + (drawn[1],) * times if g]
+    classes = [g for path in data.crops for g in _cutouts_from(path, settings.hold_out_every)]
+    given = len(classes)
     objects = sum(len(scene.boxes) for scene in scenes)
-    groups = [g for g in (_frame_cutouts(scenes),) if g]
-    classes += groups * max(1, len(classes) // 5)
+    if own := _frame_cutouts(scenes):
+        classes += [own] * max(1, given // 5)
     if not objects and not classes:
-        raise DatasetError('expected annotated objects, crops or drawings, got none of them')
+        raise DatasetError('expected annotated objects or crops, got none of them')
     report(
         f'{len(scenes)} frames with {objects} objects, {len(backgrounds)} backgrounds, '
-        f'{crops} classes of crops, {len(classes) - crops} groups of drawings'
+        f'{given} classes of crops'
     )
     return SceneMaker(scenes, backgrounds, classes, settings)
 
@@ -128,17 +108,6 @@ def scenes_from(annotations: Path, *, dev: bool) -> dict[str, Scene]:
     return {name: _scene_from(annotations.parent / name, e) for name, e in chosen.items()}
 
 
-def twins_of_dev(annotations: Path) -> set[str]:
-    """Return the crops (file names) that show what stands in the frames to measure on."""
-    return {
-        str(entry['twin']).rsplit(' ', 1)[-1]
-        for name, entries in _read_annotations(annotations).items()
-        if is_dev(name)
-        for entry in entries
-        if entry.get('twin')
-    }
-
-
 def _frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cutout]:
     """Return the annotated objects of frames with a little around, to paste into others."""
     found = []
@@ -153,65 +122,52 @@ def _frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[C
     return found
 
 
-def _crop_cutouts(
-    manifest: Path, *, hold_out_every: int, excluded: set[str], gtsrb: bool, each: int = 160
-) -> list[list[Cutout]]:
+def _cutouts_from(manifest: Path, hold_out_every: int) -> list[list[Cutout]]:
     """
-    Return crops with the object's box in them, by class.
+    Return objects to paste, by class; the largest pictures of each track first.
 
-    :param manifest: a CSV with ``file``, ``class_id``, ``roi_x1`` … ``roi_y2``
-        (and ``track``); the files lie in tars or folders beside it.
-    :param excluded: files whose whole track is left out.
-    :param gtsrb: cut round the outlines that GTSRB's classes have, else ellipses.
-    :param each: at most so many of a class, the largest of each track first.
+    :param manifest: a CSV with ``file`` and ``class_id``; the files lie in tars or folders
+        beside it. ``roi_x1`` to ``roi_y2`` give the object's box and ``outline`` its shape;
+        without them the picture's alpha channel does. Where ``ignore`` is 1 nothing is judged.
+        Where ``split`` names parts, ``train`` alone is taken.
     """
-    rows = read_rows(manifest, ('file', 'class_id', 'roi_x1', 'roi_y1', 'roi_x2', 'roi_y2'))
+    rows = read_rows(manifest, ('file', 'class_id'))
     records = records_beside(manifest)
-    held = held_out(records, hold_out_every)
-    groups = {r.group for r, row in zip(records, rows, strict=True) if row['file'] in excluded}
+    left_out = [record.part not in ('', 'train') for record in records]
+    if not any(record.part for record in records):
+        left_out = held_out(records, hold_out_every)
     tracks: dict[int, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
     for index, (record, row) in enumerate(zip(records, rows, strict=True)):
-        if not held[index] and record.group not in groups:
-            wide = float(row['roi_x2']) - float(row['roi_x1'])
+        if not left_out[index]:
+            wide = float(row.get('roi_x2') or 0) - float(row.get('roi_x1') or 0)
             tracks[record.class_id][record.group].append((wide, index))
     classes = []
-    for class_id, of_class in sorted(tracks.items()):
-        share = max(1, each // len(of_class))
-        chosen: list[Cutout] = []
-        for members in of_class.values():
-            for _, index in sorted(members, reverse=True)[:: max(1, len(members) // share)]:
-                row = rows[index]
-                box = tuple(float(row[n]) for n in ('roi_x1', 'roi_y1', 'roi_x2', 'roi_y2'))
-                outline = GTSRB_OUTLINES.get(class_id, 'disc') if gtsrb else 'disc'
-                chosen.append(Cutout(decode(records[index]), box, outline))  # type: ignore[arg-type]
+    for _, of_class in sorted(tracks.items()):
+        share = max(1, MOST_OF_A_CLASS // len(of_class))
+        chosen = [
+            _cutout(records[index], rows[index])
+            for members in of_class.values()
+            for _, index in sorted(members, reverse=True)[:: max(1, len(members) // share)]
+        ]
         classes.append(chosen)
     return classes
 
 
-def _drawing_cutouts(manifest: Path, found: Sequence[str]) -> tuple[list[Cutout], list[Cutout]]:
-    """
-    Return drawn objects: those that are to be found, and those that are not judged.
-
-    :param manifest: a CSV with ``file``; pictures with an alpha channel, in tars beside it.
-    :param found: starts of the names of those to be found; other names are not
-        judged, nor is what is much wider than tall or the reverse.
-    """
-    chosen: list[Cutout] = []
-    others: list[Cutout] = []
-    members: dict[str, tuple[Path, int, int]] = {}
-    for tar in sorted(manifest.parent.glob('*.tar')):
-        members |= {n.rsplit('/', 1)[-1]: (tar, *at) for n, at in tar_members(tar).items()}
-    for row in read_rows(manifest, ('file',)):
-        name = row['file'].rsplit('/', 1)[-1]
-        path, offset, size = members.get(name, (manifest.parent / row['file'], 0, 0))
-        data = bytes_of(Record(path, 0, name, name, offset, size))
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if image is None or image.ndim != 3 or image.shape[2] != 4:
-            raise DatasetError(f'{manifest}: {name} is no picture with an alpha channel')
-        x, y, width, height = cv2.boundingRect(np.asarray(image[..., 3] > 128, np.uint8))
-        box = (float(x), float(y), float(x + width), float(y + height))
-        rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.uint8)
-        alpha = np.ascontiguousarray(image[..., 3], np.uint8)
-        counts = name.startswith(tuple(found)) and 0.7 < width / max(1, height) < 1.4
-        (chosen if counts else others).append(Cutout(rgb, box, '', alpha, counts))
-    return chosen, others
+def _cutout(record: Record, row: Mapping[str, str]) -> Cutout:
+    """Return one object; its row may have the columns that :func:`_cutouts_from` knows."""
+    counts = row.get('ignore', '') in ('', '0')
+    if row.get('roi_x1'):
+        outline = row.get('outline') or 'disc'
+        if outline not in OUTLINES:
+            raise DatasetError(
+                f'{record.name}: expected an outline of {", ".join(OUTLINES)}, got {outline!r}'
+            )
+        left, top, right, bottom = (float(row[name]) for name in ROI)
+        return Cutout(decode(record), (left, top, right, bottom), outline, counts=counts)
+    image = cv2.imdecode(np.frombuffer(bytes_of(record), np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim != 3 or image.shape[2] != 4:
+        raise DatasetError(f'{record.name} has neither roi_x1 to roi_y2 nor an alpha channel')
+    x, y, width, height = cv2.boundingRect(np.asarray(image[..., 3] > 128, np.uint8))
+    box = (float(x), float(y), float(x + width), float(y + height))
+    rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.uint8)
+    return Cutout(rgb, box, '', np.ascontiguousarray(image[..., 3], np.uint8), counts)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import Tensor, nn
 
-from alexnet_ros.config import FinderSettings
+from alexnet_ros.config import FinderSettings, flat_fields
 from alexnet_ros.geometry import pairwise_iou, xywh_from_corners
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.model_package.write import add_finder, write_finder
@@ -290,7 +290,9 @@ def export_finder(
     :raises ModelPackageError: there is no package, or the network does not fit.
     """
     network, facts = finder_from_checkpoint(checkpoint)
-    maker = maker_for(FinderTrainSettings(**facts['settings']), data, report)
+    known = flat_fields(FinderTrainSettings)  # an older run may have others, too
+    used = {name: value for name, value in facts['settings'].items() if name in known}
+    maker = maker_for(FinderTrainSettings(**used), data, report)
     rng = np.random.default_rng(5)
     picks = rng.permutation(len(maker.frames))[:CALIBRATION].tolist()
     images = [_canvas_of(maker.frames[index].image, height, width) for index in picks]
@@ -316,14 +318,14 @@ def export_finder(
     for name, row in measured.items():
         report(f'{name}: {row}')
     run, settings = facts['run'], facts['settings']
-    sources = [*data.frames, data.crops, data.drawings, *data.backgrounds]
+    sources = [*data.frames, *data.crops, *data.backgrounds]
     return add_finder(
         folder,
         graph,
         **section,
         metrics={'command': command, 'frames': len(dev), **measured},
         origin={
-            'data': ', '.join(f'{path.parent.name}/{path.name}' for path in sources if path),
+            'data': ', '.join(f'{path.parent.name}/{path.name}' for path in sources),
             'seed': settings['seed'],
             'pictures_seen': run['step'] * settings['batch'],
         },

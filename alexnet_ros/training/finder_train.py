@@ -62,10 +62,10 @@ class FinderTrainer(RunState):
         ]
         super().__init__(
             self.network,
-            torch.optim.AdamW(groups, settings.rate),
+            torch.optim.AdamW(groups, settings.lr),
             parts={key: f'optimizer.{key}' for key in ('step', 'exp_avg', 'exp_avg_sq')},
             length=(settings.steps, settings.minutes),
-            ema_decay=settings.average_decay,
+            ema_decay=settings.ema_decay,
             folder=folder,
             report=report,
             on_step=on_step,
@@ -120,7 +120,7 @@ class FinderTrainer(RunState):
                 figures = self._learn(batch)
                 self.done_step(figures['loss'])
                 done = self.progress >= 1 or self.stop
-                if done or self.step % self.settings.save_every == 0:
+                if done or self.step % self.settings.save_interval == 0:
                     self.save()
                     words = ' '.join(f'{name} {value:.4f}' for name, value in figures.items())
                     self.report(f'step {self.step} ({100 * self.progress:.1f} %): {words}')
@@ -131,20 +131,20 @@ class FinderTrainer(RunState):
     def _learn(self, batch: Sequence[Tensor]) -> dict[str, float]:
         images, *wanted = (tensor.to(self.device) for tensor in batch)
         for group in self.optimizer.param_groups:
-            group['lr'] = self.settings.rate * cosine(self.progress)
+            group['lr'] = self.settings.lr * cosine(self.progress)
         self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bf16):
             cells = self.network(images)
         heat, boxes = finder_loss(cells, *wanted)
         loss = heat + BOX_WEIGHT * boxes
         if not math.isfinite(float(loss.detach())):
             raise TrainingError(
                 f'the loss is not finite at step {self.step + 1}; the last good checkpoint is '
-                f'{self.checkpoint}; start again with a lower --rate'
+                f'{self.checkpoint}; start again with a lower --lr'
             )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         self.average.update_parameters(self.network)
         losses = {'loss': loss, 'heat_loss': heat, 'box_loss': boxes}

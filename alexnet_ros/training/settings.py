@@ -45,9 +45,6 @@ class TrainSettings:
         1.0, 'Rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
     )
     probe: bool = setting(True, 'With frozen convolutions begin as a linear probe.')
-    freeze_first_at: float = setting(
-        1.0, 'Share of the run after which conv1 stays fixed, which saves time.', low=0.0, high=1.0
-    )
 
     resize: str = setting(
         'stretch',
@@ -152,21 +149,12 @@ class FinderTrainSettings:
     hold_out_every: int = setting(
         8, 'One track in this many is left out; 0 = none.', low=0, high=1000
     )
-    outlines: str = setting(
-        'disc',
-        'What crops are cut round: disc, or gtsrb (triangles and others by class).',
-        choices=('disc', 'gtsrb'),
-    )
-    drawings_found: str = setting(
-        'regulatory,warning', 'Starts of the names of drawings that are to be found.'
-    )
-    drawings_share: float = setting(0.25, 'Drawings among the pasted.', low=0.0, high=0.9)
-    rate: float = setting(0.003, 'Peak learning rate.', low=1e-7, high=1.0)
+    lr: float = setting(0.003, 'Peak learning rate.', low=1e-7, high=1.0)
     weight_decay: float = setting(0.01, 'Weight decay.', low=0.0, high=1.0)
-    clip: float = setting(10.0, 'Limit of the gradient norm.', low=0.01, high=1e6)
-    average_decay: float = setting(0.998, 'Of the weight average.', low=0.0, high=0.99999)
-    half: bool = setting(True, 'Compute in bfloat16.')
-    save_every: int = setting(250, 'Steps between checkpoints.', low=1, high=1_000_000)
+    clip_norm: float = setting(10.0, 'Limit of the gradient norm.', low=0.01, high=1e6)
+    ema_decay: float = setting(0.998, 'Of the weight average.', low=0.0, high=0.99999)
+    bf16: bool = setting(True, 'Compute in bfloat16.')
+    save_interval: int = setting(250, 'Steps between checkpoints.', low=1, high=1_000_000)
     seed: int = setting(1, 'Seed of everything random.', low=0, high=2**31)
 
 
@@ -179,7 +167,8 @@ def read_recipe(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     data = read_file(path, MAX_YAML_BYTES, ConfigError)
-    return yaml_mapping(data, f'the recipe {path}', ConfigError)
+    found = yaml_mapping(data, f'the recipe {path}', ConfigError)
+    return {OLD_NAMES.get(name, name): value for name, value in found.items()}
 
 
 def settings_for(recipe: Path | None, overrides: dict[str, Any]) -> TrainSettings:
@@ -188,5 +177,4 @@ def settings_for(recipe: Path | None, overrides: dict[str, Any]) -> TrainSetting
 
     :raises ConfigError: unknown name, wrong type or out of range.
     """
-    values = {OLD_NAMES.get(name, name): value for name, value in read_recipe(recipe).items()}
-    return settings_from_mapping(TrainSettings, values | overrides)
+    return settings_from_mapping(TrainSettings, read_recipe(recipe) | overrides)

@@ -1,8 +1,8 @@
-import json
 import os
 import signal
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,7 +18,7 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
 from alexnet_ros.signs.finder import SignFinder
 from alexnet_ros.training.checkpoint import load_checkpoint
-from alexnet_ros.training.finder_data import FinderData, maker_for, scenes_from, twins_of_dev
+from alexnet_ros.training.finder_data import FinderData, maker_for, scenes_from
 from alexnet_ros.training.finder_export import finder_scales, measure_finder, onnx_from_finder
 from alexnet_ros.training.finder_scenes import SceneMaker
 from alexnet_ros.training.finder_train import FinderTrainer, finder_from_checkpoint
@@ -36,7 +36,7 @@ def _annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trainer(annotations: Path, folder: Path, **settings: float) -> FinderTrainer:
-    made = FinderTrainSettings(**{'batch': 4, 'average_decay': 0.9, **QUIET, **settings})
+    made = FinderTrainSettings(**{'batch': 4, 'ema_decay': 0.9, **QUIET, **settings})
     maker = maker_for(made, FinderData([annotations]), lambda _text: None)
     return FinderTrainer(
         made, maker, folder, architecture=SMALL, workers=0, report=lambda _text: None
@@ -46,7 +46,7 @@ def trainer(annotations: Path, folder: Path, **settings: float) -> FinderTrainer
 def test_a_finder_learns_to_find_discs_on_frames_it_never_saw(
     annotations: Path, tmp_path: Path
 ) -> None:
-    run = trainer(annotations, tmp_path / 'run', steps=220, batch=8, rate=0.01)
+    run = trainer(annotations, tmp_path / 'run', steps=220, batch=8, lr=0.01)
     losses = run.train()
     assert losses['box_loss'] < 0.35
     network, facts = finder_from_checkpoint(run.checkpoint)
@@ -109,14 +109,34 @@ def test_pictures_depend_on_seed_and_number_alone(annotations: Path) -> None:
     assert (pictures[0] != pictures[2]).any()
 
 
-def test_tracks_seen_in_frames_kept_apart_are_named(tmp_path: Path) -> None:
-    path = tmp_path / 'annotations.json'
-    entries = {
-        '00008.jpg': [{'bbox': [1, 2, 3, 4], 'ignore': False, 'twin': 'set 05/00001_02.jpg'}],
-        '00006.jpg': [{'bbox': [1, 2, 3, 4], 'ignore': False, 'twin': 'set 05/00003_02.jpg'}],
-    }
-    path.write_text(json.dumps(entries))
-    assert twins_of_dev(path) == {'05/00001_02.jpg'}
+def objects_csv(folder: Path, outline: str = 'triangle') -> Path:
+    """Write a photographed class of two tracks, one of them kept apart, and a drawn one."""
+    photo = np.full((40, 40, 3), 90, np.uint8)
+    cv2.imwrite(str(folder / 'photo.png'), photo)
+    drawing = np.zeros((30, 20, 4), np.uint8)
+    drawing[5:25, 4:16] = 255
+    cv2.imwrite(str(folder / 'drawing.png'), drawing)
+    path = folder / 'objects.csv'
+    path.write_text(
+        'file,class_id,track,split,outline,ignore,roi_x1,roi_y1,roi_x2,roi_y2\n'
+        f'photo.png,0,1,train,{outline},,4,5,36,35\n'
+        f'photo.png,0,2,val,{outline},,4,5,36,35\n'
+        'drawing.png,1,,train,,1,,,,\n'
+    )
+    return path
+
+
+def test_objects_to_paste_come_from_crops_and_drawings(annotations: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    data = FinderData([annotations], [objects_csv(tmp_path)])
+    maker = maker_for(FinderTrainSettings(**QUIET), data, told.append)
+    (photo,), (drawing,) = maker.classes[:2]
+    assert (photo.box, photo.outline, photo.counts) == ((4, 5, 36, 35), 'triangle', True)
+    assert (drawing.box, drawing.counts) == ((4, 5, 16, 25), False)
+    assert drawing.alpha is not None
+    assert '2 classes of crops' in told[0]
+    with pytest.raises(DatasetError, match=r"expected an outline of .*, got 'star'"):
+        maker_for(FinderTrainSettings(), FinderData([], [objects_csv(tmp_path, 'star')]), print)
 
 
 @pytest.mark.parametrize('text', ['[]', '{"a.png": 3}', '{', '{"a.png": [{"bbox": [1, 2]}]}'])
