@@ -35,6 +35,7 @@ from alexnet_ros.video import natural
 T = TypeVar('T')
 MAX_LOSSES = 1000
 MAX_NAME = 255
+MESSAGE_COST = 1000  # what an empty message counts as, in unpacked bytes: it takes as long
 LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
 
 
@@ -229,6 +230,8 @@ class BagReader(Closing):
     def _messages(self, wanted: frozenset[str]) -> Iterator[StoredMessage]:
         for file in self._files:
             for message in file.messages(wanted):
+                if not Allowance.take(len(message.data) + MESSAGE_COST):
+                    return
                 if message.topic not in self.topics:
                     continue
                 try:

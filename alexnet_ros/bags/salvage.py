@@ -10,10 +10,13 @@ Record layouts: https://mcap.dev/spec.
 """
 
 import struct
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+import numpy as np
 
 from alexnet_ros.bags.unpack import UNPACK_ERRORS, unpacked_chunk
 
@@ -25,8 +28,10 @@ MESSAGE_HEAD = struct.Struct('<HIQQ')  # channel, sequence, log time, publish ti
 LARGEST_RECORD = 1 << 31  # bytes; a length beyond it is damage, not a record
 UNPACKED_CHUNKS = 4  # kept, for files whose chunks overlap in time
 UNPACKED_BYTES = 64 << 20  # of them at most, beside the one that is read
+FIELDS = 5  # of an entry
 MAX_DEFINITIONS = 200_000  # schemas and channels of one file, all repetitions together
-MAX_ENTRIES = 4_000_000  # messages of one file: a day of an IMU at 46 Hz, 1 GB of memory
+MAX_ENTRIES = 4_000_000  # messages of one file: a day of an IMU at 46 Hz; 40 bytes each
+SMALL_FILE_ENTRIES = 100_000  # and one for each byte: those of a chunk of nothing have none
 
 Say = Callable[[str], None]
 
@@ -47,16 +52,6 @@ class Channel(NamedTuple):
     topic: str
     schema: int
     ros1: bool
-
-
-class Entry(NamedTuple):
-    """Where a message lies: in a chunk's content, or in the file where ``chunk`` is -1."""
-
-    log_ns: int
-    chunk: int
-    place: int
-    size: int
-    channel: int
 
 
 def ros2_name(kind: str) -> str:
@@ -93,28 +88,38 @@ class McapScan:
         self._say = say
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, Channel] = {}
-        self._entries: list[Entry] = []
+        # Of each message: time, chunk, place in the chunk's content (in the file where the
+        # chunk is 0), size, channel; as plain numbers, for there may be millions.
+        self._found = array('Q')
         self._definitions = 0
         self._total = path.stat().st_size
+        self._most = min(MAX_ENTRIES, SMALL_FILE_ENTRIES + self._total)
         with path.open('rb') as file:
             self._list(file)
-        known = [entry for entry in self._entries if entry.channel in self._channels]
-        if len(known) < len(self._entries):
-            say(f'{path.name}: {len(self._entries) - len(known)} messages name no known channel')
-        self._entries = sorted(known, key=lambda entry: entry.log_ns)  # stable
+        entries = np.frombuffer(self._found, np.uint64).reshape(-1, FIELDS)
+        known = np.isin(entries[:, 4], list(self._channels))
+        if not known.all():
+            say(f'{path.name}: {np.sum(~known)} messages name no known channel')
+        entries = entries[known]
+        self._entries = entries[np.argsort(entries[:, 0], kind='stable')]
+        self._found = array('Q')
 
     @property
     def counts(self) -> Counter[tuple[str, str]]:
         """Return the number of messages of each topic and type."""
         found: Counter[tuple[str, str]] = Counter()
-        for number, count in Counter(entry.channel for entry in self._entries).items():
+        for number, count in zip(
+            *(part.tolist() for part in np.unique(self._entries[:, 4], return_counts=True)),
+            strict=True,
+        ):
             found[self._channels[number].topic, self._kind(number)] += count
         return found
 
     @property
     def span_ns(self) -> tuple[int, int] | None:
         """Return the times of the first and the last message, None without any."""
-        return (self._entries[0].log_ns, self._entries[-1].log_ns) if self._entries else None
+        times = self._entries[:, 0]
+        return (int(times[0]), int(times[-1])) if len(times) else None
 
     def messages(self) -> Iterator[StoredMessage]:
         """Yield the messages in the order of time."""
@@ -132,14 +137,18 @@ class McapScan:
                 return kept[chunk]
 
             for entry in self._entries:
-                if entry.chunk < 0:
-                    file.seek(entry.place)
-                    data = file.read(entry.size)
+                log_ns, chunk, place, size, number = entry.tolist()
+                if chunk:
+                    data = content(chunk)[place : place + size]
                 else:
-                    data = content(entry.chunk)[entry.place : entry.place + entry.size]
-                channel = self._channels[entry.channel]
-                kind = self._kind(entry.channel)
-                yield StoredMessage(channel.topic, kind, entry.log_ns, data, channel.ros1)
+                    file.seek(place)
+                    data = file.read(size)
+                channel = self._channels[number]
+                yield StoredMessage(channel.topic, self._kind(number), log_ns, data, channel.ros1)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._found) >= self._most * FIELDS
 
     def _kind(self, channel: int) -> str:
         return ros2_name(self._schemas.get(self._channels[channel].schema, ''))
@@ -152,8 +161,8 @@ class McapScan:
             return
         ended = False  # past the data, in the summary
         while head := file.read(HEAD.size):
-            if len(self._entries) >= MAX_ENTRIES:
-                self._say(f'{name}: only the first {MAX_ENTRIES} messages are read')
+            if self._full:
+                self._say(f'{name}: only the first {self._most} messages are read')
                 return
             start = file.tell() - len(head)
             if len(head) < HEAD.size:
@@ -185,7 +194,7 @@ class McapScan:
         try:
             if code == MESSAGE:
                 if whole:
-                    self._list_message(file.read(MESSAGE_HEAD.size), -1, place, size)
+                    self._list_message(file.read(MESSAGE_HEAD.size), 0, place, size)
             elif code == CHUNK:
                 self._list_chunk(file.read(size), place - HEAD.size)
             elif code in {SCHEMA, CHANNEL, STATISTICS}:
@@ -213,7 +222,7 @@ class McapScan:
         if size < MESSAGE_HEAD.size:
             raise struct.error(f'a message of {size} bytes')
         begin = place + MESSAGE_HEAD.size
-        self._entries.append(Entry(log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
+        self._found.extend((log_ns, chunk, begin, size - MESSAGE_HEAD.size, channel))
 
     def _content(self, body: bytes) -> bytes:
         """Return the records of a chunk, as many as there are."""
@@ -228,7 +237,7 @@ class McapScan:
         """List the messages of a chunk, whole or cut off."""
         inner = self._content(body)
         place = 0
-        while place + HEAD.size <= len(inner) and len(self._entries) < MAX_ENTRIES:
+        while place + HEAD.size <= len(inner) and not self._full:
             code, size = HEAD.unpack_from(inner, place)
             place += HEAD.size
             if place + size > len(inner):

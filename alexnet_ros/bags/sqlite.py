@@ -14,6 +14,8 @@ from alexnet_ros.bags.salvage import Say, StoredMessage
 from alexnet_ros.bags.unpack import MAX_UNPACKED_BYTES
 
 MAX_TOPICS = 10_000
+MAX_NAMES = 16 << 20  # characters of all topics and types
+MIN_ROW_BYTES = 8  # a page that is its own grandchild gives rows for ever, all of the same bytes
 STEPS = 1_000_000  # of sqlite's machine, between two looks at the clock
 QUIET_S = 60.0  # a query that gives nothing for so long is ended
 MAX_FILLED_BYTES = 1 << 40
@@ -30,12 +32,14 @@ class SqliteFile:
         self._name, self._say = path.name, say
         self._topics: dict[int, tuple[str, str]] = {}
         self._path = self._closed(path, scratch)
+        self._most_rows = self._path.stat().st_size // MIN_ROW_BYTES
         try:
             self._path = _filled_up(self._path, scratch)
             with self._database() as database:
                 _check_schema(database)
                 self._look(database)
         except (sqlite3.Error, OSError) as error:
+            self._topics.clear()
             say(f'{path.name}: cannot be opened ({error})')
 
     def _closed(self, path: Path, scratch: Path) -> Path:
@@ -65,20 +69,22 @@ class SqliteFile:
 
     def _look(self, database: sqlite3.Connection) -> None:
         """Count the messages, as far as the file can be read."""
-        rows = database.execute('SELECT id, name, type FROM topics LIMIT ?', (MAX_TOPICS + 1,))
-        self._topics = {
-            number: (name, kind)
-            for number, name, kind in rows
-            if type(number) is int and isinstance(name, str) and isinstance(kind, str)
-        }
-        if len(self._topics) > MAX_TOPICS:
-            raise sqlite3.DatabaseError(f'it has more than {MAX_TOPICS} topics')
+        characters = 0
+        for number, name, kind in database.execute('SELECT id, name, type FROM topics'):
+            if type(number) is int and isinstance(name, str) and isinstance(kind, str):
+                self._topics[number] = (name, kind)
+                characters += len(name) + len(kind)
+            if len(self._topics) > MAX_TOPICS or characters > MAX_NAMES:
+                raise sqlite3.DatabaseError(f'it has more than {MAX_TOPICS} topics')
         per_topic: Counter[int] = Counter()
         first_ns, last_ns = 1 << 63, -1
+        rows = 0
         try:
             for topic, log_ns in database.execute(
-                'SELECT topic_id, timestamp FROM messages ORDER BY id'
+                'SELECT topic_id, timestamp FROM messages NOT INDEXED ORDER BY rowid LIMIT ?',
+                (self._most_rows + 1,),
             ):
+                rows += 1
                 if topic in self._topics and type(log_ns) is int:
                     per_topic[topic] += 1
                     first_ns, last_ns = min(first_ns, log_ns), max(last_ns, log_ns)
@@ -87,6 +93,8 @@ class SqliteFile:
             self._say(
                 f'{self._name}: damaged after message {found} ({error}); everything before is used'
             )
+        if rows > self._most_rows:
+            raise sqlite3.DatabaseError('it gives more messages than fit into it')
         for topic, count in per_topic.items():
             self.counts[self._topics[topic]] += count
         self.span_ns = (first_ns, last_ns) if per_topic else None
@@ -95,13 +103,15 @@ class SqliteFile:
         """Yield the messages of some topics in the order of time."""
         chosen = [n for n, (name, _) in self._topics.items() if not wanted or name in wanted]
         given: set[int] = set()
-        query = f'FROM messages WHERE topic_id IN ({", ".join(map(str, chosen))}) ORDER BY'
+        # Without an index of the file's own, which may lead nowhere or round and round.
+        table = 'FROM messages NOT INDEXED WHERE'
+        query = f'{table} topic_id IN ({", ".join(map(str, chosen))}) ORDER BY'
         with self._database() as database:
             try:
                 # Ids alone are sorted: without an index the pictures would be.
-                for (number,) in database.execute(f'SELECT id {query} timestamp, id'):
+                for (number,) in database.execute(f'SELECT rowid {query} timestamp, rowid'):
                     rows = database.execute(
-                        'SELECT topic_id, timestamp, data FROM messages WHERE id = ?', (number,)
+                        f'SELECT topic_id, timestamp, data {table} rowid = ?', (number,)
                     )
                     for topic, log_ns, data in rows:
                         given.add(number)
@@ -110,7 +120,7 @@ class SqliteFile:
             except sqlite3.Error:
                 with contextlib.suppress(sqlite3.Error):  # said when the file was opened
                     for number, topic, log_ns, data in database.execute(
-                        f'SELECT id, topic_id, timestamp, data {query} id'
+                        f'SELECT rowid, topic_id, timestamp, data {query} rowid'
                     ):
                         if number not in given and type(log_ns) is int and isinstance(data, bytes):
                             yield StoredMessage(*self._topics[topic], log_ns, data)
@@ -156,6 +166,8 @@ def _check_schema(database: sqlite3.Connection) -> None:
             raise sqlite3.DatabaseError(f'{table} is not a plain table')
         if any(hidden for *_, hidden in columns):
             raise sqlite3.DatabaseError(f'{table} has a computed column')
+        if any(str(name).lower() == 'rowid' for _, name, *_ in columns):
+            raise sqlite3.DatabaseError(f'{table} has a column called rowid')
 
 
 def _filled_up(path: Path, scratch: Path) -> Path:

@@ -1,5 +1,6 @@
 """One storage file of a bag, of any format, behind one interface."""
 
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from rosbags.rosbag1 import ReaderError as Ros1Error
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.errors import ReaderError
 
-from alexnet_ros.bags.salvage import McapScan, Say, StoredMessage
+from alexnet_ros.bags.salvage import UNPACKED_BYTES, McapScan, Say, StoredMessage
 from alexnet_ros.bags.sqlite import SqliteFile
 from alexnet_ros.bags.unpack import UNPACK_ERRORS
 
@@ -103,15 +104,27 @@ class McapFile:
 
 
 def _index_is_complete(mcap: Any) -> bool:
-    """Tell whether rosbags finds every message of an opened MCAP file by its index."""
+    """
+    Tell whether rosbags finds every message of an opened MCAP file by its index.
+
+    And within bounds: it holds all chunks at once that overlap in time, and each twice.
+    """
     total = mcap.metadata.message_count
     return (
         bool(mcap.chunks)
+        and _held_at_once(mcap.chunks) <= UNPACKED_BYTES
         and sum(connection.msgcount for connection in mcap.connections) == total
         and sum(sum(chunk.channel_count.values()) for chunk in mcap.chunks) == total
         and all('/' in connection.msgtype for connection in mcap.connections)
         and all(connection.ext.serialization_format == 'cdr' for connection in mcap.connections)
     )
+
+
+def _held_at_once(chunks: list[Any]) -> int:
+    """Return the most bytes of chunks that overlap in time."""
+    starts = [(one.message_start_time, 0, one.uncompressed_size) for one in chunks]
+    ends = [(one.message_end_time, 1, -one.uncompressed_size) for one in chunks]
+    return max(itertools.accumulate(int(size) for *_, size in sorted(starts + ends)))
 
 
 class Ros1File:

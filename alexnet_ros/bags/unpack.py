@@ -51,7 +51,7 @@ class Allowance:
 
     def over(self, items: Iterator[T]) -> Iterator[T]:
         """Yield from an iterator what it unpacks within this allowance."""
-        while True:
+        while self.left >= 0:
             before = getattr(self._in_force, 'allowance', None)
             self._in_force.allowance = self
             try:
@@ -63,17 +63,20 @@ class Allowance:
             yield item
 
     @classmethod
-    def spend(cls, size: int) -> None:
-        """
-        Take from the allowance in force, if there is one.
-
-        :raises ValueError: nothing was left of it.
-        """
+    def take(cls, size: int) -> bool:
+        """Take from the allowance in force, if there is one; tell whether anything was left."""
         allowance = getattr(cls._in_force, 'allowance', None)
-        if allowance is not None:
-            if allowance.left < 0:
-                raise ValueError(f'the bag unpacks to more than {allowance.most} bytes')
-            allowance.left -= size
+        if allowance is None:
+            return True
+        before = allowance.left
+        allowance.left -= size
+        return bool(before >= 0)
+
+    @classmethod
+    def spend(cls, size: int) -> None:
+        """Take from the allowance in force; ValueError where nothing was left of it."""
+        if not cls.take(size):
+            raise ValueError('the bag unpacks to more than its allowance')
 
 
 def unpacked_chunk(compression: str, data: bytes) -> bytes:

@@ -192,6 +192,41 @@ def query_as_id(folder: Path) -> None:
     database(folder, made, row, MESSAGES).close()
 
 
+def endless_pages(folder: Path) -> None:
+    """Write a table whose pages lead to each other, so that it has rows for ever."""
+    base = database(folder, 'PRAGMA page_size=512', TOPICS, MESSAGES, TOPIC)
+    rows = ((index, index, b'x' * 40) for index in range(2000))
+    base.executemany('INSERT INTO messages VALUES(?, 1, ?, ?)', rows)
+    base.commit()
+    query = "SELECT rootpage FROM sqlite_master WHERE name = 'messages'"
+    (root,) = base.execute(query).fetchone()
+    base.close()
+    file = folder / 'x.db3'
+    pages = [
+        bytearray(file.read_bytes()[at : at + 512]) for at in range(0, file.stat().st_size, 512)
+    ]
+    inner = pages[root - 1]
+    leaves = [number for number, page in enumerate(pages, 1) if number > 1 and page[0] == 13]
+    assert inner[0] == 5
+    below = leaves[3]
+    for number in (*leaves[10:24], root):
+        page = bytearray(inner)
+        (cells,) = struct.unpack_from('>H', page, 3)
+        for place in (8, *struct.unpack_from(f'>{cells}H', page, 12)):
+            struct.pack_into('>I', page, place, below)
+        pages[number - 1] = page
+        below = number
+    file.write_bytes(b''.join(pages))
+
+
+def long_topics(folder: Path) -> None:
+    base = database(folder, TOPICS, MESSAGES)
+    rows = ((index, '/' + 'a' * 2_000_000, 'b') for index in range(100))
+    base.executemany('INSERT INTO topics VALUES(?, ?, ?)', rows)
+    base.commit()
+    base.close()
+
+
 def many_topics(folder: Path) -> None:
     base = database(folder, TOPICS, MESSAGES)
     base.executemany(
@@ -218,6 +253,8 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (computed_column, 'computed column'),
     (large_number_as_data, ''),
     (query_as_id, ''),
+    (endless_pages, 'more messages than fit into it'),
+    (long_topics, 'more than 10000 topics'),
     (many_topics, 'more than 10000 topics'),
 ]
 
@@ -255,6 +292,48 @@ def test_a_long_bag_of_packed_nothing_ends(tmp_path: Path, make: Callable[[Path]
     make(bag)
     bound = 'import alexnet_ros.bags.unpack as it; it.BAG_BYTES, it.BYTES_PER_BYTE = 1 << 27, 1\n'
     assert 'the rest is not read' in within(bound + READ, bag)
+
+
+def indexed(path: Path, body: bytes, messages: int, chunks: int) -> None:
+    """Write an MCAP file of the same chunk many times, all over the same time, with an index."""
+    data = bytearray(MAGIC + record(1, text('ros2') + text('x')))
+    packed = zstd.compress(body)
+    span = struct.pack('<QQ', 0, 1 << 60)
+    index = b''
+    for _ in range(chunks):
+        start = len(data)
+        data += chunk('zstd', packed, len(body)).replace(bytes(16), span, 1)
+        counts = struct.pack('<IHQQ', 10, 1, len(data), 16 * messages + 15)
+        place = struct.pack('<QQ', start, len(data) - start)
+        sizes = struct.pack('<QQ', len(packed), len(body))
+        index += record(8, span + place + counts + text('zstd') + sizes)
+    data += record(15, bytes(4))
+    total = messages * chunks
+    figures = struct.pack('<QHIIII', total, 1, 1, 0, 0, chunks) + span
+    statistics = record(11, figures + struct.pack('<IHQ', 10, 1, total))
+    footer = record(2, struct.pack('<QQI', len(data), 0, 0)) + MAGIC
+    path.write_bytes(bytes(data) + channel('/a') + index + statistics + footer)
+
+
+def test_chunks_that_overlap_in_time_are_not_all_held_at_once(tmp_path: Path) -> None:
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    indexed(bag / 'x.mcap', message(bytes(40 << 20)), 1, 12)
+    assert within(READ, bag).startswith('12 ')
+
+
+@pytest.mark.parametrize('chunks', [0, 1, 200])
+def test_chunks_of_millions_of_empty_messages_end(tmp_path: Path, chunks: int) -> None:
+    bag = tmp_path / 'bag'
+    bag.mkdir()
+    body = message(b'') * ((4 << 20) // 31)
+    if chunks:
+        indexed(bag / 'x.mcap', body, (4 << 20) // 31, chunks)
+    else:
+        mcap(bag / 'x.mcap', channel('/a'), *[chunk('zstd', zstd.compress(body), len(body))] * 9)
+    bound = 'import alexnet_ros.bags.unpack as it; it.BAG_BYTES, it.BYTES_PER_BYTE = 1 << 28, 1\n'
+    count = int(within(bound + READ, bag).split()[0])
+    assert count < 300_000
 
 
 def test_a_chunk_of_an_old_ros1_bag_unpacks_within_the_limit(
