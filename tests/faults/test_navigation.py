@@ -93,6 +93,7 @@ class Road:
             return self.current != last or self.ears.locked is True
 
         self.bench.until('it is counted', lambda: self._refused(reason) > before or acts())
+        self.bench.until('the lock is said', lambda: self.ears.locks.messages)
         assert not acts()
         assert self._refused(reason) > before
 
