@@ -19,6 +19,7 @@ MIN_ROW_BYTES = 8  # a page that is its own grandchild gives rows for ever, all 
 STEPS = 1_000_000  # of sqlite's machine, between two looks at the clock
 QUIET_S = 60.0  # a query that gives nothing for so long is ended
 MAX_FILLED_BYTES = 1 << 40
+ERRORS = (sqlite3.Error, UnicodeDecodeError)  # where its message quotes a name that is no UTF-8
 LEFT_BEHIND = ('-wal', '-journal')  # what sqlite keeps beside a database that is not closed
 
 
@@ -38,7 +39,7 @@ class SqliteFile:
             with self._database() as database:
                 _check_schema(database)
                 self._look(database)
-        except (sqlite3.Error, OSError) as error:
+        except (*ERRORS, OSError) as error:
             self._topics.clear()
             say(f'{path.name}: cannot be opened ({error})')
 
@@ -56,7 +57,7 @@ class SqliteFile:
                 database.execute('PRAGMA trusted_schema=OFF')
                 database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
                 database.execute('SELECT COUNT(*) FROM sqlite_master').fetchall()
-        except sqlite3.Error as error:
+        except ERRORS as error:
             self._say(f'{path.name}: the write-ahead log cannot be read ({error})')
             return path
         self._say(f'{path.name}: its recorder was killed; its write-ahead log is read too')
@@ -88,7 +89,7 @@ class SqliteFile:
                 if topic in self._topics and type(log_ns) is int:
                     per_topic[topic] += 1
                     first_ns, last_ns = min(first_ns, log_ns), max(last_ns, log_ns)
-        except sqlite3.Error as error:
+        except ERRORS as error:
             found = sum(per_topic.values())
             self._say(
                 f'{self._name}: damaged after message {found} ({error}); everything before is used'
@@ -117,8 +118,8 @@ class SqliteFile:
                         given.add(number)
                         if type(log_ns) is int and isinstance(data, bytes):
                             yield StoredMessage(*self._topics[topic], log_ns, data)
-            except sqlite3.Error:
-                with contextlib.suppress(sqlite3.Error):  # said when the file was opened
+            except ERRORS:
+                with contextlib.suppress(*ERRORS):  # said when the file was opened
                     for number, topic, log_ns, data in database.execute(
                         f'SELECT rowid, topic_id, timestamp, data {query} rowid'
                     ):

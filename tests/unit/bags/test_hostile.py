@@ -227,6 +227,14 @@ def long_topics(folder: Path) -> None:
     base.close()
 
 
+def name_of_no_text(folder: Path) -> None:
+    """Name a table in bytes that sqlite's complaint about its definition then quotes."""
+    base = database(folder, TOPICS, MESSAGES, 'PRAGMA writable_schema=ON')
+    base.execute("UPDATE sqlite_master SET name = CAST(x'a5a5' AS TEXT), sql = 'CREATE'")
+    base.commit()
+    base.close()
+
+
 def many_topics(folder: Path) -> None:
     base = database(folder, TOPICS, MESSAGES)
     base.executemany(
@@ -255,6 +263,7 @@ KINDS: list[tuple[Callable[[Path], None], str]] = [
     (query_as_id, ''),
     (endless_pages, 'more messages than fit into it'),
     (long_topics, 'more than 10000 topics'),
+    (name_of_no_text, 'cannot be opened'),
     (many_topics, 'more than 10000 topics'),
 ]
 
