@@ -41,7 +41,7 @@ NODE_COLUMNS = {
     'latency_p95_ms': 'p95 ms',
     'latency_p99_ms': 'p99 ms',
     'results_hz': 'results/s',
-    'cpu_ms_per_result': 'CPU ms a result',
+    'cpu_ms_per_result': 'CPU ms per result',
     'rss_mb': 'memory MB',
 }
 
