@@ -141,7 +141,8 @@ class Player:
 
     def _advance(self, due: float, pace: Pace, halt: threading.Event) -> None:
         """Let the clock run until a moment of the monotonic clock."""
-        while (left := due - time.monotonic()) > 0 and not halt.is_set():
+        # One look at the time for both: a later one may be beyond the message, and go back with it
+        while (left := due - (now_s := time.monotonic())) > 0 and not halt.is_set():
             if left > CLOCK_PERIOD_S:
-                self.tick(pace.now_ns(time.monotonic()))
+                self.tick(pace.now_ns(now_s))
             halt.wait(min(left, CLOCK_PERIOD_S))

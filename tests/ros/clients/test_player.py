@@ -1,8 +1,10 @@
 """What is played arrives as it was, with the clock; what is published is recorded."""
 
+import itertools
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from alexnet_ros.ros.clients import player as player_module
 from alexnet_ros.ros.clients.player import Outgoing, Player, stamp_ns_from_cdr
 from alexnet_ros.ros.clients.recorder import Recorder
 from alexnet_ros.ros.clients.session import Session
@@ -81,6 +84,20 @@ def test_play_stopped_early_sends_no_more(session: Session) -> None:
 
     report = player.play((_item(i) for i in range(1000)), stop=stop, on_sent=on_sent)
     assert len(report.stamps_ns['/played']) == 1
+
+
+def test_clock_of_a_machine_that_stands_still_now_and_then_never_goes_back(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, ticks = itertools.count(1000.0, 0.035), []  # three looks at the time take 0.1 s
+    monkeypatch.setattr(player_module.time, 'monotonic', lambda: next(now_s))
+    player = Player(session.node, {'/played': KIND})
+    monkeypatch.setattr(player, 'tick', ticks.append)
+    items = [replace(_item(0), at_ns=START_NS + index * 10**9) for index in range(3)]
+    player.play(items, tail_s=0.5)
+    assert ticks == sorted(ticks)
+    assert len(ticks) > 2 * len(items)
+    assert ticks[-1] <= items[-1].at_ns + 500_000_000
 
 
 def test_wait_for_subscribers_names_the_topics_without(session: Session) -> None:
