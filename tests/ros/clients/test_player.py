@@ -89,14 +89,14 @@ def test_play_stopped_early_sends_no_more(session: Session) -> None:
 def test_clock_of_a_machine_that_stands_still_now_and_then_never_goes_back(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now_s, ticks = itertools.count(1000.0, 0.035), []  # three looks at the time take 0.1 s
+    now_s, ticks = itertools.count(1000.0, 0.35), []  # each look at the time takes so long
     monkeypatch.setattr(player_module.time, 'monotonic', lambda: next(now_s))
     player = Player(session.node, {'/played': KIND})
     monkeypatch.setattr(player, 'tick', ticks.append)
-    items = [replace(_item(0), at_ns=START_NS + index * 10**9) for index in range(3)]
+    items = [replace(_item(0), at_ns=START_NS + index * 10**9) for index in range(20)]
     player.play(items, tail_s=0.5)
     assert ticks == sorted(ticks)
-    assert len(ticks) > 2 * len(items)
+    assert len(ticks) > len(items)
     assert ticks[-1] <= items[-1].at_ns + 500_000_000
 
 
