@@ -29,7 +29,7 @@ def test_demo_of_a_bag_answers_with_the_inputs_stamps(tmp_path: Path, model: Pat
     out = tmp_path / 'out'
     done = _demo(
         *('--bag', tmp_path / 'bag', '--model', model, '--regions', 'frame', '--output', out),
-        *('--rate', '0.5'),  # so that a busy machine answers some
+        *('--speed', '0.5'),  # so that a busy machine answers some
     )
     assert done.returncode == 0, done.stderr
     assert 'of 20 frames were classified' in done.stdout

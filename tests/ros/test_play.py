@@ -45,7 +45,7 @@ def test_live_and_offline_results_agree(
 
     bench.until('the node is active', active)
     words = ['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', str(DEADLINE_S)]
-    assert main([*words, '--rate', SLOWLY]) == 0
+    assert main([*words, '--speed', SLOWLY]) == 0
 
     truth = tmp_path / 'truth.csv'
     truth.write_text('start_s,end_s,class_id\n0,0.39,0\n0.4,0.79,1\n0.8,1.2,2\n')

@@ -80,7 +80,7 @@ def test_live_and_offline_find_the_same_signs_and_tracks(
 
     bench.until('the node is active', active)
     words = ['play', str(bag), '--record', str(tmp_path / 'live'), '--wait', str(DEADLINE_S)]
-    assert main([*words, '--rate', SLOWLY]) == 0
+    assert main([*words, '--speed', SLOWLY]) == 0
     live = Recorded(tmp_path / 'live')
     with BagReader(bag) as reader:
         sent = [one.stamp_ns for one in reader.images()]

@@ -41,7 +41,7 @@ def alive(pid: int) -> bool:
     try:
         with Path(f'/proc/{pid}/stat').open() as file:
             return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end while it is read
         return False
 
 

@@ -11,6 +11,14 @@ from alexnet_ros.errors import BagError
 from alexnet_ros.replay.many import Task, merge, run_local, run_ray, run_task, write_summary
 from tests.boxes_bag import write_frames
 
+RAY = {  # a busy machine is late, a full one is no reason to kill a worker
+    'RAY_USAGE_STATS_ENABLED': '0',
+    'RAY_gcs_server_request_timeout_seconds': '300',
+    'RAY_health_check_failure_threshold': '100',
+    'RAY_memory_monitor_refresh_ms': '0',
+    'RAY_worker_register_timeout_seconds': '300',
+}
+
 
 @pytest.fixture
 def three_bags(tmp_path: Path) -> Path:
@@ -73,13 +81,17 @@ def test_task_without_a_model_is_an_outcome(three_bags: Path, tmp_path: Path) ->
 @pytest.fixture
 def ray_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a cluster of two workers with one core each."""
-    monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    for name, value in RAY.items():
+        monkeypatch.setenv(name, value)
     utilities = pytest.importorskip(
         'ray.cluster_utils', reason='Ray is not installed: pip install ray'
     )
-    cluster = utilities.Cluster(initialize_head=True, head_node_args={'num_cpus': 1})
-    cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
+    node = {'num_cpus': 1, 'object_store_memory': 100 << 20}
+    cluster = utilities.Cluster(
+        initialize_head=True, head_node_args={**node, 'include_dashboard': False}
+    )
+    cluster.add_node(**node)
+    cluster.wait_for_nodes(timeout=300)
     yield cluster.address
     cluster.shutdown()
 
