@@ -6,10 +6,14 @@ fewer than three images is a stranger: it is forgotten when it falls silent,
 any other camera counts as dead then.
 """
 
+import math
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action
+from alexnet_ros.navigation.checks import SignSeen
 from alexnet_ros.navigation.frame_state import FrameState
 from alexnet_ros.navigation.sightings import Passage, Sighting
 
@@ -20,6 +24,7 @@ ESTABLISHED = 3  # images that make a camera of a stranger
 STRANGER_S = 5.0  # a silent stranger is forgotten
 INTERVALS = 16  # of the last so many, the lower quartile is the frame period
 LOST = 1.6  # an interval of more periods has lost a frame
+BESIDE = 0.5  # heights between the middles of two boxes that show two signs
 LATE = 2.5  # a camera silent for more periods is late, whatever its rate
 
 
@@ -36,8 +41,10 @@ class Camera:
         self.period_s = 0.0  # between its frames; 0.0 while it is not known
         self.expected = False  # counts before its first image
         self.stood_ns: int | None = None  # steady; when the last stop at a sign seen was over
-        self.signs: dict[str, Sighting] = {}
+        self.signs: dict[tuple[str, bool], Sighting] = {}  # by track id, and whether an heir
         self.frame = FrameState()
+        self.settled_s = 0.0  # what has been absent for so long is gone, whatever is in its place
+        self._found: dict[tuple[str, bool], SignSeen | None] = {}  # in this image
         self._intervals: deque[float] = deque(maxlen=INTERVALS)
         self._counted = (0.0, 0.0)
 
@@ -56,7 +63,7 @@ class Camera:
 
     def spare(self, steady_ns: int, spare_s: float) -> bool:
         """Tell whether it may be forgotten for the sake of another."""
-        if self.expected or any(one.pending for one in self.signs.values()):
+        if self.expected or any(one.awaited for one in self.signs.values()):
             return False
         return not self.counts or self.silent_s(steady_ns) > spare_s
 
@@ -65,7 +72,11 @@ class Camera:
         return max(stale_after_s, LATE * self.period_s)
 
     def hear(
-        self, stamp_ns: int, steady_ns: int, counted: tuple[float, float], stale_after_s: float
+        self,
+        stamp_ns: int,
+        steady_ns: int,
+        counted: tuple[float, float],
+        set_to: NavigatorSettings,
     ) -> Passage:
         """
         Take a good image's times.
@@ -73,7 +84,7 @@ class Camera:
         :param counted: seconds stood and metres travelled since the start.
         """
         silent_s = self.silent_s(steady_ns)
-        alive = self.images > 0 and 0 <= silent_s <= self.patience_s(stale_after_s)
+        alive = self.images > 0 and 0 <= silent_s <= self.patience_s(set_to.stale_after_s)
         whole, apart_s = False, 0.0
         if self.stamp_ns is not None:
             apart_s = (stamp_ns - self.stamp_ns) / 1e9
@@ -96,15 +107,23 @@ class Camera:
             self.lose()
         self.stamp_ns, self.heard_ns, self._counted = stamp_ns, steady_ns, counted
         self.images += 1
+        self.settled_s = set_to.passed_after_s
         return passage
 
     def lose(self) -> None:
         """
         Forget the signs, for their ids may mean others from here on.
 
-        A stop sign that was not reached stays: nobody knows what became of it.
+        What asks for less speed stays: nobody knows what became of it.
         """
-        self.signs = {key: one for key, one in self.signs.items() if one.pending}
+        for one in list(self.signs.values()):
+            if one.action.kind != 'stop' and not one.heir:
+                self.disown(one.track_id)
+        self.signs = {
+            key: one
+            for key, one in self.signs.items()
+            if one.asks and (one.heir or one.action.kind == 'stop')
+        }
         self.whole_s = 0.0
         self.frame.reset_streak()
 
@@ -113,17 +132,27 @@ class Camera:
         self.stamp_ns = None
         self.lose()
 
-    def miss(self, passage: Passage, present: Collection[str]) -> list[Sighting]:
+    def miss(self, passage: Passage, boxes: Sequence[SignSeen]) -> list[Sighting]:
         """Let an image count for the signs that it does not show, and return them."""
-        away = [one for key, one in self.signs.items() if key not in present]
-        for one in away:
-            one.miss(passage)
-            if self.seen_s - one.last_s > REMEMBERED_S:
-                del self.signs[one.track_id]
+        ids = {box.track_id for box in boxes}
+        self._found = {}
+        away = []
+        for key, one in list(self.signs.items()):
+            if one.heir:
+                self._found[key] = self._box_of(one, boxes)
+            elif one.track_id not in ids:
+                away.append(one)
+                one.miss(passage)
+                box = self._box_of(one, boxes) if one.absent_s < self.settled_s else None
+                self._found[key] = box
+                if box is not None and one.action.kind != 'stop':
+                    one.cover(box, self.seen_s)
+                if self.seen_s - one.last_s > REMEMBERED_S:
+                    del self.signs[key]
         return away
 
     def see(
-        self, track_id: str, stamp_ns: int, action: Action, score: float, height_px: float
+        self, box: SignSeen, stamp_ns: int, action: Action, score: float
     ) -> tuple[Sighting, bool]:
         """
         Note that a sign is in an image.
@@ -131,28 +160,113 @@ class Camera:
         :returns: the sign, and whether it is new, has become another class, or is back
             though it counted as passed without having been near: it is still to come.
         """
-        one = self.signs.get(track_id)
-        new = one is None or one.gone or one.action.class_id != action.class_id
-        if one is None or new:
+        before = self.signs.get((box.track_id, False))
+        heir = self.signs.get((box.track_id, True))
+        if heir is not None and heir.action.class_id == action.class_id:
+            del self.signs[box.track_id, True]  # it is read right again
+            if heir.action.kind == 'stop':
+                before, heir.heir, heir.track_id = heir, False, box.track_id
+        new = before is None or before.gone or before.action.class_id != action.class_id
+        if before is None or new:
+            self.disown(box.track_id)
             one = Sighting(
-                self.name, track_id, action, score, height_px, height_px, height_px,
-                stamp_ns, self.seen_s,
+                self.name, box.track_id, action, score, box.height_px, box.height_px,
+                box.height_px, stamp_ns, self.seen_s,
             )  # fmt: skip
-            self.signs[track_id] = one
-        one.see(stamp_ns, self.seen_s, score, height_px)
+            one.instead = self._read_before(one, box, before)
+        else:
+            one = before
+        self.signs[box.track_id, False] = one
+        one.see(stamp_ns, self.seen_s, score, box)
+        if one.instead is not None and one.instead.in_view and not one.instead.heir:
+            one.instead = None  # both are in view: two signs
         return one, new
+
+    def disown(self, track_id: str) -> None:
+        """Let what a sign asks for stay, because its track is read otherwise."""
+        one = self.signs.get((track_id, False))
+        if one is not None and one.asks and (track_id, True) not in self.signs:
+            del self.signs[track_id, False]
+            one.heir = True
+            self.signs[track_id, True] = one
+
+    def inherit(
+        self, passage: Passage, boxes: Sequence[SignSeen], stamp_ns: int
+    ) -> list[tuple[Sighting, bool]]:
+        """
+        Let what signs ask for go on with the boxes that stand in their places.
+
+        Whoever's own track is missed stays as it is besides: the box may be another sign.
+
+        :returns: the heirs, and whether the image shows them.
+        """
+        for (track_id, _), one in list(self.signs.items()):
+            box = None if one.heir or not one.asks else self._found.get((track_id, False))
+            if box is not None and (track_id, True) not in self.signs:
+                other = self.signs.get((box.track_id, False))
+                if other is None or not other.asks or other.action != one.action:
+                    self.signs[track_id, True] = replace(one, heir=True, track_id=box.track_id)
+                    self._found[track_id, True] = box
+        heirs = []
+        for key, one in list(self.signs.items()):
+            if not one.heir:
+                continue
+            found = self._found
+            box = found[key] if key in found else one.box_among(boxes, self.seen_s)
+            if not one.asks:
+                del self.signs[key]
+            elif box is None:
+                one.miss(passage)
+                heirs.append((one, False))
+            else:
+                one.track_id = box.track_id
+                one.see(stamp_ns, self.seen_s, one.score, box)
+                heirs.append((one, True))
+        return heirs
+
+    def _box_of(self, one: Sighting, boxes: Sequence[SignSeen]) -> SignSeen | None:
+        """Return the box that may show a sign, at last one that was on it before."""
+        fresh, merged = [], []
+        for box in boxes:
+            other = self.signs.get((box.track_id, False))
+            if other is None or other is one or not other.first_s <= one.last_s <= other.last_s:
+                fresh.append(box)
+                continue
+            apart = math.dist(other.middle_px, one.middle_px)
+            if other.last_s == one.last_s and not apart > BESIDE * one.box_px:
+                merged.append(box)
+        return one.box_among(fresh, self.seen_s) or one.box_among(merged, self.seen_s)
+
+    def _read_before(
+        self, new: Sighting, box: SignSeen, before: Sighting | None
+    ) -> Sighting | None:
+        """Return the sign of another class that a new one's track was read as, if any."""
+        near = [
+            one
+            for one in self.signs.values()
+            if (one.heir or 0 <= one.absent_s < self.settled_s)
+            and one.box_among([box], self.seen_s)
+        ]
+        if before is not None and not before.gone:
+            before.absent_s = max(before.absent_s, 0.0)
+            near = [before]
+        for one in near:
+            if one.action.class_id != new.action.class_id:
+                one.lost = True  # nobody knows what became of it either
+                return one
+        return near[0].instead if near else None
 
     def evict(self) -> list[Sighting]:
         """Forget the least important signs if there are too many, and return them."""
         if len(self.signs) <= MAX_SIGNS:
             return []
-        least = sorted(self.signs.values(), key=_importance)[:-MAX_SIGNS]
-        return [self.signs.pop(one.track_id) for one in least]
+        least = sorted(self.signs, key=lambda key: _importance(self.signs[key]))[:-MAX_SIGNS]
+        return [self.signs.pop(key) for key in least]
 
 
 def _importance(one: Sighting) -> tuple[bool, bool, bool, int]:
     acts = one.action.kind not in {'none', 'warn'}
-    return one.pending, acts and not one.done, one.in_view, one.last_ns
+    return one.asks, acts and not one.done, one.in_view, one.last_ns
 
 
 class Cameras:

@@ -33,11 +33,13 @@ class SignSeen:
     :param track_id: id of its confirmed track, empty while unconfirmed.
     :param height_px: height of its box, pixels of the camera frame.
     :param scores: its hypotheses; none means unknown.
+    :param middle_px: middle of its box, x and y.
     """
 
     track_id: str
     height_px: float
     scores: tuple[Score, ...]
+    middle_px: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def fault_of_signs(frame: SignFrame) -> str:
     for sign in frame.signs:
         if len(sign.track_id) > MAX_NAME_CHARS:
             return 'bad_name'
-        if not (math.isfinite(sign.height_px) and sign.height_px >= 0):
+        if not (all(map(math.isfinite, sign.middle_px)) and 0 <= sign.height_px < math.inf):
             return 'bad_box'
         fault = _fault_of_scores(sign.scores)
         if fault:

@@ -81,11 +81,16 @@ class Navigator:
         camera, passage, fault = self._begin(frame.camera, frame.stamp_ns, now, fault, present)
         if camera is None:
             return fault
-        for missed in camera.miss(passage, present):
+        for missed in camera.miss(passage, frame.signs):
             self._rules.miss(missed, camera, passage)
         for sign in frame.signs:
             if sign.track_id:
                 self._see(camera, frame, sign)
+        for heir, shown in camera.inherit(passage, frame.signs, frame.stamp_ns):
+            if shown:
+                self._rules.see(heir, camera, new=False)
+            else:
+                self._rules.miss(heir, camera, passage)
         for least in camera.evict():
             if least.in_view:
                 self._events.append(event_of_sign('evicted', 'too many signs in view', least))
@@ -233,8 +238,6 @@ class Navigator:
             return []
         return [one.name for one in self.restrictions if one.speed_mps is not None]
 
-    # Helpers
-
     def _put_frame(self, camera: str, action: Action) -> None:
         """Put a whole-frame class into force: the camera's last one has ended."""
         name = f'frame {camera}'.rstrip()
@@ -292,9 +295,7 @@ class Navigator:
                 self._events.append(Event('evicted', f'for {name!r}', camera=gone))
         if camera is None:
             return None, Passage(), self.refuse(fault or 'too_many_cameras', stamp_ns, name)
-        passage = camera.hear(
-            stamp_ns, now.steady_ns, self.clock.counted, self.settings.stale_after_s
-        )
+        passage = camera.hear(stamp_ns, now.steady_ns, self.clock.counted, self.settings)
         self.last_fault = ''
         self.accepted += 1
         for one in self.restrictions.pass_image(name, passage, present):
@@ -326,9 +327,10 @@ class Navigator:
         best = best_score(sign.scores)
         fault = self._unfit(best)
         if fault or best is None:
+            camera.disown(sign.track_id)
             return self._ignore(frame, sign, best, fault)
         action = self.table[best.class_id]
-        one, new = camera.see(sign.track_id, frame.stamp_ns, action, best.score, sign.height_px)
+        one, new = camera.see(sign, frame.stamp_ns, action, best.score)
         if new:
             self._events.append(event_of_sign('seen', one.action.kind, one))
         return self._rules.see(one, camera, new=new)

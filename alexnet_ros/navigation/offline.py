@@ -160,7 +160,10 @@ def _scores(classification: Classification) -> tuple[Score, ...]:
 
 def _sign_frame(recognition: Recognition) -> SignFrame:
     signs = tuple(
-        SignSeen(d.track_id or '', d.bbox_xywh[3], _scores(d.classification))
+        SignSeen(
+            d.track_id or '', height, _scores(d.classification), (x + width / 2, y + height / 2)
+        )
         for d in recognition.detections
+        for x, y, width, height in [d.bbox_xywh]
     )
     return SignFrame(recognition.camera, recognition.stamp_ns, signs)

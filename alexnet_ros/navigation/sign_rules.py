@@ -72,7 +72,8 @@ class SignRules:
         elif gone and not one.done and one.came_up(passed_px):
             self._reach(one)
         if gone:
-            one.done, one.gone = True, one.height_px < self.settings.near_height_px
+            one.done, one.assumed = True, False
+            one.gone = one.height_px < self.settings.near_height_px
 
     def assume(self, one: Sighting, camera: Camera, why: str) -> None:
         """
@@ -99,7 +100,10 @@ class SignRules:
         behind = [
             limit
             for limit in self._restrictions.of_title(SIGN)
-            if limit.sights in one.behind and limit.name != _limit_name(action)
+            if limit.sights in one.behind
+            and limit.name != _limit_name(action)
+            and one.instead is None  # what its track is read as is not sure
+            and not one.heir
         ]
         if action.kind == 'stop' and not one.done:
             one.done = True

@@ -7,11 +7,13 @@ begin anew, and nothing of what was about to raise a speed is known any more.
 """
 
 import json
+import math
 from typing import Any
 
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.navigation.actions import Action
 from alexnet_ros.navigation.cameras import MAX_CAMERAS, MAX_SIGNS
+from alexnet_ros.navigation.checks import SignSeen
 from alexnet_ros.navigation.events import Event, Moment
 from alexnet_ros.navigation.machine import Navigator
 from alexnet_ros.navigation.restrictions import Restriction
@@ -29,7 +31,7 @@ def text_from_navigator(navigator: Navigator) -> str:
                 [one.camera, one.track_id, one.action.class_id, one.height_px]
                 for camera in navigator.cameras
                 for one in camera.signs.values()
-                if one.pending
+                if one.awaited
             ],
             'cameras': sorted(one.name for one in navigator.cameras if one.counts),
         },
@@ -62,7 +64,8 @@ def restore_navigator(navigator: Navigator, text: str, now: Moment) -> None:
         action = navigator.table.get(class_id)
         if action is None or action.kind != 'stop':
             action = Action(class_id, 'a stop sign of another table', 'stop')
-        camera.see(track_id, 0, action, 0.0, height_px)
+        nowhere = SignSeen(track_id, height_px, (), (math.nan, math.nan))
+        camera.see(nowhere, 0, action, 0.0)
     for one in navigator.restrictions:
         if one.name.startswith('frame') and one.track_id:
             known = navigator.table.get(int(one.track_id)) if one.track_id.isdecimal() else None

@@ -63,6 +63,7 @@ def sign_frame_from_message(message: Detection2DArray, camera: str = '') -> Sign
                     Score.of(result.hypothesis.class_id, result.hypothesis.score)
                     for result in one.results
                 ),
+                (one.bbox.center.position.x, one.bbox.center.position.y),
             )
             for one in message.detections
         ),

@@ -17,7 +17,7 @@ import multiprocessing
 import random
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from alexnet_ros.config import NavigatorSettings, settings_from_mapping
 from alexnet_ros.navigation import (
@@ -37,11 +37,12 @@ START_NS, SECOND = 1_750_000_000 * 10**9, 10**9
 TICK_S = 0.1
 CAP_MPS = 36.2
 HOLD_S = 3.0  # stop_hold_s
+LOST = -2  # as a class: its box is not there
 RAISING = {1, 2, 5, 6, 8, 32}  # may raise; all limits but the lowest, and the ends of limits
 CLASSES = (0, 1, 2, 5, 6, 8, 12, 13, 14, 14, 14, 25, 32, 32)
 DISTURBANCES = (
     'gap', 'gap', 'drop', 'delay', 'double', 'kill', 'kill', 'step', 'sign', 'crowd', 'camera',
-    'odometry',
+    'odometry', 'relabel', 'relabel', 'renumber', 'merge',
 )  # fmt: skip
 
 
@@ -56,6 +57,15 @@ class Sign:
     first_px: float
     last_px: float
     camera: str = 'front'
+    side: float = 0.0  # of its middle from the image's, in its heights
+
+    def box(self, at_s: float, track_id: str, class_id: int) -> SignSeen | None:
+        height_px = self.height_px(at_s)
+        if height_px is None:
+            return None
+        scores = () if class_id < 0 else (Score(class_id, 0.95),)
+        middle_px = (640 + self.side * height_px, 360 - 2 * height_px)
+        return SignSeen(track_id, height_px, scores, middle_px)
 
     def height_px(self, at_s: float) -> float | None:
         part = (at_s - self.begin_s) / self.life_s
@@ -74,6 +84,7 @@ class Plan:
     settings: dict[str, object]
     other_limits: list[tuple[float, float, bool]]
     extra: list[Sign] = field(default_factory=list)
+    read_as: dict[str, list[tuple[float, str, int]]] = field(default_factory=dict)
     lost: list[tuple[float, float]] = field(default_factory=list)
     dropped: float = 0.0
     delayed: float = 0.0
@@ -95,7 +106,9 @@ def plan(rng: random.Random) -> Plan:
         at_s += rng.choice([0.0, 0.3, 1.0, 2.5, 5.0])
         life_s = rng.choice([0.7, 1.0, 1.5, 2.5]) * max(1.0, 3 / hz)
         last_px = rng.choice([15.0, 21.0, 28.0, 31.0, 40.0, 80.0])
-        signs.append(Sign(str(index), rng.choice(CLASSES), at_s, life_s, 10.0, last_px))
+        class_id = rng.choice(CLASSES)
+        side = rng.uniform(-1, 1) * min(12.0, 600 / last_px)  # inside the image to the last
+        signs.append(Sign(str(index), class_id, at_s, life_s, 10.0, last_px, side=side))
     seconds = at_s + rng.choice([4.0, 8.0])
     settings: dict[str, object] = {
         'max_speed_mps': CAP_MPS,
@@ -136,6 +149,8 @@ def _disturb(made: Plan, what: str, rng: random.Random) -> None:
         made.crowds.append(at_s)
     elif what == 'odometry':
         made.odometry_lost = (at_s, at_s + 30.0, rng.choice([None, math.nan, math.inf, 1e200]))
+    elif what in {'relabel', 'renumber', 'merge'}:
+        _rename(made, what, rng)
     else:
         class_id = rng.choice(CLASSES)
         life_s = rng.choice([0.5, 1.5])
@@ -145,7 +160,37 @@ def _disturb(made: Plan, what: str, rng: random.Random) -> None:
         camera = 'rear' if what == 'camera' else 'front'
         if what == 'camera':
             made.rear = (max(at_s - 1, 0), at_s + rng.choice([0.5, 3.0, 30.0]))
-        made.extra.append(Sign(f'{what} x', class_id, at_s, life_s, first_px, last_px, camera))
+        side = rng.choice([rng.uniform(-12, 12), *(one.side for one in made.signs)])
+        made.extra.append(
+            Sign(f'{what} x', class_id, at_s, life_s, first_px, last_px, camera, side)
+        )
+
+
+def _rename(made: Plan, what: str, rng: random.Random) -> None:
+    """Let a sign's track be read as another class, get another number, or be lost in another."""
+    sign = rng.choice(made.signs)
+    at_s = sign.begin_s + sign.life_s * rng.choice([rng.random(), rng.uniform(0.7, 1.0)])
+    names = made.read_as.setdefault(sign.track_id, [])
+    other = f'{sign.track_id} {what}'
+    if what == 'merge':  # a second box on it, which stays when its own is lost
+        class_id = rng.choice([one for one in CLASSES if one not in RAISING])
+        made.extra.append(
+            Sign(other, class_id, sign.begin_s, sign.life_s, 10.0, sign.last_px, side=sign.side)
+        )
+        names.append((at_s, '', LOST))
+        return
+    class_id = sign.class_id if what == 'renumber' else rng.choice([-1, *CLASSES])
+    if what == 'renumber':
+        other = rng.choice([other, other, ''])
+    else:
+        other = rng.choice([sign.track_id, other, ''])
+    names.append((at_s, other, class_id))
+    if rng.random() < 0.3:  # and again, or read right in the end
+        again = rng.choice(
+            [(sign.track_id, sign.class_id), (f'{other} again', rng.choice(CLASSES))]
+        )
+        names.append((rng.uniform(at_s, sign.begin_s + sign.life_s), *again))
+    names.sort()
 
 
 Force = dict[str, tuple[float, bool]]  # by name: metres a second, and whether it locks
@@ -179,6 +224,7 @@ class Run:
         self.offset_ns = 0
         self.limit, self.lock, self.locked_s = math.inf, False, 0.0  # since when
         self.force: Force = {}
+        self.shown: list[str] = []  # in the last image, by the numbers of their first tracks
         self.text = ''
         self.navigator: Navigator | None = self.make()
 
@@ -213,14 +259,26 @@ class Run:
     def seen(self, stamp_s: float, camera: str) -> list[SignSeen]:
         made, found = self.plan, []
         for sign in [*made.signs, *([] if self.whole else made.extra)]:
-            height_px = sign.height_px(stamp_s) if sign.camera == camera else None
-            if height_px is None:
+            if sign.camera != camera:
                 continue
             if self.whole and stamp_s < self.known_s.get(sign.track_id, math.inf):
                 continue
-            found.append(SignSeen(sign.track_id, height_px, (Score(sign.class_id, 0.95),)))
+            name, class_id = sign.track_id, sign.class_id
+            for from_s, *read_as in [] if self.whole else made.read_as.get(sign.track_id, []):
+                if from_s <= stamp_s:
+                    name, class_id = read_as
+            box = None if class_id == LOST else sign.box(stamp_s, name, class_id)
+            if box is not None and self.whole:  # nothing is renamed, so no sign hides another
+                box = replace(box, middle_px=(1e6 * made.signs.index(sign), 0.0))
+            if box is not None:
+                found.append(box)
+                if class_id == sign.class_id and name:
+                    self.shown.append(sign.track_id)
         if not self.whole and any(0 <= stamp_s - at_s < 0.5 for at_s in made.crowds):
-            found += [SignSeen(f'c{one}', 15.0, (Score(12, 0.95),)) for one in range(70)]
+            found += [
+                SignSeen(f'c{one}', 15.0, (Score(12, 0.95),), (20.0 * one, 100.0))
+                for one in range(70)
+            ]
         return found
 
     def step(self, at_s: float) -> None:
@@ -298,6 +356,7 @@ class Run:
 
     def message(self, at_s: float, stamp_s: float, camera: str) -> None:
         assert self.navigator is not None
+        self.shown = []
         found = self.seen(stamp_s, camera)
         # An image is stamped by the clock as it was then
         jumped_ns = sum(
@@ -310,8 +369,8 @@ class Run:
             SignFrame(camera, stamp_ns, tuple(found)), self.now(at_s)
         )
         if not fault:
-            for sign in found:
-                self.trace.known_s.setdefault(sign.track_id, stamp_s)
+            for track_id in self.shown:
+                self.trace.known_s.setdefault(track_id, stamp_s)
         self.step(at_s)
 
     def odometry(self, at_s: float) -> None:

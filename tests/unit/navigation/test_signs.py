@@ -93,6 +93,7 @@ def test_end_of_a_limit_ends_only_that_limit() -> None:
     drive.see(sign(LIMIT_30))
     drive.see(seconds=2)
     assert drive.see(sign(END_OF_80, '2'), seconds=3).speed_limit_mps == pytest.approx(mps(30))
+    drive.see(seconds=1)
     drive.see(sign(LIMIT_80, '3'), seconds=3)
     drive.see(seconds=2)
     assert drive.see(sign(END_OF_80, '4'), seconds=3).speed_limit_mps is None
