@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ROOT / 'config' / 'fastdds.xml'
 DEADLINE_S = 300.0  # bounds a failure; no test waits for it to pass, a busy machine may
 ASK_AGAIN_S = 5.0
-PATIENT = 'tests.ros.patient '
+PATIENTLY = 'tests.ros.patient '
 TURNS = 20  # callbacks that get their turn however late the machine is
 
 
@@ -284,7 +284,7 @@ class NodeProcess:
     A node of this package as a process, with its log.
 
     :param arguments: after ``--ros-args``.
-    :param module: with :data:`PATIENT` before it, the process gets all its time to end.
+    :param module: with :data:`PATIENTLY` before it, the process gets all its time to end.
     """
 
     def __init__(

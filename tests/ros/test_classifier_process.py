@@ -19,7 +19,7 @@ from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 from alexnet_ros.ros.classifier_node import EXIT_FATAL
 from alexnet_ros.ros.qos import LATCHED
 from tests.models import colour_of
-from tests.ros.robot import PATIENT, Bench, NodeProcess
+from tests.ros.robot import PATIENTLY, Bench, NodeProcess
 
 START = Callable[..., NodeProcess]
 TOPICS = {
@@ -274,7 +274,7 @@ def test_a_signal_ends_it_with_0_after_on_shutdown(
     bench: Bench, start_node: START, model: Path, number: int, where: int
 ) -> None:
     events = bench.listen(TransitionEvent, '/alexnet/transition_event')
-    node = start_node(module=PATIENT + 'alexnet_ros.ros.classifier_node', model=model)
+    node = start_node(module=PATIENTLY + 'alexnet_ros.ros.classifier_node', model=model)
     assert state(bench) == 'unconfigured'
     if where != State.PRIMARY_STATE_UNCONFIGURED:
         assert change(bench, Transition.TRANSITION_CONFIGURE)

@@ -7,8 +7,7 @@ import pytest
 from nav2_msgs.msg import SpeedLimit
 
 from tests.ros.navigator_bench import LIMIT_30, PATIENT, Ears, Recogniser, detection
-from tests.ros.robot import PATIENT as PATIENTLY
-from tests.ros.robot import Bench, NodeProcess
+from tests.ros.robot import PATIENTLY, Bench, NodeProcess
 
 Start = Callable[..., NodeProcess]
 MODULE = 'alexnet_ros.ros.sign_navigator_node'

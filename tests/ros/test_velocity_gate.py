@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
 from alexnet_ros.ros.velocity_gate_node import VelocityGate
-from tests.ros.robot import PATIENT, Bench, Listener, NodeProcess
+from tests.ros.robot import PATIENTLY, Bench, Listener, NodeProcess
 
 
 class Base:
@@ -90,7 +90,7 @@ def test_gate_leaves_the_base_with_a_zero(
     bench: Bench, start_node: Callable[..., NodeProcess]
 ) -> None:
     base = Base(bench)
-    process = start_node(module=PATIENT + 'alexnet_ros.ros.velocity_gate_node')
+    process = start_node(module=PATIENTLY + 'alexnet_ros.ros.velocity_gate_node')
     bench.until('commands pass', lambda: base.speed() == 0.4)
     process.signal(signal.SIGTERM)
     bench.until('it has ended', lambda: not process.alive())
