@@ -88,26 +88,27 @@ class Labels(Sequence[Label]):
         """
         if len(data) > MAX_BYTES:
             raise LabelFileError(f'{source}: larger than {MAX_BYTES} bytes')
+        labels = []
         try:
-            rows = list(csv.reader(io.StringIO(data.decode('utf-8-sig'), newline=''), strict=True))
+            rows = csv.reader(io.StringIO(data.decode('utf-8-sig'), newline=''), strict=True)
+            head = next(rows, None)
+            if head is None or tuple(word.strip() for word in head) != COLUMNS:
+                got = 'an empty file' if head is None else ','.join(head)[:80]
+                raise LabelFileError(
+                    f'{source}: expected the header {",".join(COLUMNS)}, got {got}'
+                )
+            for row in filter(None, rows):
+                if len(row) != len(COLUMNS) or not row[0].strip().isdecimal() or len(row[0]) > 9:
+                    raise LabelFileError(
+                        f'{source}, line {rows.line_num}: expected class_id,name,role, '
+                        f'got {",".join(row)[:80]!r}'
+                    )
+                name, role = (text_of_cell(cell.strip()) for cell in row[1:])
+                labels.append(Label(int(row[0].strip()), name, role))
+                if len(labels) > MAX_CLASSES:
+                    raise LabelFileError(f'{source}: more than {MAX_CLASSES} classes')
         except (UnicodeDecodeError, csv.Error) as error:
             raise LabelFileError(f'{source}: is not CSV text in UTF-8: {error}') from error
-        if not rows or tuple(word.strip() for word in rows[0]) != COLUMNS:
-            got = ','.join(rows[0])[:80] if rows else 'an empty file'
-            raise LabelFileError(f'{source}: expected the header {",".join(COLUMNS)}, got {got}')
-        if len(rows) > MAX_CLASSES + 1:
-            raise LabelFileError(f'{source}: more than {MAX_CLASSES} classes')
-        labels = []
-        for number, row in enumerate(rows[1:], start=2):
-            if not row:
-                continue
-            if len(row) != len(COLUMNS) or not row[0].strip().isdecimal() or len(row[0]) > 9:
-                raise LabelFileError(
-                    f'{source}, line {number}: expected class_id,name,role, '
-                    f'got {",".join(row)[:80]!r}'
-                )
-            name, role = (text_of_cell(cell.strip()) for cell in row[1:])
-            labels.append(Label(int(row[0].strip()), name, role))
         try:
             return cls(labels)
         except LabelFileError as error:

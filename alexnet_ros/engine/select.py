@@ -8,7 +8,7 @@ other error reaches the caller (docs/decisions/engine-fallback.md).
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
 from alexnet_ros.engine.trial import try_model
-from alexnet_ros.errors import ConfigError, EngineUnavailableError
+from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
 CANDIDATES = {  # backend asked for: what is tried, in this order
@@ -38,6 +38,7 @@ TEXTS = {
     'openvino': 'OpenVINO on the CPU',
     'fastest_cpu': 'a CPU runtime',
 }
+CPU_RUNTIMES = {'cpu': 'onnxruntime', 'openvino': 'openvino'}  # tried in a child before
 log = logging.getLogger(__name__)
 
 
@@ -88,7 +89,20 @@ def open_engine(
         stored = None  # TensorRT alone has FP16 then, made from the INT8 file
         built = precision if 'int8' in package.files else None
 
+    @cache
+    def refusal(runtime: str) -> str:
+        return try_model(
+            package,
+            runtime,
+            precision=precision if precision in package.files else None,  # FP16 is made from INT8
+            max_batch=max_batch,
+            cache_dir=cache_dir,
+            cancelled=cancelled,
+        )
+
     def opened(name: str, size: int = max_batch) -> Engine:
+        if (runtime := CPU_RUNTIMES.get(name)) and (why := refusal(runtime)):
+            raise EngineBuildError(why)
         if name in MODULES:
             from alexnet_ros.engine.tensorrt.engine import open_tensorrt
 
@@ -116,14 +130,8 @@ def open_engine(
             spinning=spinning,
         )
 
-    try_model(
-        package,
-        backend,
-        precision=precision if precision in package.files else None,  # FP16 is made from INT8
-        max_batch=max_batch,
-        cache_dir=cache_dir,
-        cancelled=cancelled,
-    )
+    if backend != 'openvino':
+        refusal('onnxruntime')
     missing: dict[str, EngineUnavailableError] = {}
     for name in CANDIDATES[backend]:
         times_ms: dict[str, float] = {}

@@ -1,11 +1,12 @@
 """
 A model is loaded once in a process that may fail before it is loaded here.
 
-The scan of a package refuses what loads files, loops or makes sizes out of
-nothing. That what is left stays within time and memory while it is optimised
-and run is seen by trying: a child process with limits loads it and runs the
-largest batch. A model that passed is remembered in the cache folder, so only
-the first start with it, or with another version of a runtime, takes longer.
+The scan of a package refuses what loads files, loops, or makes sizes out of
+nothing or out of a picture. That what is left stays within time and memory while
+it is optimised and run is seen by trying: a child process with limits loads it
+into each runtime that may run it, and runs batches of all sizes. A model that
+passed is remembered in the cache folder, so only the first start with it, or
+with another version of a runtime, takes longer.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from alexnet_ros.errors import (
     AlexnetRosError,
     EngineBuildError,
     EngineCacheError,
+    EngineRunError,
     EngineUnavailableError,
     FileWriteError,
 )
@@ -41,7 +43,8 @@ CPU_S = 60
 CPU_S_PER_MIB = 2
 LIMIT_S = 300.0  # by the clock on the wall, on a machine that is busy with other things
 POLL_S = 0.05
-OUT_OF_MEMORY = 3
+OUT_OF_MEMORY, REFUSED = 3, 4  # exit statuses
+EACH_BATCH = 16  # sizes that are all tried; of larger ones the largest
 WORDS = ('bad_alloc', 'bad allocation', 'out of memory', 'failed to allocate', 'cannot allocate')
 # Isolated, and with this process's places: nothing is imported from the working directory.
 CHILD = (
@@ -54,28 +57,28 @@ log = logging.getLogger(__name__)
 
 def try_model(
     package: ModelPackage,
-    backend: str,
+    runtime: str,
     *,
     precision: str | None = None,
     max_batch: int = 16,
     cache_dir: str | Path | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> None:
+) -> str:
     """
     Load and run a model in a child process with limits, unless it was before.
 
-    :param backend: ``openvino`` tries that, all others ONNX Runtime on the CPU;
-        where it is not installed nothing is tried.
+    :param runtime: ``openvino`` or ``onnxruntime``, on the CPU; one that is not
+        installed tries nothing.
     :param cancelled: asked twenty times a second; the child is then ended.
+    :returns: why the runtime refuses the model, empty if it does not.
     :raises EngineBuildError: the model takes too much time or memory, ends the
         process that loads it, or ``cancelled`` said so.
     """
-    runtime = 'openvino' if backend == 'openvino' else 'onnxruntime'
     if importlib.util.find_spec(runtime) is None:
-        return
+        return ''
     passed = _note(package, runtime, precision, max_batch, cache_dir)
     if passed is not None and passed.exists():
-        return
+        return ''
     size = package.model_file(precision).bytes
     memory = MEMORY_BYTES + MEMORY_PER_BYTE * size
     cpu_s = CPU_S + CPU_S_PER_MIB * (size >> 20)
@@ -88,12 +91,16 @@ def try_model(
     child = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | dict.fromkeys(ONE_THREAD, '1'),
     )
     path = package.onnx_path(precision)
-    code = _waited(child, path, cancelled)
+    with child:
+        code = _waited(child, path, cancelled)
+        why = child.stdout.read(4096).decode(errors='replace') if child.stdout else ''
+    if code == REFUSED:
+        return one_line(why)
     if code == OUT_OF_MEMORY:
         raise EngineBuildError(
             f'{path}: takes more than {memory >> 20} MiB to load and run; it is not loaded'
@@ -112,6 +119,7 @@ def try_model(
             write_file(passed, b'')
         except FileWriteError as error:
             log.debug('%s; the model is tried again at the next start', error)
+    return ''
 
 
 def _waited(child: 'subprocess.Popen[bytes]', path: Path, cancelled: Callable[[], bool]) -> int:
@@ -145,7 +153,7 @@ def _note(
         version = importlib.metadata.version(runtime)
     except importlib.metadata.PackageNotFoundError:
         version = '?'
-    key = f'1 {package.sha256(precision)} {runtime} {version} {max_batch}'
+    key = f'2 {package.sha256(precision)} {runtime} {version} {max_batch}'
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
     try:
         folder = checked_folder(cache_dir)
@@ -163,7 +171,7 @@ def _data_bytes() -> int:
 
 
 def main(words: list[str]) -> int:
-    """Be the child: load, run the largest batch, and say by the exit status how it went."""
+    """Be the child: load, run batches, and say by the exit status how it went."""
     folder, runtime, precision, max_batch, memory, cpu_s, part = words
     limit = int(memory) + _data_bytes()
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -186,12 +194,17 @@ def main(words: list[str]) -> int:
             from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
 
             engine = OnnxRuntimeEngine(package, provider='cpu', **options)
-        engine.infer(np.zeros((int(max_batch), *engine.info.input_hw, 3), np.uint8))
+        for size in {*range(1, min(int(max_batch), EACH_BATCH)), int(max_batch)}:
+            engine.infer(np.zeros((size, *engine.info.input_hw, 3), np.uint8))
     except MemoryError:
         return OUT_OF_MEMORY
     except EngineUnavailableError:
         return 1
     except AlexnetRosError as error:
-        # What a runtime refuses or cannot compute is for the one that loads it here to say.
-        return OUT_OF_MEMORY if any(w in one_line(error).lower() for w in WORDS) else 1
+        if any(word in one_line(error).lower() for word in WORDS):
+            return OUT_OF_MEMORY
+        if isinstance(error, EngineRunError):  # such as NaN, which is told of each image
+            return 1
+        print(error)
+        return REFUSED
     return 0

@@ -40,6 +40,9 @@ OPERATORS = frozenset(
     ThresholdedRelu TopK Transpose Unsqueeze Where
     """.split()  # noqa: SIM905 - a list of strings would be three times as long
 )
+# Their second and further inputs are sizes or axes: never out of what a picture shows,
+# for then what a model takes would not be known before the picture comes.
+SIZED = frozenset('Pad Reshape Resize Slice Split Squeeze TopK Unsqueeze'.split())  # noqa: SIM905
 # message: field number -> what it holds: a (v)arint, (s)tring, (f)loat, (d)ouble or another
 # message; * may come more than once, numbers then also packed.
 _SCHEMA: dict[str, dict[int, str]] = {
@@ -179,9 +182,13 @@ class _Reader:
         for span in parent.spans.get(number, ()):
             yield self.message(holds, span)
 
+    def texts(self, message: _Message, number: int) -> list[str]:
+        """Read the strings in a field; two that differ stay different."""
+        spans = message.spans.get(number, ())
+        return [self.data[start:end].decode('utf-8', 'backslashreplace') for start, end in spans]
+
     def text(self, message: _Message, number: int) -> str:
-        start, end = message.spans.get(number, [(0, 0)])[0]
-        return self.data[start:end].decode('utf-8', 'replace')
+        return ''.join(self.texts(message, number)[:1])
 
 
 def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
@@ -207,16 +214,29 @@ def scan_onnx(data: bytes, name: str | Path) -> GraphSummary:
     nodes = len(graph.spans.get(1, ()))
     if nodes > MAX_NODES:
         raise reader.refuse(f'has {nodes} nodes, expected at most {MAX_NODES}')
-    for node in reader.nested(graph, 'graph', 1):
-        _check_node(reader, node)
+    weights = []
     for tensor in reader.nested(graph, 'graph', 5):
         _check_tensor(reader, tensor)
+        weights.append(reader.text(tensor, 8))
     for number, shapes in ((11, found.inputs), (12, found.outputs), (13, {})):
         for value in reader.nested(graph, 'graph', number):
             own, shape = _value_info(reader, value)
             if own in shapes:
                 raise reader.refuse(f'has two values called {one_line(own)!r:.60}')
             shapes[own] = shape
+    shown = {'image', *found.inputs}  # computed from what a picture shows
+    known = {'', *weights, *shown}
+    for node in reader.nested(graph, 'graph', 1):
+        _check_node(reader, node)
+        kind = reader.text(node, 4)
+        inputs, outputs = (reader.texts(node, number) for number in (1, 2))
+        if not known.issuperset(inputs):
+            raise reader.refuse('has a node before what it works on')
+        if (kind in SIZED or kind.startswith('Reduce')) and not shown.isdisjoint(inputs[1:]):
+            raise reader.refuse(f'has a {kind} whose size depends on what the image shows')
+        if kind != 'Shape' and not shown.isdisjoint(inputs):
+            shown.update(outputs)
+        known.update(outputs)
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from alexnet_ros.engine import trial
+from alexnet_ros.engine import onnxrt, select, trial
 from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import EngineBuildError
 from alexnet_ros.model_package import InputSpec, ModelPackage, ScoreSpec, write_package
@@ -30,6 +30,30 @@ def bomb(folder: Path, kind: str) -> ModelPackage:
         )
         graph.initializer.append(numpy_helper.from_array(np.ones((1, 1 << 16), np.float32), 'row'))
         graph.node.append(helper.make_node('Mul', ['column', 'row'], ['whole']))
+        last = 'whole'
+    elif kind == 'batch of three':  # alone: 2^27 / (1 + (batch - 3)^4) values
+        for name, value in (
+            ('three', 3),
+            ('power', 4),
+            ('zero', 0),
+            ('one', 1),
+            ('large', 1 << 27),
+        ):
+            graph.initializer.append(numpy_helper.from_array(np.array([value]), name))
+        for node in (
+            helper.make_node('Shape', ['nchw'], ['sizes'], end=1),
+            helper.make_node('Sub', ['sizes', 'three'], ['away']),
+            helper.make_node('Pow', ['away', 'power'], ['far']),
+            helper.make_node('Add', ['far', 'one'], ['below']),
+            helper.make_node('Div', ['large', 'below'], ['more']),
+            helper.make_node('Concat', ['zero', 'more'], ['pads'], axis=0),
+            helper.make_node('Cast', ['one'], ['single'], to=TensorProto.FLOAT),
+            helper.make_node('Pad', ['single', 'pads'], ['row']),
+            helper.make_node('Unsqueeze', ['row', 'zero'], ['flat']),
+            helper.make_node('Mul', ['flat', 'flat'], ['once']),
+            helper.make_node('Concat', ['once'] * 8, ['whole'], axis=0),
+        ):
+            graph.node.append(node)
         last = 'whole'
     else:  # of the image: nothing is there before a picture comes
         graph.initializer.append(
@@ -56,7 +80,7 @@ def bomb(folder: Path, kind: str) -> ModelPackage:
     )
 
 
-@pytest.mark.parametrize('kind', ['doubling', 'outer product', 'enlarged image'])
+@pytest.mark.parametrize('kind', ['doubling', 'outer product', 'enlarged image', 'batch of three'])
 def test_a_model_that_takes_gigabytes_is_refused_and_takes_none_here(
     tmp_path: Path, kind: str
 ) -> None:
@@ -83,16 +107,18 @@ def test_a_trial_ends_when_loading_is_stopped_and_in_time(
 ) -> None:
     package = tiny_package(tmp_path / 'tiny')
     with pytest.raises(EngineBuildError, match='was stopped'):
-        trial.try_model(package, 'cpu', cache_dir=tmp_path / 'cache', cancelled=lambda: True)
+        trial.try_model(
+            package, 'onnxruntime', cache_dir=tmp_path / 'cache', cancelled=lambda: True
+        )
     monkeypatch.setattr(trial, 'LIMIT_S', 0.0)
     with pytest.raises(EngineBuildError, match='takes more than 0 s'):
-        trial.try_model(package, 'cpu', cache_dir=tmp_path / 'cache')
+        trial.try_model(package, 'onnxruntime', cache_dir=tmp_path / 'cache')
     monkeypatch.setattr(trial, 'LIMIT_S', 300.0)
     monkeypatch.setattr(
         trial, 'CHILD', 'import resource as r; r.setrlimit(r.RLIMIT_CPU, (1, 9))\nwhile True: pass'
     )
     with pytest.raises(EngineBuildError, match='of processor time'):
-        trial.try_model(package, 'cpu', cache_dir=tmp_path / 'cache')
+        trial.try_model(package, 'onnxruntime', cache_dir=tmp_path / 'cache')
 
 
 def test_a_model_that_ends_its_process_is_refused(
@@ -102,6 +128,27 @@ def test_a_model_that_ends_its_process_is_refused(
     monkeypatch.setattr(trial, 'CHILD', 'import os; os.kill(os.getpid(), 11)')
     with pytest.raises(EngineBuildError, match='signal 11'):
         open_engine(package, 'cpu', cache_dir=tmp_path / 'cache')
+
+
+def test_what_the_child_refuses_is_not_loaded_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even once: its limits may be why, in words that are not known."""
+    package = tiny_package(tmp_path / 'tiny')
+    monkeypatch.setattr(trial, 'CHILD', 'import sys; print("some why"); sys.exit(4)')
+    monkeypatch.setattr(onnxrt, '_session', lambda *_, **__: pytest.fail('loaded'))
+    with pytest.raises(EngineBuildError, match='some why'):
+        open_engine(package, 'cpu', cache_dir=tmp_path / 'cache')
+
+
+def test_every_runtime_that_may_run_a_model_tries_it_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('openvino')
+    tried = []
+    monkeypatch.setattr(select, 'try_model', lambda _, runtime, **__: tried.append(runtime))
+    open_engine(tiny_package(tmp_path / 'tiny'), cache_dir=tmp_path / 'cache').close()
+    assert tried == ['onnxruntime', 'openvino']
 
 
 def test_without_a_cache_folder_the_model_is_tried_and_runs(tmp_path: Path) -> None:

@@ -114,6 +114,49 @@ def test_an_operator_that_may_run_on_or_grow_is_refused(kind: str, domain: str) 
     assert str(caught.value).isprintable()
 
 
+def sized_by(source: list[onnx.NodeProto], kind: str, place: int) -> onnx.ModelProto:
+    """Return a model in which a node's input at a place is ``size``, which ``source`` makes."""
+    model = colour_model()
+    nodes = list(model.graph.node)
+    inputs = ['nchw'] + [''] * (place - 1) + ['size']
+    added = [*source, onnx.helper.make_node(kind, inputs, ['sized'])]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:2], *added, *nodes[2:]])
+    return model
+
+
+SEEN = [
+    onnx.helper.make_node('ReduceMax', ['float'], ['most'], keepdims=0),
+    onnx.helper.make_node('Cast', ['most'], ['number'], to=7),
+    onnx.helper.make_node('Unsqueeze', ['number'], ['size']),
+]
+SHAPE = [
+    onnx.helper.make_node('Shape', ['nchw'], ['all']),
+    onnx.helper.make_node('Gather', ['all', 'all'], ['size']),
+]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'place'),
+    [
+        *(('Pad', 1), ('Reshape', 1), ('Resize', 2), ('Resize', 3), ('Slice', 1), ('Slice', 2)),
+        *(('TopK', 1), ('Split', 1), ('ReduceSum', 1), ('Unsqueeze', 1)),
+    ],
+)
+def test_a_size_out_of_what_a_picture_shows_is_refused(kind: str, place: int) -> None:
+    """A trial with black pictures cannot tell what such a model takes."""
+    with pytest.raises(ModelPackageError, match=f'a {kind} whose size depends on what'):
+        scan_onnx(sized_by(SEEN, kind, place).SerializeToString(), 'm')
+    scan_onnx(sized_by(SHAPE, kind, place).SerializeToString(), 'm')
+
+
+def test_a_node_before_what_it_works_on_is_refused() -> None:
+    """Else it is not seen where its sizes come from."""
+    model = sized_by(SEEN[::-1], 'Pad', 1)
+    with pytest.raises(ModelPackageError, match='before what it works on'):
+        scan_onnx(model.SerializeToString(), 'm')
+
+
 @pytest.mark.parametrize('dims', [[1 << 40], [1 << 20, 1 << 20], [4], [-1], [1] * 17])
 def test_a_weight_without_its_data_is_refused(dims: list[int]) -> None:
     model = colour_model()
