@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import math
 import os
 import re
 import time
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from alexnet_ros import overlay
 from alexnet_ros.closing import Closing
-from alexnet_ros.codec import rgb_from_file
+from alexnet_ros.codec import MAX_PIXELS, rgb_from_file
 from alexnet_ros.errors import BagError, ImageFormatError
 from alexnet_ros.records import Recognition
 
@@ -162,6 +163,9 @@ def open_media(name: str | Path) -> Media:
                 raise
             picture = error
     video = cv2.VideoCapture(name)
+    sides = (video.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if math.prod(sides) > MAX_PIXELS:
+        raise ImageFormatError('too_many_pixels', f'a video of more than {MAX_PIXELS} pixels')
     if video.isOpened() and (picture is None or video.get(cv2.CAP_PROP_FRAME_COUNT) > 1):
         return Media(name, video=video)
     video.release()

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros.errors import BagError
-from alexnet_ros.files import write_file
+from alexnet_ros.files import one_line, read_file, write_file
+from alexnet_ros.report.compare import compare
 from alexnet_ros.report.page import page
 from alexnet_ros.report.run import Run
+
+MAX_REPORT_BYTES = 64 << 20
 
 
 def write_report(folder: str | Path, run: Run, compared: dict[str, Any] | None = None) -> Path:
@@ -40,9 +43,10 @@ def read_report(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     path = path / 'report.json' if path.is_dir() else path
     try:
-        report: Any = json.loads(path.read_text(encoding='utf8'))
-    except (OSError, ValueError) as error:
-        raise BagError(f'{path} cannot be read as a report: {error}') from error
-    if not isinstance(report, dict) or 'signs' not in report or 'cameras' not in report:
-        raise BagError(f'{path} is not a report of alexnet_ros replay')
-    return report
+        report: Any = json.loads(read_file(path, MAX_REPORT_BYTES, BagError))
+        compare(report, report, '')  # reads all that is relied on
+    except (ValueError, RecursionError) as error:
+        raise BagError(f'{path} cannot be read as a report: {one_line(error)}') from error
+    except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+        raise BagError(f'{path} is not a report of alexnet_ros replay') from error
+    return dict(report)

@@ -117,7 +117,7 @@ def parameters_in(name: str, path: str, node: str) -> dict[str, Any]:
         raise ConfigError(f'{name}: there is no file {path}')
     try:
         content = yaml.safe_load(read_file(file, MAX_PARAMETER_FILE_BYTES, ConfigError))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f'{name}: {path} is not YAML: {" ".join(str(error).split())}') from error
     found: dict[str, Any] = {}
     sections = content if isinstance(content, Mapping) else {}

@@ -198,3 +198,11 @@ def test_film_cut_short_is_unreadable(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ImageFormatError), open_media(path) as media:
         list(media)
+
+
+def test_film_of_too_many_pixels_is_refused_before_a_frame_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('alexnet_ros.video.MAX_PIXELS', 360 * 640 - 1)
+    with pytest.raises(ImageFormatError, match='too_many_pixels'):
+        open_media(film(tmp_path))

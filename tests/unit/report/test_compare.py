@@ -1,8 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alexnet_ros.errors import BagError
 from alexnet_ros.report.compare import compare, drops, gate
+from alexnet_ros.report.write import read_report
 
 
 def sign(class_id: int, at_s: float, right: bool | None = None) -> dict[str, Any]:
@@ -93,3 +96,19 @@ def test_gate_passes_and_fails_by_name() -> None:
     assert gate([{**report(), 'complete': False}], 0.5, None) == [
         'a replay was stopped before its end'
     ]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        *('[' * 100_000, '{"a":' * 100_000, '1' * 5000, '', 'null', '{"signs": 1, "cameras": 2}'),
+        *('{"signs": [1], "cameras": {}, "truth": null}', '{"signs": [], "cameras": {}}'),
+        '{"signs":[],"cameras":{},"truth":null,"timing":{"stages":{"engine":[]}},"model":{}}',
+    ],
+    ids=range(9),
+)
+def test_what_is_no_report_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'report.json').write_text(text)
+    with pytest.raises(BagError, match=r'as a report|is not a report') as caught:
+        read_report(tmp_path)
+    assert str(caught.value).isprintable()
