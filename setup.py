@@ -35,7 +35,13 @@ setup(
     maintainer_email='alexnet_ros@users.noreply.github.com',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={
-        NAME: ['py.typed', 'report/templates/*', 'synthetic/signs.png', 'dataset/label.html']
+        NAME: [
+            'py.typed',
+            'report/templates/*',
+            'synthetic/signs.png',
+            'dataset/label.html',
+            'cli/help/*',
+        ]
     },
     python_requires='>=3.10',
     install_requires=['setuptools', 'numpy', 'PyYAML', 'tqdm'],

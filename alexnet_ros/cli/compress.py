@@ -6,16 +6,6 @@ from pathlib import Path
 from alexnet_ros.cli.options import add_number, whole
 from alexnet_ros.cli.output import print_error
 
-EPILOG = """
-fc6 and fc7 hold 96 % of AlexNet's weights. Each becomes two thin layers by
-truncated singular value decomposition; fine-tune afterwards:
-
-  alexnet_ros compress run/best.safetensors --fc6-rank 192 --fc7-rank 128 \\
-      --output small/start.safetensors
-  alexnet_ros train --initial small/start.safetensors --fc6-rank 192 --fc7-rank 128 \\
-      --lr 0.002 --steps 1000 --data ... --output small/
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

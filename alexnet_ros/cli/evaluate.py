@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros.cli.options import (
-    DATA_HELP,
     add_images_option,
     add_model_options,
     add_number,
@@ -16,18 +15,6 @@ from alexnet_ros.cli.options import (
     whole,
 )
 from alexnet_ros.cli.progress import Progress
-
-EPILOG = (
-    DATA_HELP
-    + """
-The images are whole crops, with the border that training saw (about a tenth of
-the sign's size on each side). Figures are shares from 0 to 1: top1 counts the
-best known class, rejected or not; unknown_rate is the share told as unknown.
-
-Example
-  alexnet_ros evaluate --model signs --manifest test.csv --images test/ --report out/
-"""
-)
 
 MAX_SHOWN = 12  # classes of a confusion matrix in a terminal
 

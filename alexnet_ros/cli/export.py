@@ -6,105 +6,62 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, add_number, data_from, whole
+from alexnet_ros.cli.options import add_data_arguments, add_number, data_from, whole
 from alexnet_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from alexnet_ros.labels import Labels
     from alexnet_ros.training.export import Draft
 
-EPILOG = (
-    DATA_HELP
-    + """
-Examples
-  A checkpoint, with INT8 calibrated and everything measured on its held-out images:
-    alexnet_ros export run/best.safetensors --data crops/ --output models/mine
-  torchvision's ImageNet file (1000 classes, class_id and name in a CSV), or an
-  AlexNet fine-tuned by jetbot or jetson-inference (.pth, .pth.tar; any classes):
-    alexnet_ros export alexnet-owt-7be5be79.pth --labels imagenet.csv --output models/imagenet
-    alexnet_ros export best_model.pth --labels labels.txt --resize stretch --output models/mine
-  Any ONNX classifier; it is run against the original before anything is written:
-    alexnet_ros export --onnx model.onnx --preset imagenet --labels classes.csv \\
-      --data test/ --precision int8 --output models/foreign
-"""
-)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        'checkpoint',
-        type=Path,
-        nargs='?',
-        help=".safetensors of train, or an AlexNet's .pth, .pth.tar or .safetensors",
-    )
+    text = ".safetensors of train, or an AlexNet's .pth, .pth.tar or .safetensors"
+    parser.add_argument('checkpoint', type=Path, nargs='?', help=text)
     add_data_arguments(parser, required=False)
-    parser.add_argument(
-        '--output',
-        type=Path,
-        required=True,
-        metavar='DIR',
-        help="folder of the package; its name is the model's",
-    )
+    text = "folder of the package; its name is the model's"
+    parser.add_argument('--output', type=Path, required=True, metavar='DIR', help=text)
     parser.add_argument('--name', help="model name; by default the folder's")
     parser.add_argument('--version', default='1.0.0', help='of the model')
-    parser.add_argument(
-        '--precision',
-        default='',
-        metavar='LIST',
-        help='files to keep, such as int8,fp32; by default int8 with --data, else fp32',
-    )
-    parser.add_argument(
-        '--role', default='', help='of classes that the labels give none: sign, object'
-    )
+    text = 'files to keep, such as int8,fp32; by default int8 with --data, else fp32'
+    parser.add_argument('--precision', default='', metavar='LIST', help=text)
+    text = 'of classes that the labels give none: sign, object'
+    parser.add_argument('--role', default='', help=text)
     parser.add_argument('--licence', default='unknown', help='of the weights')
-    parser.add_argument(
-        '--resize',
-        default='centre_crop',
-        choices=('stretch', 'centre_crop'),
-        help='how an image becomes the input of a network trained elsewhere',
+    resizes = ('stretch', 'centre_crop')
+    text = 'how an image becomes the input of a network trained elsewhere'
+    parser.add_argument('--resize', default='centre_crop', choices=resizes, help=text)
+    text = (
+        'crops beside a CSV (file, class_id), those of the background class, to set the limit '
+        'for unknown with; by default some are made'
     )
-    parser.add_argument(
-        '--negatives',
-        type=Path,
-        metavar='CSV',
-        help='crops beside a CSV (file, class_id), those of the background class, to set the '
-        'limit for unknown with; by default some are made',
-    )
+    parser.add_argument('--negatives', type=Path, metavar='CSV', help=text)
     foreign = parser.add_argument_group('a foreign ONNX classifier')
-    foreign.add_argument(
-        '--onnx', type=Path, metavar='FILE', help='takes NCHW or NHWC; float, half or uint8'
-    )
-    foreign.add_argument(
-        '--preset',
-        choices=('imagenet', 'caffe', 'keras-caffe', '0-1', 'tf', 'none'),
-        help='normalisation: imagenet (torchvision), caffe (BGR minus mean), 0-1, tf (-1 to 1)',
-    )
-    foreign.add_argument(
-        '--mean',
-        metavar='V[,V,V]',
-        help="subtracted from the 0-255 values, in the file's colour order",
-    )
-    foreign.add_argument('--scale', metavar='V[,V,V]', help='multiplied after that')
+    text = 'takes NCHW or NHWC; float, half or uint8'
+    foreign.add_argument('--onnx', type=Path, metavar='FILE', help=text)
+    presets = ('imagenet', 'caffe', 'keras-caffe', '0-1', 'tf', 'none')
+    text = 'normalisation: imagenet (torchvision), caffe (BGR minus mean), 0-1, tf (-1 to 1)'
+    foreign.add_argument('--preset', choices=presets, help=text)
+    text = "subtracted from the 0-255 values, in the file's colour order"
+    foreign.add_argument('--mean', type=numbers, metavar='V[,V,V]', help=text)
+    text = 'multiplied after that'
+    foreign.add_argument('--scale', type=numbers, metavar='V[,V,V]', help=text)
     foreign.add_argument('--colour', choices=('rgb', 'bgr'), help="the file's colour order")
     text = 'input side where the file leaves it open'
     add_number(foreign, '--size', whole(0, 2048), 0, 'PX', text)
-    foreign.add_argument(
-        '--head',
-        default='auto',
-        choices=('auto', 'softmax', 'sigmoid', 'probabilities'),
-        help='how its scores become probabilities; auto looks at the end of the graph',
-    )
+    heads = ('auto', 'softmax', 'sigmoid', 'probabilities')
+    text = 'how its scores become probabilities; auto looks at the end of the graph'
+    foreign.add_argument('--head', default='auto', choices=heads, help=text)
 
 
-def numbers(text: str, option: str) -> tuple[float, ...]:
-    """Return one or three finite numbers."""
+def numbers(text: str) -> tuple[float, ...]:
+    """Read one or three finite numbers."""
     try:
         values = tuple(float(word) for word in text.split(','))
     except ValueError:
         values = ()
     if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
-        raise ConfigError(f'{option} takes one or three numbers, got {text!r}')
+        raise argparse.ArgumentTypeError(f'must be one or three numbers, got {text!r}')
     return values
 
 
@@ -204,11 +161,7 @@ def _draft(args: argparse.Namespace, name: str) -> 'tuple[Draft, dict[str, Any] 
     draft, found = draft_from_onnx(
         args.onnx,
         preprocessing=Preprocessing(
-            mean if args.mean is None else numbers(args.mean, '--mean'),
-            scale if args.scale is None else numbers(args.scale, '--scale'),
-            args.colour or colour,
-            args.size,
-            args.resize,
+            args.mean or mean, args.scale or scale, args.colour or colour, args.size, args.resize
         ),
         head=args.head,
         **common,

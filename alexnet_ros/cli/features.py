@@ -3,14 +3,6 @@
 import argparse
 from pathlib import Path
 
-EPILOG = """
-Takes torchvision's alexnet-owt-7be5be79.pth, or any AlexNet that train --initial
-takes, and keeps what transfer learning needs: five convolutions, 10 MB.
-
-  alexnet_ros features alexnet-owt-7be5be79.pth alexnet-imagenet-features.npz
-  alexnet_ros train --initial alexnet-imagenet-features.npz --data ...
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 
     from alexnet_ros.dataset.label_page import Image, Shown
 
-EPILOG = """
-Opens a page on this machine (http://127.0.0.1:8765) where a key or a button
-gives the picture shown its class. train --data FOLDER takes the folder as it is.
-
-  A live camera:   alexnet_ros label pictures/ --classes blocked,free --topic /camera/image_raw
-  A video or bag:  alexnet_ros label pictures/ --classes blocked,free --source drive.mp4
-  What collect left in pictures/unlabelled: alexnet_ros label pictures/
-
-From another machine: ssh -L 8765:127.0.0.1:8765 robot
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""

@@ -12,10 +12,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from alexnet_ros import __version__
 from alexnet_ros.cli.guard import guarded
 
+HELP = Path(__file__).with_name('help')
 COMMANDS = {  # name: one line for --help; the module has the same name, with _
     'classify': 'classify whole images',
     'recognize': 'find and classify signs in images and videos',
@@ -62,9 +64,16 @@ def make_parser(*names: str) -> argparse.ArgumentParser:
         if name in names:
             module = importlib.import_module(f'alexnet_ros.cli.{name.replace("-", "_")}')
             module.add_arguments(sub)
-            sub.epilog = getattr(module, 'EPILOG', None)
+            sub.epilog = epilog(name)
             sub.set_defaults(run=module.run)
     return parser
+
+
+def epilog(name: str) -> str:
+    """Return what ``--help`` says of a command below its options, in its file of ``help/``."""
+    file = HELP / f'{name}.txt'
+    text = file.read_text(encoding='utf-8') if file.is_file() else ''
+    return text.replace('{data}', (HELP / 'data.txt').read_text(encoding='utf-8'))
 
 
 def _run(words: list[str], chosen: str) -> int:

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 
 MODEL = 'signs'
 SOURCES = 'image, video, folder or glob of them, or a camera: index, /dev/video0, rtsp://...'
-DATA_HELP = """\
-Data may be
-  a folder with one sub-folder a class (its name is the class name), or with
-    train/, val/ and test/ of such folders: val/ is then what is held out, and
-    only evaluate looks at test/. Hidden folders are left out; labels.txt (one
-    name a line) or labels.csv in the folder gives the order of the classes,
-  a tar of the same form,
-  a CSV with the columns file and class_id (and track or group: images of one
-    track, such as one physical sign, stay on one side of the split); the files
-    lie in --images, folders or tars, by default beside the CSV,
-  GTSRB's own folder (PPM files and GT-*.csv).
-Class names come from --labels, a CSV with class_id and name (and role), or a
-text file with one name a line; beside a manifest
-labels.csv is taken by itself.
-"""
 
 
 def _ranged(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from alexnet_ros.cli.options import DATA_HELP, add_data_arguments, add_number, data_from, whole
+from alexnet_ros.cli.options import add_data_arguments, add_number, data_from, whole
 from alexnet_ros.config import flat_fields
 
 MALLOPT = {  # of glibc's malloc.h: its defaults make training three times as slow by page faults
@@ -20,22 +20,6 @@ MALLOPT = {  # of glibc's malloc.h: its defaults make training three times as sl
     -3: 1_000_000_000,  # M_MMAP_THRESHOLD, bytes
     -8: 2,  # M_ARENA_MAX
 }
-
-EPILOG = (
-    DATA_HELP
-    + """
-Examples
-  AlexNet on a folder of classes, from known features, 20 minutes:
-    alexnet_ros train --data crops/ --initial features.npz --minutes 20 --output run/
-  The bundled sign model (docs/training.md):
-    alexnet_ros train --recipe config/recipes/signs.yaml --data train.csv --output run/
-  Two GPUs: torchrun --nproc-per-node 2 -m alexnet_ros train ...
-
-The folder gets checkpoint.safetensors (a killed run goes on from it when the
-same command is given again), best.safetensors, metrics.csv and metrics.png.
-Then: alexnet_ros export run/best.safetensors --data ... --output models/NAME
-"""
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

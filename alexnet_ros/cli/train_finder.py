@@ -11,36 +11,9 @@ from alexnet_ros.config import settings_from_mapping
 if TYPE_CHECKING:
     from alexnet_ros.training.finder_data import FinderData
 
-EPILOG = """\
-A finder says where in a frame objects are; the classifier then names them.
-
-Data
-  --frames    annotations.json: file name -> list of {"bbox": [x, y, width, height],
-              "ignore": bool}; the frames lie beside it. Every fifth frame, by the
-              CRC-32 of its name, is kept apart to measure on.
-  --crops     CSVs with file and class_id: objects to be pasted into frames, in folders or
-              tars beside them. roi_x1, roi_y1, roi_x2, roi_y2 give the object's box and
-              outline its shape (disc, square, triangle, inverted, diamond, octagon); without
-              them the alpha channel does. track: pictures of one object; ignore: 1 where
-              it may be found or not; split: only train is taken.
-  --background-video  a video that shows none of the objects.
-
-Examples
-  The bundled sign finder (tools/make_signs_model.sh makes the CSVs):
-    alexnet_ros train-finder --recipe config/recipes/finder.yaml --frames gtsdb/annotations.json \\
-      --crops build/signs/train.csv build/signs/drawings.csv \\
-      --background-video drive/solidWhiteRight.mp4 --output run/
-  One for other objects, from annotated frames alone:
-    alexnet_ros train-finder --frames cones/annotations.json --steps 5000 --output run/
-
-A killed run goes on where it was when the same command is given again. Then:
-  alexnet_ros export-finder run/checkpoint.safetensors --frames ... --package models/NAME
-"""
-
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare where a finder's pictures come from."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         '--frames', type=Path, nargs='+', required=True, metavar='JSON', help='annotated frames'
     )
@@ -62,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from alexnet_ros.training.settings import OLD_NAMES, FinderTrainSettings
 
     add_data_arguments(parser)
-    parser.epilog = EPILOG
     parser.add_argument(
         '--output', type=Path, required=True, metavar='DIR', help='folder of the run'
     )

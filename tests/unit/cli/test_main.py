@@ -23,6 +23,16 @@ def test_version_and_help_name_every_command(capsys: pytest.CaptureFixture[str])
     assert all(name in text for name in COMMANDS)
 
 
+def test_every_text_of_help_belongs_to_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    names = {path.stem for path in (ROOT / 'alexnet_ros/cli/help').iterdir()} - {'data'}
+    assert names <= set(COMMANDS)
+    with pytest.raises(SystemExit):
+        main(['evaluate', '--help'])
+    text = capsys.readouterr().out
+    assert 'Data may be\n  a folder with one sub-folder per class' in text
+    assert text.rstrip().endswith('--report out/')
+
+
 @pytest.mark.parametrize('words', [[], ['fly'], ['classify', '--fast']])
 def test_wrong_usage_exits_with_two(words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
