@@ -172,8 +172,8 @@ def probe(
         frozen_features(plain, whole_images(bank, range(len(bank)), spec), hidden=False)
         for bank in (learn, test)
     )
-    found = logistic_regression(known, torch.tensor(class_ids), classes)
-    return (unseen @ found.weight.T + found.bias).argmax(1).numpy()
+    weight, bias = logistic_regression(known, torch.tensor(class_ids), classes)
+    return (unseen @ weight.T + bias).argmax(1).numpy()
 
 
 def table(rows: list[dict[str, str]]) -> str:

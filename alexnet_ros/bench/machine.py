@@ -25,19 +25,17 @@ def machine() -> dict[str, object]:
     }
 
 
-def read_bandwidth_gb_s(size_mb: int = 256, tries: int = 5) -> float:
+def read_bandwidth_gb_s() -> float:
     """
     Measure how fast one core reads memory, in 10^9 bytes a second.
 
     The best of several passes over an array larger than the core's own caches;
     a large shared cache can still hold it, and then this is that cache's speed,
     as it is for the network's weights.
-
-    :param size_mb: size of the array, 10^6 bytes.
     """
-    values = np.ones(size_mb * 125_000, np.int64)
+    values = np.ones(32_000_000, np.int64)  # 256 MB
     best = 0.0
-    for _ in range(tries):
+    for _ in range(5):
         start = time.perf_counter()
         values.sum()
         best = max(best, values.nbytes / (time.perf_counter() - start) / 1e9)

@@ -18,7 +18,6 @@ from alexnet_ros.records import Frame
 
 Image = NDArray[np.uint8]
 Row = dict[str, Any]
-Tick = Callable[[], None] | None
 CAMERAS = (1, 2, 4, 8, 16)
 FRAME_NS = 33_000_000
 
@@ -50,7 +49,7 @@ def rows_from(
     return rows
 
 
-def engine_rows(package: ModelPackage, *, rounds: int, tick: Tick = None) -> list[Row]:
+def engine_rows(package: ModelPackage, *, rounds: int) -> list[Row]:
     """Time the model in every backend that runs here, at batch 1, 4 and 8."""
     engines: dict[str, Engine] = {}
     for backend in ('tensorrt', 'tensorrt_rtx', 'cuda', 'cpu', 'openvino'):
@@ -66,9 +65,7 @@ def engine_rows(package: ModelPackage, *, rounds: int, tick: Tick = None) -> lis
             f'{name}, batch {size}': _infer(engine, pixels[:size])
             for name, engine in engines.items()
         }
-        rows += rows_from(
-            'engine', alternate(cases, rounds=rounds, tick=tick), f'cpu, batch {size}'
-        )
+        rows += rows_from('engine', alternate(cases, rounds=rounds), f'cpu, batch {size}')
     for engine in engines.values():
         engine.close()
     return rows
@@ -98,9 +95,7 @@ def _one_by_one(recognizer: Recognizer, clock: Clock, images: Sequence[Image]) -
     return [recognizer.recognize([frame]) for frame in clock.frames(images)]
 
 
-def camera_rows(
-    package: ModelPackage, image_rgb: Image, *, rounds: int, tick: Tick = None
-) -> list[Row]:
+def camera_rows(package: ModelPackage, image_rgb: Image, *, rounds: int) -> list[Row]:
     """Time one, two, four and eight cameras: one batch against one run for each."""
     with Recognizer.open(package) as recognizer:
         clock = Clock()
@@ -111,7 +106,7 @@ def camera_rows(
             cases[f'{count} in one batch'] = partial(_together, recognizer, clock, images)
             cases[f'{count} one by one'] = partial(_one_by_one, recognizer, clock, images)
             work[f'{count} in one batch'] = work[f'{count} one by one'] = count
-        timings = alternate(cases, rounds=rounds, tick=tick)
+        timings = alternate(cases, rounds=rounds)
     rows: list[Row] = []
     for count in CAMERAS:
         pair = [f'{count} in one batch', f'{count} one by one']
@@ -120,11 +115,7 @@ def camera_rows(
 
 
 def stage_rows(
-    package: ModelPackage,
-    images_rgb: Mapping[str, Sequence[Image]],
-    *,
-    rounds: int,
-    tick: Tick = None,
+    package: ModelPackage, images_rgb: Mapping[str, Sequence[Image]], *, rounds: int
 ) -> list[Row]:
     """Time whole frames and sign mode at several named sizes, stage by stage."""
     rows: list[Row] = []
@@ -138,7 +129,7 @@ def stage_rows(
                 label = f'{mode}, {name}'
                 stages[label], counts[label] = [], []
                 cases[label] = _turns(recognizer, images, stages[label], counts[label])
-            timings = alternate(cases, rounds=rounds, tick=tick)
+            timings = alternate(cases, rounds=rounds)
         first = next(iter(timings))
         for row in rows_from('recognizer', timings, first):
             seen = stages[row['name']]

@@ -65,12 +65,7 @@ def no_collection() -> Iterator[None]:
 
 
 def alternate(
-    cases: Mapping[str, Case],
-    *,
-    rounds: int = 5,
-    round_s: float = 0.3,
-    min_calls: int = 5,
-    tick: Callable[[], None] | None = None,
+    cases: Mapping[str, Case], *, rounds: int = 5, round_s: float = 0.3, min_calls: int = 5
 ) -> dict[str, Timing]:
     """
     Time all cases in alternating rounds.
@@ -90,8 +85,6 @@ def alternate(
             times = _one_turn(case, round_s, min_calls)
             rounds_ms[name].append(statistics.median(times))
             calls_ms[name].extend(times)
-            if tick is not None:
-                tick()
     return {name: Timing(tuple(rounds_ms[name]), tuple(calls_ms[name])) for name in cases}
 
 

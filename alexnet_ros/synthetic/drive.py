@@ -6,7 +6,6 @@ says which sign is to be seen when and where, in the form that ``replay
 --truth`` reads.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from alexnet_ros.tables import csv_text
 
 START_NS = 1_750_000_000 * 10**9
 SPEED_M_S = 10.0
-WEAVE_FRAMES = 180
+WEAVE_FRAMES, WEAVE_HZ = 180, 15.0
 SEEN_FROM_PX = 20.0  # a sign narrower than this is not asked for; the finder names them from here
 
 DEMO_SIGNS = (
@@ -44,7 +43,7 @@ DEMO_SIGNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SignTruth:
     """One sign of the drive: its class and the span in which it is to be seen."""
 
@@ -149,54 +148,39 @@ def drive_frames(
         boxes = []
         for sign in sorted(signs, key=lambda one: one.at_m):
             box = scene.sign_box(pose, sign)
-            if (
-                box is not None
-                and box[2] >= SEEN_FROM_PX
-                and (
-                    box[0] >= 0
-                    and box[1] >= 0
-                    and box[0] + box[2] <= size_wh[0]
-                    and box[1] + box[3] <= size_wh[1]
-                )
-            ):
+            if box is None or box[2] < SEEN_FROM_PX or min(box[:2]) < 0:
+                continue
+            if box[0] + box[2] <= size_wh[0] and box[1] + box[3] <= size_wh[1]:
                 boxes.append(BoxTruth(stamp_ns, sign.class_id, box))
         image = scene.render(pose, light=_light(seconds), index=index)
         yield DriveFrame(stamp_ns, image, tuple(boxes))
 
 
-def weave_frames(
-    *, rate_hz: float = 15.0, frames: int = WEAVE_FRAMES, seed: int = 51
-) -> Iterator[DriveFrame]:
+def weave_frames() -> Iterator[DriveFrame]:
     """
     Render a robot that weaves: its view swings from one side of the road to the other.
 
     The view is a square cut out of a wide frame, as ``tools/make_heading_set.py``
     cuts it; at the left edge of the wide frame the way goes on to the right.
     """
-    drive = drive_frames(
-        size_wh=(640, 360), rate_hz=rate_hz, duration_s=(frames + 0.5) / rate_hz, seed=seed
-    )
+    duration_s = (WEAVE_FRAMES + 0.5) / WEAVE_HZ
+    drive = drive_frames(size_wh=(640, 360), rate_hz=WEAVE_HZ, duration_s=duration_s, seed=51)
     for index, frame in enumerate(drive):
-        swing = max(-1.0, min(1.0, 1.5 * math.sin(2 * math.pi * index / rate_hz / 6)))
+        swing = max(-1.0, min(1.0, 1.5 * math.sin(2 * math.pi * index / WEAVE_HZ / 6)))
         left = round((1 + swing) * 160)
         view = np.ascontiguousarray(frame.image_rgb[-320:, left : left + 320])
         yield DriveFrame(frame.stamp_ns, view, ())
 
 
-def _merge(truth: DriveTruth, frame: DriveFrame, open_signs: dict[int, int]) -> None:
+def _merge(truth: DriveTruth, frame: DriveFrame, in_view: dict[int, SignTruth]) -> None:
     """Add a frame to the truth; a class seen without a break is one sign."""
-    for box in frame.boxes:
-        place = open_signs.get(box.class_id)
-        if place is None:
-            open_signs[box.class_id] = len(truth.signs)
-            truth.signs.append(
-                SignTruth(box.class_id, SIGNS[box.class_id], box.stamp_ns, box.stamp_ns)
-            )
-        else:
-            old = truth.signs[place]
-            truth.signs[place] = dataclasses.replace(old, end_ns=box.stamp_ns)
-    for class_id in set(open_signs) - {box.class_id for box in frame.boxes}:
-        del open_signs[class_id]
+    for class_id in set(in_view) - {box.class_id for box in frame.boxes}:
+        del in_view[class_id]
+    for class_id in (box.class_id for box in frame.boxes):
+        if class_id not in in_view:
+            in_view[class_id] = SignTruth(class_id, SIGNS[class_id], frame.stamp_ns, 0)
+            truth.signs.append(in_view[class_id])
+        in_view[class_id].end_ns = frame.stamp_ns
     truth.boxes.extend(frame.boxes)
     truth.frames += 1
 
@@ -218,19 +202,15 @@ def write_drive_bag(
     :param storage: ``mcap`` or ``sqlite3``.
     :raises BagError: the folder exists or cannot be written.
     """
-    truth, open_signs = DriveTruth(), dict[int, int]()
+    truth, in_view = DriveTruth(), dict[int, SignTruth]()
     with BagWriter(folder, storage=storage) as bag:
         for frame in frames or drive_frames(**drive):  # type: ignore[arg-type]
             if compressed:
-                bag.write_jpeg(
-                    f'{topic}/compressed',
-                    frame.stamp_ns,
-                    jpeg_from_rgb(frame.image_rgb, 90),
-                    frame_id='camera',
-                )
+                jpeg = jpeg_from_rgb(frame.image_rgb, 90)
+                bag.write_jpeg(f'{topic}/compressed', frame.stamp_ns, jpeg, frame_id='camera')
             else:
                 bag.write_image(topic, frame.stamp_ns, frame.image_rgb, frame_id='camera')
-            _merge(truth, frame, open_signs)
+            _merge(truth, frame, in_view)
             if on_frame is not None:
                 on_frame()
     truth.write_csv(Path(folder) / 'truth.csv')

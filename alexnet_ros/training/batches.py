@@ -14,6 +14,7 @@ from alexnet_ros.training.augment import SignAugmentation
 from alexnet_ros.training.settings import TrainSettings
 
 Image = NDArray[np.uint8]
+AHEAD = 6  # batches made before they are asked for
 Augmentation = Callable[[Image, Image, np.random.Generator], None]
 
 
@@ -92,7 +93,7 @@ class BatchMaker:
         return images, class_ids
 
     def stream(
-        self, start: int, size_of: Callable[[int], int], threads: int = 2, ahead: int = 6
+        self, start: int, size_of: Callable[[int], int], threads: int = 2
     ) -> Generator[tuple[int, Image, NDArray[np.int64]], None, None]:
         """
         Give batch after batch from step ``start`` on, without end.
@@ -104,7 +105,7 @@ class BatchMaker:
         waiting = deque([pool.submit(self.make, step, size_of(step))])
         try:
             while True:
-                while len(waiting) < (ahead if threads else 1):
+                while len(waiting) < (AHEAD if threads else 1):
                     later = step + len(waiting)
                     waiting.append(pool.submit(self.make, later, size_of(later)))
                 yield (step, *waiting.popleft().result())

@@ -220,14 +220,12 @@ def compressed(
         if not rank:
             continue
         module = network.get_submodule(name)
-        basis: Tensor | None = None
         if isinstance(module, Factored):
-            basis, core = torch.linalg.qr(module.second.weight)  # (O, r), (r, r)
-            weight, bias = core @ module.first.weight, module.second.bias
+            limit, bias = module.first.out_features, module.second.bias
+            weight = module.second.weight @ module.first.weight
         else:
-            module = cast('nn.Linear', module)
-            weight, bias = module.weight, module.bias
-        limit = min(weight.shape)
+            weight, bias = cast('nn.Linear', module).weight, cast('nn.Linear', module).bias
+            limit = min(weight.shape)
         if rank >= limit:
             raise TrainingError(
                 f'{layer} has rank {limit}; the new rank must be lower, got {rank}'
@@ -235,7 +233,6 @@ def compressed(
         old = [key for key in state if key.startswith(f'{name}.')]
         before = sum(state.pop(key).numel() for key in old)
         first, second, energy = factors(weight, rank)
-        second = second if basis is None else basis @ second
         parts = {'first.weight': first, 'second.weight': second, 'second.bias': bias}
         state |= {f'{name}.{part}': tensor for part, tensor in parts.items()}
         after = sum(tensor.numel() for tensor in parts.values())

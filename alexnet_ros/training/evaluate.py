@@ -25,6 +25,8 @@ from alexnet_ros.training.sources import Image
 Floats = NDArray[np.floating]
 Ids = NDArray[np.int64]
 Progress = Callable[[int, int], None]
+ECE_BINS = 15
+BATCH = 16
 TEN_VIEWS = (224, 256)  # the paper's crop and image side
 
 
@@ -56,14 +58,14 @@ class Figures:
         return {name: getattr(self, name) for name in names}
 
 
-def calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
     """
     Return the expected calibration error.
 
     :param confidence: of each answer, 0 to 1, (N,).
     :param right: whether it was right, (N,).
     """
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     error = 0.0
     for number in np.unique(place):
         inside = place == number
@@ -186,7 +188,6 @@ def logits_from_engine(
     *,
     views: int = 1,
     mirror: bool = False,
-    batch: int = 16,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """
@@ -196,7 +197,7 @@ def logits_from_engine(
     :param progress: called with how many of how many are done.
     """
     found = []
-    step = max(1, batch // views)
+    step = max(1, BATCH // views)
     for start in range(0, count, step):
         part = range(start, min(start + step, count))
         if views == 1:

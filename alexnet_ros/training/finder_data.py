@@ -24,6 +24,7 @@ from alexnet_ros.training.sources import (
     records_beside,
 )
 
+MIN_CUTOUT_PX = 16.0  # side of an object taken out of a frame
 MOST_OF_A_CLASS = 160  # cutouts kept in memory
 ROI = ('roi_x1', 'roi_y1', 'roi_x2', 'roi_y2')
 
@@ -108,13 +109,13 @@ def scenes_from(annotations: Path, *, dev: bool) -> dict[str, Scene]:
     return {name: _scene_from(annotations.parent / name, e) for name, e in chosen.items()}
 
 
-def _frame_cutouts(scenes: Sequence[Scene], smallest_px: float = 16.0) -> list[Cutout]:
+def _frame_cutouts(scenes: Sequence[Scene]) -> list[Cutout]:
     """Return the annotated objects of frames with a little around, to paste into others."""
     found = []
     for scene in scenes:
         for box in scene.boxes:
             left, top, right, bottom = box
-            if min(right - left, bottom - top) < smallest_px:
+            if min(right - left, bottom - top) < MIN_CUTOUT_PX:
                 continue
             part, (x, y, _, _) = crop(scene.image, (left, top, right - left, bottom - top), 0.1)
             inner = (left - x, top - y, right - x, bottom - y)

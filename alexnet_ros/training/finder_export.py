@@ -30,6 +30,7 @@ from alexnet_ros.training.finder_network import CELL_PX, CHANNELS, GREY, SPREAD,
 from alexnet_ros.training.finder_scenes import Scene
 from alexnet_ros.training.finder_train import finder_from_checkpoint
 from alexnet_ros.training.graph import GraphWriter
+from alexnet_ros.training.initial import logistic_regression
 from alexnet_ros.training.network import Layer, convolution
 from alexnet_ros.training.settings import FinderTrainSettings
 
@@ -214,7 +215,7 @@ def measure_finder(
 
 def calibrated(finder: SignFinder, scenes: Iterable[Scene]) -> tuple[float, float]:
     """
-    Return slope and intercept of an object's logit by its heat, fitted by Newton's method.
+    Return slope and intercept of an object's logit by its heat, by logistic regression.
 
     With fewer than ``MIN_CALIBRATION`` objects or other candidates the heat stands as it is.
 
@@ -228,18 +229,13 @@ def calibrated(finder: SignFinder, scenes: Iterable[Scene]) -> tuple[float, floa
         boxes, scores, truth = _boxes_xywh(finder, scene, settings)
         hits += (pairwise_iou(boxes, truth).max(axis=1, initial=0) >= 0.4).tolist()
         heats += scores
-    wanted = np.array(hits, float)
-    if min(wanted.sum(), len(wanted) - wanted.sum()) < MIN_CALIBRATION:
+    if min(sum(hits), len(hits) - sum(hits)) < MIN_CALIBRATION:
         return 1.0, 0.0
     heat = np.clip(np.array(heats), 1e-4, 1 - 1e-4)
-    inputs = np.stack([np.log(heat / (1 - heat)), np.ones(len(heat))], 1)
-    weights = np.array([1.0, 0.0])
-    for _ in range(30):
-        chance = 1 / (1 + np.exp(-inputs @ weights))
-        slopes = inputs.T @ (chance - wanted) + 1e-3 * weights
-        curve = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-3 * np.eye(2)
-        weights = weights - np.clip(np.linalg.solve(curve, slopes), -1, 1)
-    return round(float(np.clip(weights[0], 0.1, 20)), 3), round(float(weights[1]), 3)
+    logits = torch.from_numpy(np.log(heat / (1 - heat))).float()[:, None]
+    weight, bias = logistic_regression(logits, torch.tensor(hits).long(), 2)
+    slope, intercept = float(weight[1] - weight[0]), float(bias[1] - bias[0])
+    return round(float(np.clip(slope, 0.1, 20)), 3), round(intercept, 3)
 
 
 def _canvas_of(image: Image, height: int, width: int) -> Image:
@@ -274,7 +270,6 @@ def export_finder(
     width: int = 960,
     min_score: float = 0.03,
     command: str = '',
-    report: Callable[[str], None] = print,
 ) -> ModelPackage:
     """
     Put a finder into an existing model package and measure it on frames kept apart.
@@ -292,7 +287,7 @@ def export_finder(
     network, facts = finder_from_checkpoint(checkpoint)
     known = flat_fields(FinderTrainSettings)  # an older run may have others, too
     used = {name: value for name, value in facts['settings'].items() if name in known}
-    maker = maker_for(FinderTrainSettings(**used), data, report)
+    maker = maker_for(FinderTrainSettings(**used), data, print)
     rng = np.random.default_rng(5)
     picks = rng.permutation(len(maker.frames))[:CALIBRATION].tolist()
     images = [_canvas_of(maker.frames[index].image, height, width) for index in picks]
@@ -316,7 +311,7 @@ def export_finder(
                 name = f'objects_from_{smallest}_px' if smallest else 'all_objects'
                 measured[name] = asdict(measure_finder(finder, dev, smallest_px=smallest))
     for name, row in measured.items():
-        report(f'{name}: {row}')
+        print(f'{name}: {row}')
     run, settings = facts['run'], facts['settings']
     sources = [*data.frames, *data.crops, *data.backgrounds]
     return add_finder(

@@ -33,6 +33,7 @@ from alexnet_ros.training.network import (
 OPSET = 17  # TensorRT 10.0 reads it
 IR_VERSION = 8
 POOLED_LAYERS = ('conv2', 'conv3', 'fc6', 'fc6a')  # a pooling comes before these
+BATCH = 32
 SAMPLES = 20_000  # values kept of each layer and batch for INT8's steps
 
 
@@ -152,11 +153,11 @@ def normalisation(writer: GraphWriter, arch: Architecture) -> str:
     return x
 
 
-def adaptive_matrix(inputs: int, outputs: int = 6) -> Floats:
-    """Return (outputs, inputs): row i averages pixels floor(i n/o) to ceil((i+1) n/o)."""
-    matrix = np.zeros((outputs, inputs), np.float32)
-    for row in range(outputs):
-        first, last = row * inputs // outputs, -(-(row + 1) * inputs // outputs)
+def adaptive_matrix(inputs: int) -> Floats:
+    """Return (6, inputs): row i averages pixels floor(i n / 6) to ceil((i + 1) n / 6)."""
+    matrix = np.zeros((6, inputs), np.float32)
+    for row in range(6):
+        first, last = row * inputs // 6, -(-(row + 1) * inputs // 6)
         matrix[row, first:last] = 1 / (last - first)
     return matrix
 
@@ -251,7 +252,7 @@ def best_step(values: Floats, peak: float) -> float:
 
 @torch.no_grad()
 def input_scales(
-    network: AlexNet, layers: Sequence[Layer], images: NDArray[np.uint8], batch: int = 32
+    network: AlexNet, layers: Sequence[Layer], images: NDArray[np.uint8]
 ) -> dict[str, float]:
     """
     Return the int8 step of each layer's input.
@@ -281,8 +282,8 @@ def input_scales(
         network.get_submodule(module).register_forward_pre_hook(watcher(name))
         for name, module in places.items()
     ]
-    for start in range(0, len(images), batch):
-        network(torch.from_numpy(images[start : start + batch]))
+    for start in range(0, len(images), BATCH):
+        network(torch.from_numpy(images[start : start + BATCH]))
     for hook in hooks:
         hook.remove()
     return {name: best_step(np.concatenate(kept[name]), peaks[name]) for name in kept}

@@ -7,7 +7,6 @@ fully connected layers begin as that regression, so that training starts where
 the probe ends. A ReLU network holds a linear map exactly: z = relu(z) - relu(-z).
 """
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -118,14 +117,6 @@ def settle_norms(network: AlexNet, images: NDArray[np.uint8]) -> None:
             x = module(x)
 
 
-@dataclass(frozen=True)
-class Linear:
-    """A linear classifier: ``weight`` (C, F) and ``bias`` (C,)."""
-
-    weight: Tensor
-    bias: Tensor
-
-
 @torch.no_grad()
 def frozen_features(network: AlexNet, images: NDArray[np.uint8], *, hidden: bool) -> Tensor:
     """
@@ -146,12 +137,15 @@ def frozen_features(network: AlexNet, images: NDArray[np.uint8], *, hidden: bool
     return torch.cat(rows)
 
 
-def logistic_regression(x: Tensor, class_ids: Tensor, classes: int, pictures: int = 0) -> Linear:
+def logistic_regression(
+    x: Tensor, class_ids: Tensor, classes: int, pictures: int = 0
+) -> tuple[Tensor, Tensor]:
     """
     Fit multinomial logistic regression, L2 penalty 1 / (2 pictures), by L-BFGS.
 
     :param x: features (N, F); centred and scaled inside, undone in the result.
     :param pictures: how many of them are no changed copies; 0 for all.
+    :returns: weight (C, F) and bias (C,).
     """
     middle, scale = x.mean(0), x.std().clamp_min(1e-6)
     unit = (x - middle) / scale
@@ -168,7 +162,7 @@ def logistic_regression(x: Tensor, class_ids: Tensor, classes: int, pictures: in
 
     solver.step(loss)  # type: ignore[no-untyped-call]
     final = (weight / scale).detach()
-    return Linear(final, (bias - final @ middle).detach())
+    return final, (bias - final @ middle).detach()
 
 
 def start_from_probe(
@@ -194,19 +188,19 @@ def start_from_probe(
     if not hidden and (replicas < 1 or thin):
         return False
     x = frozen_features(network, images, hidden=hidden)
-    found = logistic_regression(x, torch.from_numpy(class_ids), classes, pictures)
+    weight, bias = logistic_regression(x, torch.from_numpy(class_ids), classes, pictures)
     last = cast('nn.Linear', network.classifier[6])
     with torch.no_grad():
         if hidden:
-            last.weight.copy_(found.weight)
-            last.bias.copy_(found.bias)
+            last.weight.copy_(weight)
+            last.bias.copy_(bias)
             return True
-        scale = (x @ found.weight.T + found.bias).std().clamp_min(1e-6)
+        scale = (x @ weight.T + bias).std().clamp_min(1e-6)
         units = torch.arange(2 * classes).repeat_interleave(replicas)  # which signed value
         places = torch.arange(len(units))
         picks = torch.zeros(len(units), classes)
         picks[places, units // 2] = 1.0 - 2.0 * (units % 2)  # +, -, +, - ...
-        _set_rows(network.classifier[1], found.weight / scale, picks, found.bias / scale)
+        _set_rows(network.classifier[1], weight / scale, picks, bias / scale)
         means = torch.zeros(2 * classes, HIDDEN)
         means[units, places] = 1 / replicas
         spread = torch.zeros(len(units), 2 * classes)

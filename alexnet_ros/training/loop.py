@@ -27,6 +27,7 @@ from alexnet_ros.training.reports import History
 from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.state import SCHEDULES, Report, RunState, StepReport, Workers, input_size
 
+BATCH = 64  # of a validation
 MAX_WEIGHT = 1e4  # a weight beyond this is no result of learning
 MAX_LOSS = 100.0  # of a cross-entropy; guessing among 1000 classes has 7
 
@@ -47,7 +48,6 @@ def logits_of(
     spec: InputSpec,
     *,
     bf16: bool = False,
-    batch: int = 64,
 ) -> NDArray[np.float32]:
     """
     Return the logits of whole images, (N, classes).
@@ -57,8 +57,8 @@ def logits_of(
     device = next(network.parameters()).device
     network.eval()
     found = []
-    for start in range(0, len(indices), batch):
-        pixels = torch.from_numpy(whole_images(images, indices[start : start + batch], spec))
+    for start in range(0, len(indices), BATCH):
+        pixels = torch.from_numpy(whole_images(images, indices[start : start + BATCH], spec))
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits, _ = network(pixels.to(device))
         found.append(logits.float().cpu().numpy())

@@ -45,13 +45,12 @@ class History:
         :raises FileWriteError: the file cannot be written.
         """
         self.rows.append(row)
-        text = io.StringIO(newline='')
-        writer = csv.DictWriter(text, COLUMNS, restval='', extrasaction='ignore')
-        writer.writeheader()
+        rows = []
         for one in self.rows:
-            writer.writerow({n: f'{v:.6g}' if isinstance(v, float) else v for n, v in one.items()})
+            told = {n: f'{v:.6g}' if isinstance(v, float) else v for n, v in one.items()}
+            rows.append([told.get(name, '') for name in COLUMNS])
         make_folder(self.path.parent)
-        write_file(self.path, text.getvalue())
+        write_file(self.path, csv_text(COLUMNS, rows))
 
     def cut(self, step: int) -> None:
         """Drop what lies after a step, when a run is taken up again."""

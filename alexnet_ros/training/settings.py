@@ -30,10 +30,10 @@ class TrainSettings:
         choices=('variant', 'on', 'off'),
     )
     overlapping: bool = setting(True, 'Overlapping pooling 3/2 as published, else 2/2.')
-    input_px: int = setting(0, 'Input side, pixels; 0 = 227 or 224.', low=0, high=512)
-    fc6_rank: int = setting(0, 'Factor fc6 at this rank; 0 = full.', low=0, high=4096)
-    fc7_rank: int = setting(0, 'Factor fc7 at this rank; 0 = full.', low=0, high=4096)
-    dropout: float = setting(0.5, 'Dropout before fc6 and fc7.', low=0.0, high=0.9)
+    input_px: int = setting(0, 'Input side, pixels; 0 = 227 or 224.', 0, 512)
+    fc6_rank: int = setting(0, 'Factor fc6 at this rank; 0 = full.', 0, 4096)
+    fc7_rank: int = setting(0, 'Factor fc7 at this rank; 0 = full.', 0, 4096)
+    dropout: float = setting(0.5, 'Dropout before fc6 and fc7.', 0.0, 0.9)
 
     initial: str = setting(
         '', 'Starting weights: .pth, .pth.tar, .safetensors or .npz of an AlexNet, or a package.'
@@ -42,7 +42,7 @@ class TrainSettings:
         'modern', 'How other layers start: modern (He) or paper.', choices=('modern', 'paper')
     )
     features_factor: float = setting(
-        1.0, 'Rate factor of the convolutions; 0 freezes them.', low=0.0, high=1.0
+        1.0, 'Learning-rate factor of the convolutions; 0 = frozen.', 0.0, 1.0
     )
     probe: bool = setting(True, 'With frozen convolutions begin as a linear probe.')
 
@@ -51,9 +51,7 @@ class TrainSettings:
         'How a picture becomes the input: stretch all of it, or centre_crop (shorter side 8/7).',
         choices=('stretch', 'centre_crop'),
     )
-    hold_out_every: int = setting(
-        8, 'One group in this many is held out; 0 = none.', low=0, high=1000
-    )
+    hold_out_every: int = setting(8, 'One group in this many is held out; 0 = none.', 0, 1000)
     augmentation: str = setting(
         'signs',
         'signs, paper (256, random crop, mirror, PCA noise), photo or none.',
@@ -61,54 +59,48 @@ class TrainSettings:
     )
     mirror: bool = setting(False, 'Also mirror; never where left and right differ.')
     balance: float = setting(
-        0.5,
-        'A class with n images counts n to this power: 1 = as is, 0 = equal.',
-        low=0.0,
-        high=1.0,
+        0.5, 'A class with n images counts n to this power: 1 = as is, 0 = equal.', 0.0, 1.0
     )
     background_share: float = setting(
-        0.0,
-        'Share of background images in a batch; above 0 adds a background class.',
-        low=0.0,
-        high=0.9,
+        0.0, 'Fraction of background images; above 0 adds a background class.', 0.0, 0.9
     )
     background_video: str = setting('', 'Video without signs for backgrounds.')
-    background_until: float = setting(0.6667, 'First share of the video used.', low=0.0, high=1.0)
-    background_count: int = setting(12000, 'Background crops made.', low=10, high=1_000_000)
+    background_until: float = setting(
+        0.6667, 'Fraction of the video used, from its start.', 0.0, 1.0
+    )
+    background_count: int = setting(12000, 'Background crops made.', 10, 1_000_000)
 
     added_data: str = setting(
         '',
         'CSV of more crops to learn from (file, class_id, weight), tars beside it; the class '
         'after the last is the background.',
     )
-    added_share: float = setting(0.0, 'Share of them in a batch.', low=0.0, high=0.9)
+    added_share: float = setting(0.0, 'Fraction of them in a batch.', 0.0, 0.9)
 
-    steps: int = setting(10_000, 'Length of the run in steps.', low=1, high=100_000_000)
-    minutes: float = setting(0.0, 'Its length in minutes; 0 = by steps.', low=0.0, high=1e6)
-    batch: int = setting(64, 'Images a step and process.', low=2, high=4096)
-    lr: float = setting(0.02, 'Peak learning rate.', low=1e-7, high=10.0)
-    momentum: float = setting(0.9, 'Momentum (Nesterov).', low=0.0, high=0.999)
-    weight_decay: float = setting(5e-4, 'Weight decay of matrices.', low=0.0, high=0.1)
-    clip_norm: float = setting(5.0, 'Limit of the gradient norm; 0 = none.', low=0.0, high=1e6)
-    label_smoothing: float = setting(0.05, 'Label smoothing.', low=0.0, high=0.5)
+    steps: int = setting(10_000, 'Length of the run in steps.', 1, 100_000_000)
+    minutes: float = setting(0.0, 'Length in minutes instead; 0 = by steps.', 0.0, 1e6)
+    batch: int = setting(64, 'Batch size of each process.', 2, 4096)
+    lr: float = setting(0.02, 'Peak learning rate.', 1e-7, 10.0)
+    momentum: float = setting(0.9, 'Momentum (Nesterov).', 0.0, 0.999)
+    weight_decay: float = setting(5e-4, 'Weight decay of matrices.', 0.0, 0.1)
+    clip_norm: float = setting(5.0, 'Maximum gradient norm; 0 = no clipping.', 0.0, 1e6)
+    label_smoothing: float = setting(0.05, 'Label smoothing.', 0.0, 0.5)
     schedule: str = setting(
         'cosine',
         'cosine with warm-up, or paper (divided by ten three times).',
         choices=('cosine', 'paper'),
     )
     patience: int = setting(
-        0, 'End after so many validations without gain; 0 = never.', low=0, high=10_000
+        0, 'Stop after so many validations without gain; 0 = never.', 0, 10_000
     )
     sizes: str = setting('', 'Progressive input sides, such as 128,176,224; last = own.')
-    ema_decay: float = setting(0.999, 'Decay of the averaged weights.', low=0.0, high=0.99999)
+    ema_decay: float = setting(0.999, 'Decay of the moving average of the weights.', 0.0, 0.99999)
     bf16: bool = setting(True, 'Compute in bfloat16 where the processor has it.')
-    val_interval: int = setting(
-        0, 'Steps between validations; 0 = 20 a run.', low=0, high=1_000_000
-    )
-    save_interval: int = setting(500, 'Steps between checkpoints.', low=1, high=1_000_000)
-    threads: int = setting(1, 'Threads that prepare images.', low=0, high=64)
-    memory_mb: int = setting(4096, 'Decoded images kept in memory.', low=0, high=1_000_000)
-    seed: int = setting(1, 'Seed of everything random.', low=0, high=2**31)
+    val_interval: int = setting(0, 'Steps between validations; 0 = 20 in a run.', 0, 1_000_000)
+    save_interval: int = setting(500, 'Steps between checkpoints.', 1, 1_000_000)
+    threads: int = setting(1, 'Threads that prepare images.', 0, 64)
+    memory_mb: int = setting(4096, 'Decoded images kept in memory.', 0, 1_000_000)
+    seed: int = setting(1, 'Seed of everything random.', 0, 2**31)
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
@@ -136,26 +128,26 @@ OLD_NAMES = {  # kept for one release
 class FinderTrainSettings:
     """How a finder is trained; a recipe file gives these by name."""
 
-    steps: int = setting(8000, 'Length of the run in steps.', low=1, high=100_000_000)
-    minutes: float = setting(0.0, 'Its length in minutes; 0 = by steps.', low=0.0, high=1e6)
-    batch: int = setting(16, 'Pictures a step.', low=2, high=1024)
-    side_px: int = setting(288, 'Side of a picture, a multiple of 32.', low=64, high=1024)
-    smallest_px: float = setting(8.0, 'Smallest object in a picture.', low=4.0, high=500.0)
-    largest_px: float = setting(250.0, 'Largest object in a picture.', low=8.0, high=1000.0)
-    frame_share: float = setting(0.65, 'Share from annotated frames.', low=0.0, high=1.0)
-    pasted: float = setting(1.0, 'Mean number of pasted objects.', low=0.0, high=20.0)
-    decoys: float = setting(0.4, 'Mean number of pasted backgrounds.', low=0.0, high=20.0)
-    background_until: float = setting(0.6667, 'First share of the video used.', low=0.0, high=1.0)
-    hold_out_every: int = setting(
-        8, 'One track in this many is left out; 0 = none.', low=0, high=1000
+    steps: int = setting(8000, 'Length of the run in steps.', 1, 100_000_000)
+    minutes: float = setting(0.0, 'Length in minutes instead; 0 = by steps.', 0.0, 1e6)
+    batch: int = setting(16, 'Batch size.', 2, 1024)
+    side_px: int = setting(288, 'Side of a picture, a multiple of 32.', 64, 1024)
+    smallest_px: float = setting(8.0, 'Smallest object in a picture.', 4.0, 500.0)
+    largest_px: float = setting(250.0, 'Largest object in a picture.', 8.0, 1000.0)
+    frame_share: float = setting(0.65, 'Fraction from annotated frames.', 0.0, 1.0)
+    pasted: float = setting(1.0, 'Mean number of pasted objects.', 0.0, 20.0)
+    decoys: float = setting(0.4, 'Mean number of pasted backgrounds.', 0.0, 20.0)
+    background_until: float = setting(
+        0.6667, 'Fraction of the video used, from its start.', 0.0, 1.0
     )
-    lr: float = setting(0.003, 'Peak learning rate.', low=1e-7, high=1.0)
-    weight_decay: float = setting(0.01, 'Weight decay.', low=0.0, high=1.0)
-    clip_norm: float = setting(10.0, 'Limit of the gradient norm.', low=0.01, high=1e6)
-    ema_decay: float = setting(0.998, 'Of the weight average.', low=0.0, high=0.99999)
+    hold_out_every: int = setting(8, 'One track in this many is left out; 0 = none.', 0, 1000)
+    lr: float = setting(0.003, 'Peak learning rate.', 1e-7, 1.0)
+    weight_decay: float = setting(0.01, 'Weight decay.', 0.0, 1.0)
+    clip_norm: float = setting(10.0, 'Maximum gradient norm.', 0.01, 1e6)
+    ema_decay: float = setting(0.998, 'Decay of the moving average of the weights.', 0.0, 0.99999)
     bf16: bool = setting(True, 'Compute in bfloat16.')
-    save_interval: int = setting(250, 'Steps between checkpoints.', low=1, high=1_000_000)
-    seed: int = setting(1, 'Seed of everything random.', low=0, high=2**31)
+    save_interval: int = setting(250, 'Steps between checkpoints.', 1, 1_000_000)
+    seed: int = setting(1, 'Seed of everything random.', 0, 2**31)
 
 
 def read_recipe(path: Path | None) -> dict[str, Any]:

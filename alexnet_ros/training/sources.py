@@ -231,7 +231,7 @@ class ImageBank:
                 pass
 
 
-def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[bool]:
+def held_out(records: Sequence[Record], every: int = 8) -> list[bool]:
     """
     Say for each record whether it is held out for validation.
 
@@ -240,7 +240,6 @@ def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[
     and at least one where a class has two or more.
 
     :param every: one group in this many; 0 holds nothing out.
-    :param phase: which one of them, 0 to ``every`` - 1.
     """
     if any(record.part == 'val' for record in records):
         return [record.part == 'val' for record in records]
@@ -251,7 +250,7 @@ def held_out(records: Sequence[Record], every: int = 8, phase: int = 3) -> list[
     for class_id, names in groups.items():
         ordered = sorted(names)
         if every and len(ordered) > 1:
-            picks = ordered[phase % every :: every] or [ordered[-1]]
+            picks = ordered[3 % every :: every] or [ordered[-1]]
             chosen |= {(class_id, name) for name in picks}
     return [(record.class_id, record.group) in chosen for record in records]
 

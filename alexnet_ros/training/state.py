@@ -23,16 +23,18 @@ Report = Callable[[str], None]
 StepReport = Callable[[float, int, float], None]
 
 
-def cosine(progress: float, warmup: float = 0.03) -> float:
+WARM_UP = 0.03  # fraction of a run in which the rate rises
+
+
+def cosine(progress: float) -> float:
     """
     Return the factor of the peak rate: a linear start, then half a cosine to zero.
 
     :param progress: share of the run done, 0 to 1.
-    :param warmup: share of the run spent rising.
     """
-    if progress < warmup:
-        return max(progress, 1e-3 * warmup) / warmup
-    rest = (min(progress, 1.0) - warmup) / (1 - warmup)
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, 1e-3)
+    rest = (min(progress, 1.0) - WARM_UP) / (1 - WARM_UP)
     return 0.5 * (1 + math.cos(math.pi * rest))
 
 

@@ -166,4 +166,5 @@ def test_the_commands_train_and_export_a_finder_for_other_objects(
         assert recognizer.finder.package.folder == package.folder
         recognizer.recognize([Frame(np.zeros((128, 160, 3), np.uint8), 1)])
     assert main([*words, '--package', str(tmp_path / 'none'), '--size', '160x128']) == 1
-    assert main([*words, '--package', str(package.folder), '--size', '160']) == 1
+    with pytest.raises(SystemExit, match='2'):
+        main([*words, '--package', str(package.folder), '--size', '160'])

@@ -319,10 +319,10 @@ def test_network_starts_as_the_linear_probe(ranks: tuple[int, int]) -> None:
     images = np.stack([cv2.resize(picture(int(c), rng), (67, 67)) for c in ids])
     assert start_from_probe(network, images, ids)
     x = frozen_features(network, images, hidden=False)
-    probe = logistic_regression(x, torch.from_numpy(ids), 4)
+    weight, bias = logistic_regression(x, torch.from_numpy(ids), 4)
     with torch.no_grad():
         logits = network(torch.from_numpy(images))[0]
-    wanted = x @ probe.weight.T + probe.bias
+    wanted = x @ weight.T + bias
     torch.testing.assert_close(logits, wanted, atol=1e-3, rtol=1e-3)
     assert (logits.argmax(1).numpy() == ids).mean() == 1.0
 
