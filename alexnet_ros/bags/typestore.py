@@ -7,6 +7,7 @@ registered here by their fields, so that the type hashes of the former equal the
 real packages'.
 """
 
+import struct
 from functools import cache
 from typing import Any
 
@@ -79,3 +80,10 @@ def typestore() -> Typestore:
 def stamp_ns_of(header: Any) -> int:
     """Return a header's stamp as integer nanoseconds."""
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def stamp_ns_from_cdr(data: bytes) -> int:
+    """Return the stamp of a serialised message (12 bytes or more) that begins with a header."""
+    order = '<' if data[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)

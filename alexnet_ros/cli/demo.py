@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_ros.bags.convert import bag_from_sources
-from alexnet_ros.bags.typestore import COMPRESSED
+from alexnet_ros.bags.salvage import StoredMessage
+from alexnet_ros.bags.typestore import COMPRESSED, stamp_ns_from_cdr
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive
 from alexnet_ros.cli.options import (
     SOURCES,
@@ -124,12 +125,12 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
     """
     from alexnet_ros.cli.demo_print import Printer
     from alexnet_ros.ros.clients.control import LifecycleClient, NodeControlError, NodeProcess
-    from alexnet_ros.ros.clients.player import Outgoing, Player
+    from alexnet_ros.ros.clients.player import Player
     from alexnet_ros.ros.clients.recorder import Recorder
     from alexnet_ros.ros.clients.session import Session
 
     package = ModelPackage.load(args.model)
-    first_ns = next((picture.at_ns for picture in source.pictures()), 0)
+    first_ns = next((picture.log_ns for picture in source.pictures()), 0)
     compressed = source.kind == COMPRESSED  # by type: not every name ends in /compressed
     classifier = {
         'model': str(package.folder),
@@ -193,18 +194,14 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
         printer.heading()
         progress = stack.enter_context(Progress(source.frames, 'playing'))
 
-        def check_nodes(sent: Outgoing) -> None:
-            clock.follow(sent.at_ns)
+        def check_nodes(sent: StoredMessage) -> None:
+            clock.follow(sent.log_ns)
             progress.update()
             for node in nodes:
                 node.check()
 
         report = player.play(
-            (Outgoing(source.topic, source.kind, p.at_ns, p.data) for p in source.pictures()),
-            rate=args.rate,
-            tail_s=TAIL_S,
-            on_sent=check_nodes,
-            say=tell,
+            source.pictures(), rate=args.rate, tail_s=TAIL_S, on_sent=check_nodes, say=tell
         )
         for node in nodes:
             node.check()
@@ -220,7 +217,6 @@ def conclude(
 ) -> int:
     """Say how much was answered, write the results; 1 if nothing was answered."""
     from alexnet_ros.cli.demo_results import write_results
-    from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 
     for line in source.losses:
         tell(line)

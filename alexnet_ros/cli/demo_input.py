@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from alexnet_ros.bags.find import is_bag
 from alexnet_ros.bags.reader import BagReader
+from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.typestore import COMPRESSED, typestore
 from alexnet_ros.cli.progress import Progress
 from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
@@ -18,26 +18,6 @@ from alexnet_ros.synthetic import drive
 
 RENDERERS = ('drive.py', 'scene.py', 'signs.png')
 DRIVE_TOPIC = '/camera/image'
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """
-    One serialised image message.
-
-    :param at_ns: when it is to be played, nanoseconds.
-    :param data: CDR.
-    """
-
-    at_ns: int
-    data: bytes
-
-    @property
-    def stamp_ns(self) -> int:
-        """Return the stamp of its header, nanoseconds."""
-        order = '<' if self.data[1] & 1 else '>'  # CDR: encapsulation, then the header
-        seconds, nanoseconds = struct.unpack_from(f'{order}iI', self.data, 4)
-        return int(seconds) * 10**9 + int(nanoseconds)
 
 
 @dataclass(slots=True)
@@ -58,12 +38,12 @@ class DemoInput:
     truth: Path | None = None
     losses: list[str] = field(default_factory=list)
 
-    def pictures(self) -> Iterator[Picture]:
+    def pictures(self) -> Iterator[StoredMessage]:
         """Yield the images in their order, streamed."""
         with BagReader(self.path) as reader:
             for stored, _ in reader.readable([self.topic]):
                 if stored.kind == self.kind:
-                    yield Picture(stored.log_ns, stored.data)
+                    yield stored
             self.losses = [*reader.losses, *reader.account.lines(only_losses=True)]
 
     def rgb(self, data: bytes) -> Any:

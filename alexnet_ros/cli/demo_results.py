@@ -9,6 +9,7 @@ from typing import Any
 
 from alexnet_ros import overlay
 from alexnet_ros.bags.annotations import annotations_message
+from alexnet_ros.bags.typestore import stamp_ns_from_cdr
 from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.demo_input import DemoInput
 from alexnet_ros.cli.play import keep
@@ -72,7 +73,7 @@ def _take_pictures(
     folder: Path, source: DemoInput, recorded: Recorded, run: Run, received: Sequence[Any]
 ) -> None:
     """Score every frame; keep images, overlay and annotations with what was received."""
-    count, times = run.camera(''), [picture.at_ns for picture in source.pictures()]
+    count, times = run.camera(''), [picture.log_ns for picture in source.pictures()]
     seconds = (times[-1] - times[0]) / 1e9 if times else 0.0
     stride = max(round((len(times) - 1) / seconds / VIDEO_HZ), 1) if seconds > 0 else 1
     with ExitStack() as stack:
@@ -81,28 +82,29 @@ def _take_pictures(
         bag = stack.enter_context(_results_bag(folder))
         waiting = deque(sorted(received, key=lambda one: int(one.received_ns)))
         for picture in source.pictures():
-            while waiting and waiting[0].received_ns < picture.at_ns:
+            while waiting and waiting[0].received_ns < picture.log_ns:
                 keep(bag, waiting.popleft())
-            bag.write_raw(source.topic, source.kind, picture.data, picture.at_ns)
+            bag.write_raw(picture.topic, picture.kind, picture.data, picture.log_ns)
             progress.update()
             count.read += 1
+            stamp_ns = stamp_ns_from_cdr(picture.data)
             try:
                 image_rgb = source.rgb(picture.data)
             except ImageFormatError as error:
                 count.rejected[error.reason] += 1
                 continue
             height, width = image_rgb.shape[:2]
-            found = recorded.recognition('', picture.stamp_ns, (width, height))
+            found = recorded.recognition('', stamp_ns, (width, height))
             if count.read % stride == 0:  # of a dropped frame the bare picture: the time is right
-                empty = Recognition('', picture.stamp_ns, (width, height), ())
+                empty = Recognition('', stamp_ns, (width, height), ())
                 video.write(found or empty, image_rgb)
             if found is None:
                 count.dropped += 1
                 continue
             run.add(found, image_rgb)
-            bag.write('/alexnet/annotations', annotations_message(found), picture.at_ns)
+            bag.write('/alexnet/annotations', annotations_message(found), picture.log_ns)
             jpeg = jpeg_from_rgb(overlay.draw(image_rgb, found))
-            bag.write_jpeg('/alexnet/overlay/compressed', picture.stamp_ns, jpeg)
+            bag.write_jpeg('/alexnet/overlay/compressed', stamp_ns, jpeg)
         for one in waiting:
             keep(bag, one)
 

@@ -18,7 +18,8 @@ from alexnet_ros.errors import BagError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alexnet_ros.ros.clients.player import Outgoing, Player
+    from alexnet_ros.bags.salvage import StoredMessage
+    from alexnet_ros.ros.clients.player import Player
     from alexnet_ros.ros.clients.recorder import Received
 
 RECORDED = {  # suffix of a topic: its type; what scoring reads
@@ -54,14 +55,12 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def outgoing(bag: Path, topics: list[str]) -> 'Iterator[Outgoing]':
+def outgoing(bag: Path, topics: list[str]) -> 'Iterator[StoredMessage]':
     """Yield the messages of some topics of a bag, as they are stored."""
-    from alexnet_ros.ros.clients.player import Outgoing
-
     with BagReader(bag) as reader:
         for stored, _ in reader.readable(topics):
             if stored.kind == reader.topics[stored.topic].kind:  # a topic is played as one type
-                yield Outgoing(stored.topic, stored.kind, stored.log_ns, stored.data)
+                yield stored
         for line in [*reader.losses, *reader.account.lines(only_losses=True)]:
             tell(line)
 
@@ -143,7 +142,7 @@ def _play(args: argparse.Namespace, player: 'Player', topics: list[str], clock: 
                 rate=args.rate,
                 tail_s=TAIL_S,
                 stop=halt,
-                on_sent=lambda sent: clock.follow(sent.at_ns),
+                on_sent=lambda sent: clock.follow(sent.log_ns),
                 say=tell,
             )
             times += 1

@@ -7,9 +7,8 @@ from pathlib import Path
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
-from alexnet_ros.bags.typestore import IMAGE_TYPES
+from alexnet_ros.bags.typestore import IMAGE_TYPES, stamp_ns_from_cdr
 from alexnet_ros.ros.clients.dds_check import MIN_SEGMENT_BYTES, SHARED_MEMORY
-from alexnet_ros.ros.clients.player import stamp_ns_from_cdr
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS, StampRate
 from alexnet_ros.ros.interfaces import message_class

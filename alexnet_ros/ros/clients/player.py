@@ -1,6 +1,5 @@
 """Plays messages into a running system in real time, with ``/clock``."""
 
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 from alexnet_ros.bags.pace import Pace
+from alexnet_ros.bags.salvage import StoredMessage
+from alexnet_ros.bags.typestore import stamp_ns_from_cdr
 from alexnet_ros.ros.interfaces import message_class
 
 CLOCK_PERIOD_S = 0.02
@@ -22,22 +23,6 @@ MATCH_GRACE_S = 0.3  # a reader learns of its writer a moment after the writer o
 OFFERED = QoSProfile(  # reliable is taken by every subscription, sensor-data ones as well
     depth=5, reliability=ReliabilityPolicy.RELIABLE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """
-    One message to play.
-
-    :param kind: its type, such as ``sensor_msgs/msg/Image``.
-    :param at_ns: its time on the source's own time line, nanoseconds.
-    :param data: the message in CDR form.
-    """
-
-    topic: str
-    kind: str
-    at_ns: int
-    data: bytes
 
 
 @dataclass(slots=True)
@@ -53,13 +38,6 @@ class PlayReport:
     stamps_ns: dict[str, list[int]]
     latest_ms: float = 0.0
     seconds: float = 0.0
-
-
-def stamp_ns_from_cdr(data: bytes) -> int:
-    """Return the stamp of a serialised message (12 bytes or more) that begins with a header."""
-    order = '<' if data[1] & 1 else '>'
-    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
-    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 class Player:
@@ -100,12 +78,12 @@ class Player:
 
     def play(
         self,
-        items: Iterable[Outgoing],
+        items: Iterable[StoredMessage],
         *,
         rate: float = 1.0,
         tail_s: float = 0.0,
         stop: threading.Event | None = None,
-        on_sent: Callable[[Outgoing], Any] | None = None,
+        on_sent: Callable[[StoredMessage], Any] | None = None,
         say: Callable[[str], None] | None = None,
     ) -> PlayReport:
         """
@@ -123,12 +101,12 @@ class Player:
         for item in items:
             began = began or time.monotonic()
             pace = pace or Pace(began, rate, say)
-            due = pace.due_s(item.at_ns)
+            due = pace.due_s(item.log_ns)
             self._advance(due, pace, halt)
             if halt.is_set():
                 break
             report.latest_ms = max(report.latest_ms, (time.monotonic() - due) * 1e3)
-            self.tick(item.at_ns)
+            self.tick(item.log_ns)
             self._publishers[item.topic].publish(item.data)
             if len(item.data) >= MIN_STAMPED_BYTES:
                 report.stamps_ns[item.topic].append(stamp_ns_from_cdr(item.data))

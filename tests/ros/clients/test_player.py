@@ -13,8 +13,10 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from alexnet_ros.bags.salvage import StoredMessage
+from alexnet_ros.bags.typestore import stamp_ns_from_cdr
 from alexnet_ros.ros.clients import player as player_module
-from alexnet_ros.ros.clients.player import Outgoing, Player, stamp_ns_from_cdr
+from alexnet_ros.ros.clients.player import Player
 from alexnet_ros.ros.clients.recorder import Recorder
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.interfaces import message_class
@@ -30,11 +32,11 @@ def session() -> Iterator[Session]:
         yield made
 
 
-def _item(index: int) -> Outgoing:
+def _item(index: int) -> StoredMessage:
     message = Detection2DArray(header=Header(frame_id=f'frame {index}'))
     message.header.stamp.sec, message.header.stamp.nanosec = START_NS // 10**9, index
     data = serialize_message(message)
-    return Outgoing('/played', KIND, START_NS + index * 10_000_000, data)
+    return StoredMessage('/played', KIND, START_NS + index * 10_000_000, data)
 
 
 def _collect(session: Session, count: int) -> tuple[Recorder, threading.Event]:
@@ -56,7 +58,7 @@ def test_play_sends_every_message_unchanged_in_order(session: Session) -> None:
     assert player.wait_for_subscribers(300.0) == []
     assert recorder.wait_for_publishers(['/played'], 300.0) == []
     items = [_item(index) for index in range(20)]
-    sent: list[Outgoing] = []
+    sent: list[StoredMessage] = []
     report = player.play(items, tail_s=0.1, on_sent=sent.append)
     assert done.wait(300.0)
     got = [one for one in recorder.received if one.kind == KIND]
@@ -72,14 +74,14 @@ def test_play_sends_every_message_unchanged_in_order(session: Session) -> None:
     ]
     times = [stamp.sec * 10**9 + stamp.nanosec for stamp in clocks]
     assert times == sorted(times)
-    assert times[-1] <= items[-1].at_ns + 200_000_000
+    assert times[-1] <= items[-1].log_ns + 200_000_000
 
 
 def test_play_stopped_early_sends_no_more(session: Session) -> None:
     player = Player(session.node, {'/played': KIND}, clock=False)
     stop = threading.Event()
 
-    def on_sent(_item: Outgoing) -> None:
+    def on_sent(_item: StoredMessage) -> None:
         stop.set()
 
     report = player.play((_item(i) for i in range(1000)), stop=stop, on_sent=on_sent)
@@ -97,7 +99,7 @@ def test_clock_of_a_machine_that_stands_still_now_and_then_never_goes_back(
     player.play(items, tail_s=0.5)
     assert ticks == sorted(ticks)
     assert len(ticks) > len(items)
-    assert ticks[-1] <= items[-1].at_ns + 500_000_000
+    assert ticks[-1] <= items[-1].log_ns + 500_000_000
 
 
 def test_wait_for_subscribers_names_the_topics_without(session: Session) -> None:
