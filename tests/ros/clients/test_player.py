@@ -4,7 +4,6 @@ import itertools
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,7 +94,7 @@ def test_clock_of_a_machine_that_stands_still_now_and_then_never_goes_back(
     monkeypatch.setattr(player_module.time, 'monotonic', lambda: next(now_s))
     player = Player(session.node, {'/played': KIND})
     monkeypatch.setattr(player, 'tick', ticks.append)
-    items = [replace(_item(0), at_ns=START_NS + index * 10**9) for index in range(20)]
+    items = [_item(0)._replace(log_ns=START_NS + index * 10**9) for index in range(20)]
     player.play(items, tail_s=0.5)
     assert ticks == sorted(ticks)
     assert len(ticks) > len(items)
