@@ -5,6 +5,10 @@ A message says what was expected, what came, and what to do about it. Only
 :class:`EngineUnavailableError` lets the engine selection fall back.
 """
 
+import re
+
+_HIDDEN = re.compile('[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]')
+
 
 class AlexnetRosError(Exception):
     """Root of all deliberate errors; its text is one line fit for a user."""
@@ -86,3 +90,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
+
+
+def is_one_line(text: str) -> bool:
+    """Tell whether a text has no line breaks, control characters or marks of direction."""
+    return _HIDDEN.search(text) is None

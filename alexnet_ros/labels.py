@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from alexnet_ros.errors import LabelFileError
+from alexnet_ros.errors import LabelFileError, is_one_line
 from alexnet_ros.files import read_file
 from alexnet_ros.tables import csv_text, text_of_cell
 
@@ -56,7 +56,7 @@ class Labels(Sequence[Label]):
                 )
             if not label.name.strip():
                 raise LabelFileError(f'labels: class {position} has no name')
-            if len(label.name) > LONGEST_NAME or not _one_line(label.name + label.role):
+            if len(label.name) > LONGEST_NAME or not is_one_line(label.name + label.role):
                 raise LabelFileError(
                     f'labels: class {position} has a name of more than {LONGEST_NAME} '
                     'characters, or control characters'
@@ -149,8 +149,3 @@ class Labels(Sequence[Label]):
         """Tell the number of classes and the first names."""
         names = ', '.join(self.names[:3]) + (', ...' if len(self) > 3 else '')
         return f'Labels({len(self)} classes: {names})'
-
-
-def _one_line(text: str) -> bool:
-    """Tell whether a text has no line breaks and other control characters."""
-    return not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alexnet_ros.errors import BagError
+from alexnet_ros.errors import BagError, printable
 from alexnet_ros.files import MAX_YAML_BYTES, read_file, yaml_mapping
 
+MAX_NAME = 255  # of a topic
 SCALE = 16  # of the limits on YAML: a bag may be split into thousands of files
 
 
@@ -23,7 +24,8 @@ def read_metadata(path: Path, say: Callable[[str], None]) -> tuple[list[str], Co
         names = [str(name) for name in info['relative_file_paths']]
         promised = Counter[str]()
         for entry in info['topics_with_message_count']:
-            promised[str(entry['topic_metadata']['name'])] += _count(entry['message_count'])
+            name = printable(str(entry['topic_metadata']['name']))[:MAX_NAME]
+            promised[name] += _count(entry['message_count'])
     except (BagError, KeyError, TypeError, ValueError) as error:
         why = f' ({error})' if isinstance(error, BagError) else ''
         say(f'metadata.yaml cannot be read{why}; {order}')

@@ -20,7 +20,7 @@ from rosbags.serde import SerdeError
 from alexnet_ros.bags.account import Account, TopicAccount
 from alexnet_ros.bags.choice import chosen_cameras
 from alexnet_ros.bags.find import SUFFIXES, is_bag, parts_of
-from alexnet_ros.bags.metadata import read_metadata
+from alexnet_ros.bags.metadata import MAX_NAME, read_metadata
 from alexnet_ros.bags.pace import gap_text, is_gap
 from alexnet_ros.bags.pictures import MediaFile, is_media
 from alexnet_ros.bags.salvage import StoredMessage
@@ -34,7 +34,6 @@ from alexnet_ros.video import natural
 
 T = TypeVar('T')
 MAX_LOSSES = 1000
-MAX_NAME = 255
 MESSAGE_COST = 1000  # what an empty message counts as, in unpacked bytes: it takes as long
 LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
 

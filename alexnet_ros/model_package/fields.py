@@ -4,7 +4,7 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
-from alexnet_ros.errors import ModelPackageError
+from alexnet_ros.errors import ModelPackageError, is_one_line
 from alexnet_ros.files import yaml_mapping
 
 
@@ -15,11 +15,6 @@ def mapping_from_yaml(data: bytes, source: str) -> 'Fields':
     :raises ModelPackageError: see :func:`alexnet_ros.files.yaml_mapping`.
     """
     return Fields(yaml_mapping(data, source, ModelPackageError), source)
-
-
-def is_control(text: str) -> bool:
-    """Tell whether a text holds line breaks or other control characters."""
-    return any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in text)
 
 
 def shown(value: Any) -> str:
@@ -74,7 +69,7 @@ class Fields:
             not isinstance(value, str)
             or not value.strip()
             or len(value) > limit
-            or is_control(value)
+            or not is_one_line(value)
         ):
             raise self.refuse(name, f'text of 1 to {limit} characters (quote numbers)')
         return value

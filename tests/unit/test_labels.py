@@ -4,6 +4,7 @@ import pytest
 
 from alexnet_ros.errors import LabelFileError
 from alexnet_ros.labels import Label, Labels
+from tests.limited import within
 from tests.shared_data import shared
 
 GOOD = Labels(
@@ -43,6 +44,7 @@ def test_file_of_a_spreadsheet_with_mark_and_crlf_is_read() -> None:
         ('class_id,name,role\n0,a,sign\n1,a,sign\n', 'both called'),
         ('class_id,name,role\n0, ,sign\n', 'has no name'),
         ('class_id,name,role\n0,"a\nb",sign\n', 'control characters'),
+        ('class_id,name,role\n0,\u202egnis,sign\n', 'control characters'),
         ('class_id,name,role\n0,' + 'a' * 201 + ',sign\n', 'more than 200'),
         ('class_id,name,role\n-1,a,sign\n', 'line 2'),
         ('class_id,name,role\n0,a\n', 'line 2'),
@@ -74,3 +76,19 @@ def test_real_class_names_fit() -> None:
 def test_an_id_behind_a_separator_that_only_text_functions_strip_is_read() -> None:
     labels = Labels.from_bytes(b'class_id,name,role\n\x1c0,a,\n')
     assert [label.class_id for label in labels] == [0]
+
+
+@pytest.mark.parametrize('line', [b'\n', b'0,a,\n', b'0,a,b,c\n', b'ab,'])
+def test_labels_of_the_largest_size_take_little_memory(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / 'labels.csv'
+    path.write_bytes((b'class_id,name,role\n' + line * ((8 << 20) // len(line)))[: 8 << 20])
+    code = """
+import sys
+from pathlib import Path
+from alexnet_ros.labels import LabelFileError, Labels
+try:
+    Labels.read(Path(sys.argv[1]))
+except LabelFileError as error:
+    print(error)
+"""
+    assert 'labels' in within(code, path, cpu_s=10, mib=250)

@@ -408,6 +408,17 @@ def test_metadata_made_to_exhaust_is_passed_over_in_one_line(good: Path, hostile
     assert 'metadata.yaml cannot be read' in said
 
 
+def test_names_in_metadata_that_hide_something_are_escaped(good: Path) -> None:
+    """They stand in the account of a bag, which goes to a terminal."""
+    hidden = METADATA.format(files='good.mcap', count=5).replace(
+        '/image', '"/a\\e[31m\\nall well"'
+    )
+    (good / 'metadata.yaml').write_text(hidden)
+    with BagReader(good) as bag:
+        assert any('all well' in name for name in bag.account.topics)
+        assert all(name.isprintable() for name in bag.account.topics)
+
+
 def test_a_file_that_is_named_three_times_is_read_once_and_said(good: Path) -> None:
     (name,) = (one.name for one in good.iterdir() if one.suffix == '.mcap')
     (good / 'metadata.yaml').write_text(METADATA.format(files=f'{name}, {name}, {name}', count=9))
