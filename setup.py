@@ -37,6 +37,7 @@ setup(
     package_data={
         NAME: [
             'py.typed',
+            'bags/messages.msg',
             'report/templates/*',
             'synthetic/signs.png',
             'dataset/label.html',

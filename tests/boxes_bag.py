@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.pictures import jpeg_from_rgb
 from tests.models import colour_of
+from tests.split_bag import bag_writer
 
 START_NS = 10**18
 PERIOD_NS = 33_333_333
@@ -35,7 +35,7 @@ def write_frames(
     **how: Any,
 ) -> Path:
     """Write one frame a class id, on every topic; return the folder."""
-    with BagWriter(folder, **how) as bag:
+    with bag_writer(folder, **how) as bag:
         for index, class_id in enumerate(classes):
             stamp_ns = START_NS + index * PERIOD_NS
             for topic in topics:

@@ -4,7 +4,7 @@ from typing import Any
 
 from alexnet_ros.bags.typestore import typestore
 from alexnet_ros.bags.writer import header
-from alexnet_ros.overlay import CONFIRMED, NAMED, TEXT, UNKNOWN, caption
+from alexnet_ros.overlay import TEXT, caption, colour_of
 from alexnet_ros.records import Recognition
 
 ANNOTATIONS = 'foxglove_msgs/msg/ImageAnnotations'
@@ -27,8 +27,7 @@ def annotations_message(recognition: Recognition) -> Any:
 
     for found in recognition.detections:
         x, y, width, height = found.bbox_xywh
-        unknown = found.classification.unknown
-        rgb = UNKNOWN if unknown else NAMED if found.track_id is None else CONFIRMED
+        rgb = colour_of(found)
         corners = ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
         points.append(
             types['foxglove_msgs/msg/PointsAnnotation'](

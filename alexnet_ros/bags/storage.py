@@ -60,18 +60,12 @@ class McapFile:
     def __init__(self, path: Path, say: Say) -> None:
         self._path, self._say = path, say
         self._scan: McapScan | None = None
-        self.counts: Counter[tuple[str, str]] = Counter()
-        self.claimed = 0
-        self.span_ns: tuple[int, int] | None = None
         try:
             with Reader(path) as reader:
                 if not _index_is_complete(reader.storage):
                     raise ReaderError('its index is not complete')
-                for connection in reader.connections:
-                    self.counts[connection.topic, connection.msgtype] += connection.msgcount
+                self.counts, self.span_ns = _held_by(reader)
                 self.claimed = reader.message_count
-                if reader.message_count:
-                    self.span_ns = (reader.start_time, reader.end_time - 1)
         except UNREADABLE:
             self._scan = McapScan(path, say)
             self.counts, self.span_ns = self._scan.counts, self._scan.span_ns
@@ -101,6 +95,14 @@ class McapFile:
                 given[message.topic] -= 1
             else:
                 yield message
+
+
+def _held_by(reader: Any) -> tuple[Counter[tuple[str, str]], tuple[int, int] | None]:
+    """Return the messages by topic and type and the times of the first and the last."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for connection in reader.connections:
+        counts[connection.topic, connection.msgtype] += connection.msgcount
+    return counts, (reader.start_time, reader.end_time - 1) if reader.message_count else None
 
 
 def _index_is_complete(mcap: Any) -> bool:
@@ -137,10 +139,7 @@ class Ros1File:
         self.span_ns: tuple[int, int] | None = None
         try:
             with Ros1Reader(path) as reader:
-                for connection in reader.connections:
-                    self.counts[connection.topic, connection.msgtype] += connection.msgcount
-                if reader.message_count:
-                    self.span_ns = (reader.start_time, reader.end_time - 1)
+                self.counts, self.span_ns = _held_by(reader)
         except UNREADABLE as error:
             say(f'{path.name}: cannot be read ({error}); try rosbag reindex')
 

@@ -1,15 +1,11 @@
-"""Writing bags: MCAP or sqlite3, split or whole, raw or compressed images."""
+"""Writing bags: MCAP or sqlite3, raw or compressed images."""
 
 import contextlib
-import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from rosbags.interfaces import (
     Connection,
@@ -26,7 +22,7 @@ from rosbags.rosbag2.errors import WriterError
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, typestore
 from alexnet_ros.closing import Closing
 from alexnet_ros.errors import AlexnetRosError, BagError
-from alexnet_ros.files import make_folder, one_line, write_error, write_file
+from alexnet_ros.files import one_line, write_error
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 COMPRESSIONS = {
@@ -35,7 +31,6 @@ COMPRESSIONS = {
     'file': CompressionMode.FILE,
     'storage': CompressionMode.STORAGE,  # chunks, MCAP only
 }
-_OPTIONS = re.compile(r'[#?%]')
 _FOREVER = QosTime(9223372036, 854775807)
 
 
@@ -61,20 +56,15 @@ class BagWriter(Closing):
     :param folder: must not exist; its parent is made.
     :param storage: ``mcap`` or ``sqlite3``.
     :param compression: empty, ``message``, ``file`` or ``storage`` (zstd).
-    :param split_messages: begin a new file after so many messages; 0 never.
-    :raises BagError: wrong storage, or the folder exists.
+    :raises BagError: wrong storage, the folder exists, or sqlite3 would take
+        part of its path for options.
 
     Within :keyword:``with``, an error still closes the bag properly: what was
     written until then can be read.
     """
 
     def __init__(
-        self,
-        folder: str | Path,
-        *,
-        storage: str = 'mcap',
-        compression: str = '',
-        split_messages: int = 0,
+        self, folder: str | Path, *, storage: str = 'mcap', compression: str = ''
     ) -> None:
         if storage not in STORAGES or compression not in COMPRESSIONS:
             raise BagError(
@@ -86,45 +76,35 @@ class BagWriter(Closing):
         self.folder = Path(folder)
         if self.folder.exists():
             raise BagError(f'{self.folder} exists already; name a new folder or remove it')
+        if storage == 'sqlite3' and set('#?%') & set(str(self.folder.absolute())):
+            raise BagError(f'{self.folder}: sqlite3 takes #, ? and % for options; use mcap')
         self._storage, self._compression = storage, compression
-        self._split = split_messages
-        self._parts: list[Path] = []
+        self._begun = False
         self._writer: Writer | None = None
-        self._scratch: Path | None = None
         self._connections: dict[str, Connection] = {}
         self._offers: dict[str, tuple[str, Qos]] = {}
-        self._count = 0
 
     def _begin(self) -> Writer:
-        """Open the bag, or its next file."""
-        # rosbags would read the rest of such a path as options of sqlite.
-        odd = self._storage == 'sqlite3' and _OPTIONS.search(str(self.folder.absolute()))
-        if self._split or odd:
-            if self._scratch is None:
-                make_folder(self.folder.parent)
-                with self._told(self.folder):
-                    place = None if odd else self.folder.parent
-                    self._scratch = Path(tempfile.mkdtemp(prefix='.bag-', dir=place))
-            name = _OPTIONS.sub('_', self.folder.name) if odd else self.folder.name
-            path = self._scratch / f'{name}_{len(self._parts)}'
-        else:
-            path = self.folder
-        writer = Writer(path, version=9, storage_plugin=STORAGES[self._storage])
+        """Open the bag."""
+        writer = Writer(self.folder, version=9, storage_plugin=STORAGES[self._storage])
         writer.set_compression(COMPRESSIONS[self._compression], CompressionFormat.ZSTD)
-        with self._told(path):
+        with self._told():
             writer.open()
-        self._parts.append(path)
-        self._connections = {
-            topic: writer.add_connection(
-                topic, kind, typestore=typestore(), offered_qos_profiles=[offer]
-            )
-            for topic, (kind, offer) in self._offers.items()
-        }
-        self._writer, self._count = writer, 0
+        self._begun, self._writer = True, writer
+        for topic in self._offers:
+            self._connect(topic)
         return writer
 
+    def _connect(self, topic: str) -> None:
+        """Let the open bag know a topic."""
+        if self._writer is not None:
+            kind, offer = self._offers[topic]
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=typestore(), offered_qos_profiles=[offer]
+            )
+
     @contextlib.contextmanager
-    def _told(self, path: Path) -> Iterator[None]:
+    def _told(self) -> Iterator[None]:
         """Turn what a failed write raises into one line, and let the file go."""
         try:
             yield
@@ -135,21 +115,17 @@ class BagWriter(Closing):
             if raw is not None:
                 raw.close()
             if isinstance(error, OSError):
-                raise write_error(path, error) from error
+                raise write_error(self.folder, error) from error
             # sqlite3's errors come from another module where rosbags uses apsw.
             if isinstance(error, WriterError) or type(error).__module__ in {'apsw', 'sqlite3'}:
-                raise BagError(f'cannot write the bag {path}: {one_line(error)}') from error
+                raise BagError(f'cannot write the bag {self.folder}: {one_line(error)}') from error
             raise
 
     def add_topic(self, topic: str, kind: str, offer: Qos | None = None) -> None:
         """Declare a topic; needed only where its quality of service matters."""
-        if topic in self._offers:
-            return
-        self._offers[topic] = (kind, offer or qos())
-        if self._writer is not None:
-            self._connections[topic] = self._writer.add_connection(
-                topic, kind, typestore=typestore(), offered_qos_profiles=[self._offers[topic][1]]
-            )
+        if topic not in self._offers:
+            self._offers[topic] = (kind, offer or qos())
+            self._connect(topic)
 
     def write(self, topic: str, message: Any, log_ns: int) -> None:
         """
@@ -163,16 +139,10 @@ class BagWriter(Closing):
 
     def write_raw(self, topic: str, kind: str, data: bytes, log_ns: int) -> None:
         """Append one message that is already serialised."""
-        writer = self._writer
-        if writer is None or (self._split and self._count >= self._split):
-            if writer is not None:
-                with self._told(self.folder):
-                    writer.close()
-            writer = self._begin()
-        with self._told(self.folder):
+        writer = self._writer or self._begin()
+        with self._told():
             self.add_topic(topic, kind)
             writer.write(self._connections[topic], log_ns, data)
-        self._count += 1
 
     def write_image(
         self, topic: str, stamp_ns: int, image_rgb: NDArray[np.uint8], frame_id: str = 'camera'
@@ -193,47 +163,13 @@ class BagWriter(Closing):
 
     def close(self) -> None:
         """Finish the bag; an empty one has its topics and no message."""
-        if not self._parts:
+        if not self._begun:
             self._begin()
-        with self._told(self.folder):
-            if self._writer is not None:
-                self._writer.close()
+        writer = self._writer
+        with self._told():
+            if writer is not None:
+                writer.close()
                 self._writer = None
-            if self._scratch is not None:
-                self._gather()
-
-    def _gather(self) -> None:
-        """Put the files of a split bag into one folder, with one metadata file."""
-        self.folder.mkdir()
-        key = 'rosbag2_bagfile_information'
-        infos = []
-        for part in self._parts:
-            infos.append(yaml.safe_load((part / 'metadata.yaml').read_text())[key])
-            for name in infos[-1]['relative_file_paths']:
-                shutil.move(str(part / name), self.folder / name)
-        whole = infos[-1]
-        counts: dict[str, int] = {}
-        for info in infos:
-            for entry in info['topics_with_message_count']:
-                name = entry['topic_metadata']['name']
-                counts[name] = counts.get(name, 0) + entry['message_count']
-        for entry in whole['topics_with_message_count']:
-            entry['message_count'] = counts[entry['topic_metadata']['name']]
-        start = min(i['starting_time']['nanoseconds_since_epoch'] for i in infos)
-        end = max(
-            i['starting_time']['nanoseconds_since_epoch'] + i['duration']['nanoseconds']
-            for i in infos
-        )
-        whole.update(
-            relative_file_paths=[name for i in infos for name in i['relative_file_paths']],
-            files=[file for i in infos for file in i['files']],
-            message_count=sum(i['message_count'] for i in infos),
-            starting_time={'nanoseconds_since_epoch': start},
-            duration={'nanoseconds': end - start},
-        )
-        write_file(self.folder / 'metadata.yaml', yaml.safe_dump({key: whole}))
-        shutil.rmtree(self._parts[0].parent)
-        self._scratch = None
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Close; after an error as well as can be, without hiding it."""

@@ -17,6 +17,7 @@ from alexnet_ros.bags.writer import BagWriter, header
 from alexnet_ros.pictures import jpeg_from_rgb
 from tests.boxes_bag import PERIOD_NS, START_NS, frame_of
 from tests.corpus.mcap_file import Message, Options, write_mcap
+from tests.split_bag import SplitBagWriter
 
 CLASSES = [0] * 6 + [1] * 6  # six red frames, six green ones: two signs to the model of tests
 ALL = len(CLASSES)
@@ -132,7 +133,7 @@ def empty_companion(folder: Path) -> Path:
 
 def split_without_metadata(folder: Path) -> Path:
     """The files of a killed recorder."""
-    with BagWriter(folder / 'run', split_messages=5) as bag:
+    with SplitBagWriter(folder / 'run', 5) as bag:
         for topic, message, at_ns in drive():
             bag.write(topic, message, at_ns)
     (folder / 'run/metadata.yaml').unlink()

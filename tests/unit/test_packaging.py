@@ -42,7 +42,7 @@ def test_package_xml_names_every_message_package_that_is_imported() -> None:
 
 def test_interface_definitions_equal_those_of_the_bag_types() -> None:
     typestore = pytest.importorskip('alexnet_ros.bags.typestore')
-    for name, text in typestore.DEFINITIONS.items():
+    for name, text in typestore.definitions().items():
         package, _, message = name.split('/')
         if package == 'foxglove_msgs':  # in bags alone, no node speaks it
             continue
