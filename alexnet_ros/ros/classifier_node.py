@@ -58,7 +58,6 @@ class ClassifierNode(ManagedNode):
         self._enabled = True
         self._latched_threshold: float | None = None
         self._progress = ''
-        self._next_progress_s = 0.0
         self._next_report_s = 0.0
         super().__init__('alexnet', **kwargs)
         try:
@@ -71,7 +70,7 @@ class ClassifierNode(ManagedNode):
         except ConfigError:
             self.destroy_node()
             raise
-        self._settings.on_change = self._on_change
+        self._settings.on_change = lambda _settings: self._latch_labels()
         self._bond = ManagerBond(self)
         self._watchdog = Watchdog()
         self._waiting = WaitingLog(self.get_logger().warning)
@@ -116,7 +115,7 @@ class ClassifierNode(ManagedNode):
             lambda: self.settings,
             self._open_gate,
             lambda: self.get_clock().now().nanoseconds,
-            self.get_logger().warning,
+            self.get_logger(),
         )
         self._worker = Worker(self._mailbox, self._pipeline, self._pace, self._on_worker_error)
         self._worker.load(
@@ -219,10 +218,7 @@ class ClassifierNode(ManagedNode):
 
     def _on_progress(self, progress: BuildProgress) -> None:
         self._progress = str(progress)
-        now_s = time.monotonic()
-        if now_s >= self._next_progress_s:
-            self._next_progress_s = now_s + PROGRESS_LINE_S
-            self.get_logger().info(self._progress)
+        self.get_logger().info(self._progress, throttle_duration_sec=PROGRESS_LINE_S)
 
     def _on_worker_error(self, error: Exception) -> None:
         if isinstance(error, EngineFatalError):
@@ -255,9 +251,6 @@ class ClassifierNode(ManagedNode):
         response.success = True
         response.message = state if self.active else f'{state}; the node is not active'
         return response
-
-    def _on_change(self, _settings: ClassifierSettings) -> None:
-        self._latch_labels()
 
     def _latch_labels(self) -> None:
         """Publish the class names with the threshold, unless they stand already."""

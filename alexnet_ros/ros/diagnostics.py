@@ -50,8 +50,8 @@ def input_finding(port: CameraPort, settings: ClassifierSettings, paused: str) -
     }
     values |= {f'rejected: {key}': count for key, count in sorted(stats.rejected.items())}
     if matcher is not None:
-        values['frames without boxes'] = matcher.unmatched_frames
-        values['boxes without a frame'] = matcher.unmatched_boxes
+        values['frames without boxes'] = matcher.frames.given_up
+        values['boxes without a frame'] = matcher.boxes.given_up
     task = f'input {port.name}'.strip()
     if paused:
         return Finding(task, OK, paused, values)

@@ -1,7 +1,5 @@
 """Pairs frames with the boxes that a detector found in them, by stamp."""
 
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 from alexnet_ros.bags.typestore import stamp_ns_of
@@ -10,10 +8,22 @@ MAX_WAITING = 8  # frames, and box arrays, held at once: bounds the memory
 Pair = tuple[Any, Any, float]  # frame, boxes, when the frame came
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    message: Any
-    received_s: float
+class _Held(dict[int, tuple[Any, float]]):
+    """Messages by stamp with their arrival, oldest first; those given up are counted."""
+
+    given_up = 0
+
+    def give_up(self, stamps: list[int]) -> None:
+        for stamp in stamps:
+            del self[stamp]
+        self.given_up += len(stamps)
+
+    def hold(self, stamp: int, message: Any, now_s: float) -> None:
+        self[stamp] = message, now_s
+        self.give_up(list(self)[:-MAX_WAITING])
+
+    def expire(self, oldest_s: float) -> None:
+        self.give_up([stamp for stamp, (_, received_s) in self.items() if received_s < oldest_s])
 
 
 class StampMatcher:
@@ -25,10 +35,7 @@ class StampMatcher:
     """
 
     def __init__(self) -> None:
-        self._frames: OrderedDict[int, _Waiting] = OrderedDict()
-        self._boxes: OrderedDict[int, _Waiting] = OrderedDict()
-        self.unmatched_frames = 0
-        self.unmatched_boxes = 0
+        self.frames, self.boxes = _Held(), _Held()
 
     def add_frame(self, message: Any, now_s: float, wait_s: float) -> Pair | None:
         """
@@ -39,50 +46,32 @@ class StampMatcher:
         """
         self.expire(now_s, wait_s)
         stamp = stamp_ns_of(message.header)
-        boxes = self._boxes.pop(stamp, None)
-        if boxes is not None:
-            self._drop_before(stamp)
-            return message, boxes.message, now_s
-        self._frames[stamp] = _Waiting(message, now_s)
-        if len(self._frames) > MAX_WAITING:
-            self._frames.popitem(last=False)
-            self.unmatched_frames += 1
-        return None
+        if stamp not in self.boxes:
+            self.frames.hold(stamp, message, now_s)
+            return None
+        return self._paired(stamp, message, self.boxes.pop(stamp)[0], now_s)
 
     def add_boxes(self, message: Any, now_s: float, wait_s: float) -> Pair | None:
         """Take an array of boxes in; as :meth:`add_frame`."""
         self.expire(now_s, wait_s)
         stamp = stamp_ns_of(message.header)
-        frame = self._frames.pop(stamp, None)
-        if frame is not None:
-            self._drop_before(stamp)
-            return frame.message, message, frame.received_s
-        self._boxes[stamp] = _Waiting(message, now_s)
-        if len(self._boxes) > MAX_WAITING:
-            self._boxes.popitem(last=False)
-            self.unmatched_boxes += 1
-        return None
+        if stamp not in self.frames:
+            self.boxes.hold(stamp, message, now_s)
+            return None
+        frame, received_s = self.frames.pop(stamp)
+        return self._paired(stamp, frame, message, received_s)
+
+    def _paired(self, stamp: int, frame: Any, boxes: Any, received_s: float) -> Pair:
+        """Give up frames that are overtaken by this pair."""
+        self.frames.give_up([held for held in self.frames if held < stamp])
+        return frame, boxes, received_s
 
     def expire(self, now_s: float, wait_s: float) -> None:
         """Drop and count what has waited too long."""
-        self.unmatched_frames += _expire(self._frames, now_s - wait_s)
-        self.unmatched_boxes += _expire(self._boxes, now_s - wait_s)
+        self.frames.expire(now_s - wait_s)
+        self.boxes.expire(now_s - wait_s)
 
     def clear(self) -> None:
         """Forget everything that waits, uncounted."""
-        self._frames.clear()
-        self._boxes.clear()
-
-    def _drop_before(self, stamp: int) -> None:
-        """Give up frames that are overtaken by the one just paired."""
-        for earlier in [held for held in self._frames if held < stamp]:
-            del self._frames[earlier]
-            self.unmatched_frames += 1
-
-
-def _expire(waiting: 'OrderedDict[int, _Waiting]', oldest_s: float) -> int:
-    count = 0
-    while waiting and next(iter(waiting.values())).received_s < oldest_s:
-        waiting.popitem(last=False)
-        count += 1
-    return count
+        self.frames.clear()
+        self.boxes.clear()

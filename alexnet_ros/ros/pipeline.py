@@ -18,8 +18,9 @@ from alexnet_ros.ros import messages
 from alexnet_ros.ros.camera import CameraPort
 from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.mailbox import Arrival
-from alexnet_ros.ros.stats import Samples, Throttle
+from alexnet_ros.ros.stats import Samples
 
+LINE_S = 1.0  # between two lines on what failed; the diagnostics have the counts
 COMPARABLE_MS = 3.6e6  # an age beyond an hour says that the clocks differ
 
 
@@ -53,7 +54,7 @@ class Pipeline:
         settings: Callable[[], ClassifierSettings],
         open_gate: Callable[[], bool],
         now_ns: Callable[[], int],
-        warn: Callable[[str], None],
+        logger: Any,
     ) -> None:
         self.samples = Samples()
         self.inference_errors = 0
@@ -63,9 +64,8 @@ class Pipeline:
         self._settings = settings
         self._open_gate = open_gate
         self._now_ns = now_ns
-        self._warn = warn
-        self._throttle = Throttle()
-        self._told: set[str] = set()  # kinds of errors that the log has
+        self._logger = logger
+        self._told: set[type] = set()  # kinds of errors that the log has
 
     def __call__(self, recognizer: Recognizer, arrivals: list[Arrival]) -> None:
         """Handle one image a camera at most, in one batch; EngineFatalError ends the process."""
@@ -94,20 +94,19 @@ class Pipeline:
         message, port = arrival.message, self._ports[arrival.camera]
         try:
             if settings.image_transport == 'compressed':
-                smallest_wh = None
-                if not port.overlay_watched():
-                    smallest_wh = smallest_useful_wh(recognizer, settings)
+                full = port.overlay_watched()
+                smallest_wh = None if full else smallest_useful_wh(recognizer, settings)
                 image_rgb = codec.rgb_from_compressed(message, smallest_wh)
-                full_wh = size_wh_of(message) if smallest_wh else None
             else:
-                image_rgb, full_wh = codec.rgb_from_image(message), None
+                image_rgb, smallest_wh = codec.rgb_from_image(message), None
         except ImageFormatError as error:
             self._reject(port, error)
             return None
         job = Job(arrival, Frame(image_rgb, stamp_ns_of(message.header), arrival.camera))
-        if full_wh is not None:
-            height, width = image_rgb.shape[:2]
-            job.scale_xy = (full_wh[0] / width, full_wh[1] / height)
+        if smallest_wh is not None:
+            data = memoryview(message.data)
+            sent = header_of(data, kind_of(data))
+            job.scale_xy = (sent.width / image_rgb.shape[1], sent.height / image_rgb.shape[0])
         if arrival.boxes is not None:
             usable = messages.regions_from_boxes(arrival.boxes)
             bad = len(arrival.boxes.detections) - len(usable)
@@ -124,7 +123,10 @@ class Pipeline:
         if not jobs:
             return []
         try:
-            return list(zip(jobs, _recognize(recognizer, jobs), strict=True))
+            given = any(job.arrival.boxes is not None for job in jobs)
+            boxes = [list(job.boxes.values()) for job in jobs] if given else None
+            found = recognizer.recognize([job.frame for job in jobs], boxes)
+            return list(zip(jobs, found, strict=True))
         except EngineFatalError:
             raise
         except (EngineRunError, ImageFormatError) as error:
@@ -174,38 +176,19 @@ class Pipeline:
         """Count a frame that failed in the engine; say so once a second and of each kind."""
         self.inference_errors += 1
         self.last_error = str(error) or type(error).__name__
-        text = self.last_error
-        if not isinstance(error, EngineRunError):
-            text = ''.join(traceback.format_exception(error))
-        held = self._throttle.take('inference error')
-        if held is None and type(error).__name__ not in self._told:
-            held = {}  # its first traceback must not be lost behind another line
-        self._told.add(type(error).__name__)
-        if held is not None:
-            self._warn(f'no result: {text}{_counts(held)}')
+        expected = isinstance(error, EngineRunError)
+        trace = self.last_error if expected else ''.join(traceback.format_exception(error))
+        text = f'no result: {trace}'
+        if type(error) in self._told:
+            self._logger.warning(text, throttle_duration_sec=LINE_S)
+        else:  # the first of a kind must not be lost behind another line
+            self._told.add(type(error))
+            self._logger.warning(text)
 
     def _reject(self, port: CameraPort, error: ImageFormatError) -> None:
         port.stats.rejected[error.reason] += 1
-        held = self._throttle.take(f'{port.name} {error.reason}'.strip())
-        if held is not None:
-            self._warn(f'image on {port.topic} refused: {error}{_counts(held)}')
-
-
-def _counts(held: Mapping[str, int]) -> str:
-    """Return what was held back since the last line, if it is more than one."""
-    if sum(held.values()) <= 1:
-        return ''
-    return (
-        ' (since the last such line: '
-        + ', '.join(f'{count} x {key}' for key, count in sorted(held.items()))
-        + ')'
-    )
-
-
-def _recognize(recognizer: Recognizer, jobs: list[Job]) -> list[Recognition]:
-    given = any(job.arrival.boxes is not None for job in jobs)
-    boxes = [list(job.boxes.values()) for job in jobs] if given else None
-    return recognizer.recognize([job.frame for job in jobs], boxes)
+        text = f'image on {port.topic} refused: {error}'
+        self._logger.warning(text, throttle_duration_sec=LINE_S)
 
 
 def detections_by_index(
@@ -244,10 +227,3 @@ def smallest_useful_wh(
     if spec.resize == 'centre_crop':
         return spec.resize_px, spec.resize_px
     return spec.width, spec.height
-
-
-def size_wh_of(message: Any) -> tuple[int, int]:
-    """Return the size of a compressed image before any reduction, pixels."""
-    data = memoryview(message.data)
-    header = header_of(data, kind_of(data))
-    return header.width, header.height

@@ -132,7 +132,7 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         return 2
     executor: Executor | None = None
     try:
-        node = _made(make_node)
+        node = make_node()
         node.exit_hook = _bound_exit
         package_log = logging.getLogger('alexnet_ros')
         package_log.setLevel(logging.INFO)
@@ -149,6 +149,11 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     except AlexnetRosError as error:
         print(f'alexnet_ros: {error}', file=sys.stderr)
         code = 1
+    except RuntimeError as error:
+        if type(error).__name__ != 'RCLError':  # rclpy does not export its type
+            raise
+        print(f'alexnet_ros: no node can be created: {one_line(error)}', file=sys.stderr)
+        code = 1
     finally:
         _close(nodes, executor)
     sys.stdout.flush()
@@ -156,19 +161,6 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
     if any(thread.daemon and thread.name == 'inference' for thread in threading.enumerate()):
         os._exit(code)  # it hangs in a library that must not see the interpreter go
     return code
-
-
-class NoNodeError(AlexnetRosError):
-    """ROS itself refuses to make a node, for instance for want of security files."""
-
-
-def _made(make_node: Callable[[], ManagedNode]) -> ManagedNode:
-    try:
-        return make_node()
-    except RuntimeError as error:
-        if type(error).__name__ != 'RCLError':  # rclpy does not export its type
-            raise
-        raise NoNodeError(f'no node can be created: {one_line(error)}') from error
 
 
 def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -118,23 +118,3 @@ class CameraStats:
         new = total - self._reported_rejections
         self._reported_rejections = total
         return new
-
-
-class Throttle:
-    """Lets a message through once a period and counts the others."""
-
-    def __init__(self, period_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._period_s = period_s
-        self._clock = clock
-        self._next_s = -float('inf')
-        self._held: Counter[str] = Counter()
-
-    def take(self, key: str) -> Mapping[str, int] | None:
-        """Count a message; return counts by key since the last let through, None to wait."""
-        self._held[key] += 1
-        now_s = self._clock()
-        if now_s < self._next_s:
-            return None
-        self._next_s = now_s + self._period_s
-        held, self._held = self._held, Counter()
-        return held

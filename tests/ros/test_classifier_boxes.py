@@ -150,9 +150,9 @@ def test_too_many_boxes_leave_the_least_likely_out(bench: Bench, model: Path) ->
 def test_frames_without_boxes_are_dropped_and_counted(bench: Bench, model: Path) -> None:
     pair = Pair(bench, model, detections_wait_ms=50.0)
     pair.camera.publish(frame(1))
-    bench.until('the frame is given up', lambda: pair.port.matcher.unmatched_frames == 1)
+    bench.until('the frame is given up', lambda: pair.port.matcher.frames.given_up == 1)
     pair.detector.publish(boxes_for(frame(2)))
-    bench.until('the boxes are given up', lambda: pair.port.matcher.unmatched_boxes == 1)
+    bench.until('the boxes are given up', lambda: pair.port.matcher.boxes.given_up == 1)
     assert not pair.results.messages
     values = next(f.values for f in pair.node.findings() if f.task == 'input')
     assert values['frames without boxes'] == 1

@@ -33,7 +33,7 @@ def test_a_slow_detector_still_finds_its_frame_among_newer_ones() -> None:
     pair = matcher.add_boxes(message(1), 10.12, WAIT_S)
     assert pair is not None
     assert pair[0] is frames[1]
-    assert matcher.unmatched_frames == 1  # frame 0 is overtaken
+    assert matcher.frames.given_up == 1  # frame 0 is overtaken
 
 
 def test_what_waits_too_long_is_dropped_and_counted() -> None:
@@ -41,12 +41,12 @@ def test_what_waits_too_long_is_dropped_and_counted() -> None:
     matcher.add_frame(message(1), 10.0, WAIT_S)
     matcher.add_boxes(message(2), 10.0, WAIT_S)
     assert matcher.add_boxes(message(1), 10.3, WAIT_S) is None
-    assert matcher.unmatched_frames == 1
-    assert matcher.unmatched_boxes == 1
+    assert matcher.frames.given_up == 1
+    assert matcher.boxes.given_up == 1
 
 
 def test_memory_is_bounded_without_boxes() -> None:
     matcher = StampMatcher()
     for stamp in range(100):
         matcher.add_frame(message(stamp), 10.0, WAIT_S)
-    assert matcher.unmatched_frames == 100 - MAX_WAITING
+    assert matcher.frames.given_up == 100 - MAX_WAITING

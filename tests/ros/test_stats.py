@@ -1,7 +1,7 @@
 import pytest
 
 from alexnet_ros.ros.diagnostics import CONFIRMATIONS, Watchdog
-from alexnet_ros.ros.stats import CameraStats, Rate, Samples, Throttle
+from alexnet_ros.ros.stats import CameraStats, Rate, Samples
 
 
 class Clock:
@@ -53,16 +53,6 @@ def test_silence_counts_from_the_restart_until_an_image_comes() -> None:
     assert stats.silent_s() == pytest.approx(1.0)
     stats.restart()
     assert stats.silent_s() == 0.0
-
-
-def test_throttle_lets_one_line_a_second_through_and_counts_the_rest() -> None:
-    clock = Clock()
-    throttle = Throttle(1.0, clock)
-    assert throttle.take('short_data') == {'short_data': 1}
-    assert throttle.take('short_data') is None
-    assert throttle.take('zero_size') is None
-    clock.now_s += 1.0
-    assert throttle.take('short_data') == {'short_data': 2, 'zero_size': 1}
 
 
 def test_watchdog_wants_a_hang_confirmed() -> None:
