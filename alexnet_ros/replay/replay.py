@@ -5,24 +5,25 @@ Offline, every frame is processed, one after the other, whatever the machine's
 speed: the same bag and model give the same results.
 """
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from alexnet_ros.bags.account import Account
 from alexnet_ros.bags.find import camera_names
 from alexnet_ros.bags.frames import BagFrame, every_frame, paced_frames
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.config import NavigatorSettings
-from alexnet_ros.errors import AlexnetRosError, EngineFatalError, EngineRunError, FileWriteError
+from alexnet_ros.errors import AlexnetRosError, EngineFatalError, FileWriteError
 from alexnet_ros.files import make_folder, remove_drafts
-from alexnet_ros.navigation.offline import OfflineNavigator
+from alexnet_ros.navigation.offline import NavigationLog, OfflineNavigator
 from alexnet_ros.recognizer import Recognizer
-from alexnet_ros.records import Recognition
+from alexnet_ros.records import Frame, Recognition
 from alexnet_ros.replay.recorded import Recorded
 from alexnet_ros.replay.results import ResultsWriter
 from alexnet_ros.report.compare import compare
-from alexnet_ros.report.ground_truth import Truth, read_truth
+from alexnet_ros.report.ground_truth import read_truth
 from alexnet_ros.report.run import Run, identity_of
 from alexnet_ros.report.write import read_report, write_report
 from alexnet_ros.video import VideoWriter
@@ -68,53 +69,83 @@ def replay_bag(
     :raises DatasetError: the truth file cannot be read.
     """
     options = options or ReplayOptions()
-    folder = _folder(output)
     # Its own, so that track ids begin anew: the same bag gives the same results.
     recognizer = recognizer.with_new_tracks()
     names = {label.class_id: label.name for label in recognizer.package.known_labels}
-    with BagReader(bag) as reader:
-        cameras = camera_names(options.topics or reader.image_topics())
-        guide = _guide(recognizer, options, names)
-        run = Run(
-            str(bag),
-            names,
-            identity_of(recognizer),
-            whole_frames=recognizer.settings.regions == 'frame',
-            truth=_truth(reader, cameras, options, names),
-            navigation=None if guide is None else guide.log,
-        )
-        run.topics = list(cameras)
-        video = VideoWriter(folder, _rate_hz(reader, cameras)) if options.video else None
+    whole = recognizer.settings.regions == 'frame'
+    guide = None  # none for whole frames unless a table is named
+    if options.actions and not (whole and options.actions == ReplayOptions.actions):
+        guide = OfflineNavigator(names, NavigatorSettings(actions=options.actions))
+    log, identity = None if guide is None else guide.log, identity_of(recognizer)
+    running = _running(bag, output, options, names, identity, navigation=log, whole_frames=whole)
+    with running as (run, folder, reader):
+        cameras = camera_names(run.topics)
+        video = VideoWriter(folder, _rate_hz(reader, run.topics)) if options.video else None
         sink = _Sink(run, ResultsWriter(folder, sorted(set(cameras.values()))), guide, video)
         source = (
             paced_frames(reader, cameras, options.rate)
             if options.realtime
             else every_frame(reader, cameras)
         )
-        complete = False
         try:
             for group in source:
                 sink.begin(recognizer, group[0].image.log_ns)
-                for one, recognition in _recognized(recognizer, group, run, reader.account):
+                good = [(one, f) for one in group if (f := _counted(run, reader, one, options))]
+                for one, recognition in _recognized(recognizer, good, run, reader):
                     sink.take(one, recognition)
-                for one in group:
-                    for _ in range(1 + one.dropped):
-                        if options.on_frame:
-                            options.on_frame()
-            complete = True
-        except KeyboardInterrupt:
-            reader.account.stop()  # the report says that it is not complete
         except FileWriteError:
             sink.results.close(keep=False)  # half of them must not replace those of before
             raise
         finally:
             sink.close()
-        if guide is not None and guide.navigator.refused:
-            refused = guide.navigator.refused
-            reasons = ', '.join(f'{count} {why}' for why, count in sorted(refused.items()))
-            reader.say(f'the sign navigator ignores results, as on the robot: {reasons}')
+            refused = {} if guide is None else guide.navigator.refused
+            if refused:
+                reasons = ', '.join(f'{count} {why}' for why, count in sorted(refused.items()))
+                reader.say(f'the sign navigator ignores results, as on the robot: {reasons}')
+    return run
+
+
+@contextlib.contextmanager
+def _running(
+    bag: str | Path,
+    output: str | Path,
+    options: ReplayOptions,
+    names: dict[int, str],
+    identity: Mapping[str, Any],
+    *,
+    navigation: NavigationLog | None,
+    whole_frames: bool,
+) -> Iterator[tuple[Run, Path, BagReader]]:
+    """Open a bag and the books of a run; at the end close them and write the report."""
+    folder = Path(output)
+    make_folder(folder)
+    remove_drafts(folder)
+    with BagReader(bag) as reader:
+        topics = list(camera_names(options.topics or reader.image_topics()))
+        truth = None
+        if options.truth is not None:  # its relative times count from the first image
+            first = next(iter(reader.images(topics)), None)
+            truth = read_truth(options.truth, names, 0 if first is None else first.time_ns)
+        run = Run(
+            str(bag),
+            names,
+            identity,
+            whole_frames=whole_frames,
+            truth=truth,
+            navigation=navigation,
+        )
+        run.topics = topics
+        complete = False
+        try:
+            yield run, folder, reader
+            complete = True
+        except KeyboardInterrupt:
+            reader.account.stop()  # the report says that it is not complete
         run.read_from(reader)
-    return _finished(run, folder, options, complete=complete)
+    other = None if options.compare is None else read_report(options.compare)
+    run.finish(complete=complete)
+    compared = None if other is None else compare(run.as_json(), other, str(options.compare))
+    write_report(folder, run, compared)
 
 
 @dataclass(slots=True)
@@ -152,67 +183,32 @@ class _Sink:
             self.video.close()
 
 
-def _guide(
-    recognizer: Recognizer, options: ReplayOptions, names: dict[int, str]
-) -> OfflineNavigator | None:
-    """Return the navigator to run; none for whole frames unless a table is named."""
-    whole = recognizer.settings.regions == 'frame'
-    if not options.actions or (whole and options.actions == ReplayOptions.actions):
-        return None
-    return OfflineNavigator(names, NavigatorSettings(actions=options.actions))
-
-
 def score_recording(
     bag: str | Path, output: str | Path, results: str | Path, options: ReplayOptions | None = None
 ) -> Run:
     """Score what nodes published for a bag; frames without a result count as dropped."""
     options = options or ReplayOptions()
-    folder = _folder(output)
     recorded = Recorded(results)
+    model = dict.fromkeys(('version', 'sha256', 'precision'), '')
     identity = {
-        'model': {
-            'name': 'recorded',
-            'version': '',
-            'sha256': '',
-            'precision': '',
-            'classes': len(recorded.names),
-        },
+        'model': {'name': 'recorded', **model, 'classes': len(recorded.names)},
         'engine': {'backend': 'recorded', 'device': '', 'reason': f'read from {results}'},
         'settings': {},
     }
-    with BagReader(bag) as reader:
-        cameras = camera_names(options.topics or reader.image_topics())
-        run = Run(
-            str(bag),
-            recorded.names,
-            identity,
-            navigation=recorded.navigation,
-            whole_frames=recorded.whole_frames,
-            truth=_truth(reader, cameras, options, recorded.names),
-        )
-        run.topics = list(cameras)
-        complete = False
-        try:
-            for (one,) in every_frame(reader, cameras):
-                count = run.camera(one.camera)
-                count.read += 1
-                if options.on_frame:
-                    options.on_frame()
-                if one.frame is None:
-                    count.rejected[one.refused] += 1
-                    reader.account.reject(one.image.topic, one.refused)
-                    continue
-                height, width = one.frame.image_rgb.shape[:2]
-                found = recorded.recognition(one.camera, one.frame.stamp_ns, (width, height))
-                if found is None:
-                    count.dropped += 1
-                else:
-                    run.add(found, one.frame.image_rgb)
-            complete = True
-        except KeyboardInterrupt:
-            reader.account.stop()
-        run.read_from(reader)
-    return _finished(run, folder, options, complete=complete)
+    log, whole, names = recorded.navigation, recorded.whole_frames, recorded.names
+    running = _running(bag, output, options, names, identity, navigation=log, whole_frames=whole)
+    with running as (run, _, reader):
+        for (one,) in every_frame(reader, camera_names(run.topics)):
+            frame = _counted(run, reader, one, options)
+            if frame is None:
+                continue
+            height, width = frame.image_rgb.shape[:2]
+            found = recorded.recognition(one.camera, frame.stamp_ns, (width, height))
+            if found is None:
+                run.camera(one.camera).dropped += 1
+            else:
+                run.add(found, frame.image_rgb)
+    return run
 
 
 def no_frames(run: Run) -> str:
@@ -226,66 +222,40 @@ def no_frames(run: Run) -> str:
     )
 
 
-def _finished(run: Run, folder: Path, options: ReplayOptions, *, complete: bool) -> Run:
-    """Close the run and write its report."""
-    other = None if options.compare is None else read_report(options.compare)
-    run.finish(complete=complete)
-    compared = None
-    if other is not None:
-        compared = compare(run.as_json(), other, str(options.compare))
-    write_report(folder, run, compared)
-    return run
+def _counted(run: Run, reader: BagReader, one: BagFrame, options: ReplayOptions) -> Frame | None:
+    """Count an image of the bag and those passed over before it; None where it was refused."""
+    count = run.camera(one.camera)
+    count.read += 1 + one.dropped
+    count.dropped += one.dropped
+    if one.frame is None:
+        count.rejected[one.refused] += 1
+        reader.account.reject(one.image.topic, one.refused)
+    for _ in range(1 + one.dropped):
+        if options.on_frame:
+            options.on_frame()
+    return one.frame
 
 
 def _recognized(
-    recognizer: Recognizer, group: list[BagFrame], run: Run, account: Account
+    recognizer: Recognizer, good: list[tuple[BagFrame, Frame]], run: Run, reader: BagReader
 ) -> Iterator[tuple[BagFrame, Recognition]]:
-    """Recognise a batch and count what became of each of its frames."""
-    good = []
-    for one in group:
-        count = run.camera(one.camera)
-        count.read += 1 + one.dropped
-        count.dropped += one.dropped
-        if one.frame is None:
-            count.rejected[one.refused] += 1
-            account.reject(one.image.topic, one.refused)
-        else:
-            good.append((one, one.frame))
-    if not good:
-        return
+    """Recognise a batch; a failure is counted for each of its frames."""
     try:
-        found = recognizer.recognize([frame for _, frame in good])
+        found = recognizer.recognize([frame for _, frame in good]) if good else []
     except EngineFatalError:
         raise
-    except (EngineRunError, AlexnetRosError) as error:
+    except AlexnetRosError as error:
         for one, _ in good:
             reason = getattr(error, 'reason', 'inference')
             run.camera(one.camera).rejected[reason] += 1
-            account.reject(one.image.topic, reason)
+            reader.account.reject(one.image.topic, reason)
         return
     for (one, _), recognition in zip(good, found, strict=True):
         yield one, recognition
 
 
-def _truth(
-    reader: BagReader, cameras: dict[str, str], options: ReplayOptions, names: dict[int, str]
-) -> Truth | None:
-    """Read the truth; its relative times count from the first image."""
-    if options.truth is None:
-        return None
-    first = next(iter(reader.images(cameras)), None)
-    return read_truth(options.truth, names, 0 if first is None else first.time_ns)
-
-
-def _rate_hz(reader: BagReader, cameras: dict[str, str]) -> float:
+def _rate_hz(reader: BagReader, topics: list[str]) -> float:
     """Return the frame rate of the fastest camera, for the video."""
     seconds = (reader.end_ns - reader.start_ns) / 1e9
-    most = max((reader.topics[t].messages for t in cameras if t in reader.topics), default=0)
+    most = max((reader.topics[t].messages for t in topics if t in reader.topics), default=0)
     return min(max((most - 1) / seconds, 1.0), 120.0) if seconds > 0 else 30.0
-
-
-def _folder(output: str | Path) -> Path:
-    folder = Path(output)
-    make_folder(folder)
-    remove_drafts(folder)
-    return folder

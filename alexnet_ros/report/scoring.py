@@ -6,6 +6,7 @@ Frames: what each frame says of the signs that it shows.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from alexnet_ros.geometry import iou
 from alexnet_ros.pictures import jpeg_picture
 from alexnet_ros.records import BBoxXYWH, Detection, Recognition
-from alexnet_ros.report.ground_truth import Truth, TruthSpan
+from alexnet_ros.report.ground_truth import Truth, TruthMark, TruthSpan
 
 UNKNOWN, MISSED = -1, -2
 EARLY_NS = 2 * 10**9  # a confirmation may come so long before its span: from farther than asked
@@ -24,6 +25,7 @@ SAME_IOU = 0.3
 MAX_PICTURES = {'frame': 60, 'late': 8}  # of frames; every event error has one
 
 Image = NDArray[np.uint8]
+Pair = tuple[int, Detection | None, BBoxXYWH | None]  # class to be seen, the answer, its box
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,6 @@ class _SpanState:
     late_errors: list[ScoredError] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Scores:
-    """The figures; see :meth:`Scorer.as_json` for their names."""
-
-    confusion: Counter[tuple[int, int]] = field(default_factory=Counter)
-    wrong_reports: int = 0
-    frames: int = 0
-    right_events: int = 0
-    false_events: int = 0
-    frame_errors: int = 0
-
-
 def _said(detection: Detection | None) -> int:
     """Return the class that a detection says."""
     if detection is None:
@@ -98,8 +88,10 @@ class Scorer:
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
-        self.scores = Scores()
         self.errors: list[ScoredError] = []
+        self.frames = self.frame_errors = self.wrong_reports = 0
+        self.right_events = self.false_events = 0
+        self._confusion: Counter[tuple[int, int]] = Counter()
         self._states = [_SpanState(span) for span in truth.spans]
         self._pictures: Counter[str] = Counter()
 
@@ -108,7 +100,7 @@ class Scorer:
     def add_frame(self, recognition: Recognition, image_rgb: Image | None) -> None:
         """Take one frame in; its image is held until its spans are over."""
         camera, stamp_ns = recognition.camera, recognition.stamp_ns
-        self.scores.frames += 1
+        self.frames += 1
         for state in self._states:
             if state.done or state.span.camera not in {'', camera}:
                 continue
@@ -116,15 +108,31 @@ class Scorer:
                 state.image, state.image_ns = image_rgb, stamp_ns
             elif stamp_ns > state.span.end_ns + GRACE_NS:
                 self._close(state)
-        if self.truth.marks:
-            self._score_marks(recognition, image_rgb)
-        else:
-            self._score_spans(recognition, image_rgb)
+        # What may be said now: the classes to be seen, or just before and after.
+        near = {UNKNOWN} | {s.class_id for s in self.truth.spans if _may_come(s, camera, stamp_ns)}
+        marks, rest = self.truth.marks_at(camera, stamp_ns), list(recognition.detections)
+        pairs = (
+            self._by_marks(marks, rest)
+            if self.truth.marks
+            else self._by_spans(self.truth.spans_at(camera, stamp_ns), rest)
+        )
+        for truth_id, found, box in pairs:
+            got_id = _said(found)
+            self._confusion[truth_id, got_id] += 1
+            if truth_id != got_id:
+                self._frame_error(truth_id, got_id, recognition, image_rgb, box)
+        near -= {mark.class_id for mark in marks}
+        for detection in rest:
+            if _said(detection) not in near:
+                self.wrong_reports += 1
+                if self.truth.marks:
+                    said, box = _said(detection), detection.bbox_xywh
+                    self._frame_error(MISSED, said, recognition, image_rgb, box)
 
-    def _score_marks(self, recognition: Recognition, image_rgb: Image | None) -> None:
-        """Compare the detections with the boxes of this frame."""
-        rest = list(recognition.detections)
-        for mark in self.truth.marks_at(recognition.camera, recognition.stamp_ns):
+    @staticmethod
+    def _by_marks(marks: list[TruthMark], rest: list[Detection]) -> Iterator[Pair]:
+        """Yield each box of the truth with its answer, which leaves the rest."""
+        for mark in marks:
             box = mark.bbox_xywh
             if box is None:
                 found = next((d for d in rest if _said(d) == mark.class_id), None)
@@ -135,50 +143,18 @@ class Scorer:
                     found = None
             if found is not None:
                 rest.remove(found)
-            where = box if found is None else found.bbox_xywh
-            self._count(mark.class_id, _said(found), recognition, image_rgb, where)
-        marks = self.truth.marks_at(recognition.camera, recognition.stamp_ns)
-        near = self._near(recognition) - {mark.class_id for mark in marks}
-        for detection in rest:
-            if _said(detection) not in near:
-                self.scores.wrong_reports += 1
-                self._frame_error(
-                    MISSED, _said(detection), recognition, image_rgb, detection.bbox_xywh
-                )
+            yield mark.class_id, found, box if found is None else found.bbox_xywh
 
-    def _near(self, recognition: Recognition) -> set[int]:
-        """Return what may be said now: the classes to be seen, or just before and after."""
-        stamp_ns = recognition.stamp_ns
-        return {UNKNOWN} | {
-            s.class_id for s in self.truth.spans if _may_come(s, recognition.camera, stamp_ns)
-        }
-
-    def _score_spans(self, recognition: Recognition, image_rgb: Image | None) -> None:
-        """Ask only whether the classes that are to be seen are among the detections."""
-        rest = list(recognition.detections)
-        for span in self.truth.spans_at(recognition.camera, recognition.stamp_ns):
+    @staticmethod
+    def _by_spans(spans: list[TruthSpan], rest: list[Detection]) -> Iterator[Pair]:
+        """Yield each class to be seen with a detection of it, else with the largest one."""
+        for span in spans:
             found = next((d for d in rest if _said(d) == span.class_id), None)
             if found is not None:
                 rest.remove(found)
-                self._count(span.class_id, span.class_id, recognition, image_rgb, None)
-                continue
-            known = max(rest, key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None)
-            box = None if known is None else known.bbox_xywh
-            self._count(span.class_id, _said(known), recognition, image_rgb, box)
-        near = self._near(recognition)
-        self.scores.wrong_reports += sum(_said(d) not in near for d in rest)
-
-    def _count(
-        self,
-        truth_id: int,
-        got_id: int,
-        recognition: Recognition,
-        image_rgb: Image | None,
-        box: BBoxXYWH | None,
-    ) -> None:
-        self.scores.confusion[truth_id, got_id] += 1
-        if truth_id != got_id:
-            self._frame_error(truth_id, got_id, recognition, image_rgb, box)
+            else:
+                found = max(rest, key=lambda d: d.bbox_xywh[2] * d.bbox_xywh[3], default=None)
+            yield span.class_id, found, None if found is None else found.bbox_xywh
 
     def _frame_error(
         self,
@@ -188,40 +164,28 @@ class Scorer:
         image_rgb: Image | None,
         box: BBoxXYWH | None,
     ) -> None:
-        self.scores.frame_errors += 1
-        state = self._late_state(truth_id, got_id, recognition)
-        kind = 'frame' if state is None else 'late'
-        if state is not None:
+        self.frame_errors += 1
+        camera, stamp_ns = recognition.camera, recognition.stamp_ns
+        late = [  # in sight and not named so far
+            state
+            for state in self._states
+            if got_id in {UNKNOWN, MISSED}
+            and state.confirmed_ns is None
+            and state.span.class_id == truth_id
+            and state.span.camera in {'', camera}
+            and state.span.start_ns <= stamp_ns <= state.span.end_ns
+        ][:1]
+        kind = 'late' if late else 'frame'
+        for state in late:
             state.late += 1
         if self._pictures[kind] >= MAX_PICTURES[kind] or image_rgb is None:
             return
         self._pictures[kind] += 1
         picture = jpeg_picture(image_rgb, box)
-        error = ScoredError(
-            kind, recognition.camera, recognition.stamp_ns, truth_id, got_id, picture
-        )
+        error = ScoredError(kind, camera, stamp_ns, truth_id, got_id, picture)
         self.errors.append(error)
-        if state is not None:
+        for state in late:
             state.late_errors.append(error)
-
-    def _late_state(
-        self, truth_id: int, got_id: int, recognition: Recognition
-    ) -> _SpanState | None:
-        """Return the sign in sight that was not named so far."""
-        if got_id not in {UNKNOWN, MISSED}:
-            return None
-        stamp_ns, cameras = recognition.stamp_ns, {'', recognition.camera}
-        return next(
-            (
-                state
-                for state in self._states
-                if state.confirmed_ns is None
-                and state.span.class_id == truth_id
-                and state.span.camera in cameras
-                and state.span.start_ns <= stamp_ns <= state.span.end_ns
-            ),
-            None,
-        )
 
     # Events
 
@@ -235,9 +199,9 @@ class Scorer:
                 and _may_come(span, event.camera, event.stamp_ns)
             ):
                 state.confirmed_ns, state.image = event.stamp_ns, None
-                self.scores.right_events += 1
+                self.right_events += 1
                 return True
-        self.scores.false_events += 1
+        self.false_events += 1
         again = any(
             s.span.class_id == event.class_id and _may_come(s.span, event.camera, event.stamp_ns)
             for s in self._states
@@ -273,59 +237,62 @@ class Scorer:
 
     def as_json(self, names: dict[int, str], start_ns: int) -> dict[str, Any]:
         """Return the metrics, with times counted from ``start_ns``."""
-        scores, spans = self.scores, len(self._states)
-        events = scores.right_events + scores.false_events
-        shown = sum(scores.confusion.values())
-        right = sum(n for (truth, got), n in scores.confusion.items() if truth == got)
+        spans = len(self._states)
+        events = self.right_events + self.false_events
+        shown = sum(self._confusion.values())
+        right = sum(n for (truth, got), n in self._confusion.items() if truth == got)
         delays = [
             (s.confirmed_ns - s.span.start_ns) / 1e9
             for s in self._states
             if s.confirmed_ns is not None
         ]
         return {
-            'event_precision': scores.right_events / events if events else 1.0,
-            'event_recall': scores.right_events / spans if spans else 1.0,
-            'events_right': scores.right_events,
-            'events_false': scores.false_events,
+            'event_precision': self.right_events / events if events else 1.0,
+            'event_recall': self.right_events / spans if spans else 1.0,
+            'events_right': self.right_events,
+            'events_false': self.false_events,
             'events_expected': spans,
             'frame_accuracy': right / shown if shown else 1.0,
-            'frame_errors': scores.frame_errors,
+            'frame_errors': self.frame_errors,
             'late_frames': sum(s.late for s in self._states if s.confirmed_ns is not None),
             'signs_shown_in_frames': shown,
-            'wrong_reports_per_frame': scores.wrong_reports / max(scores.frames, 1),
+            'wrong_reports_per_frame': self.wrong_reports / max(self.frames, 1),
             'median_delay_s': round(float(np.median(delays)), 4) if delays else None,
             'spans': [
                 {
                     'class_id': s.span.class_id,
                     'class_name': name_of(s.span.class_id, names),
                     'camera': s.span.camera,
-                    'start_s': round((s.span.start_ns - start_ns) / 1e9, 4),
-                    'end_s': round((s.span.end_ns - start_ns) / 1e9, 4),
+                    'start_s': _seconds(s.span.start_ns, start_ns),
+                    'end_s': _seconds(s.span.end_ns, start_ns),
                     'confirmed': s.confirmed_ns is not None,
-                    'delay_s': None
-                    if s.confirmed_ns is None
-                    else round((s.confirmed_ns - s.span.start_ns) / 1e9, 4),
-                    'left_s': None
-                    if s.confirmed_ns is None
-                    else round((s.span.end_ns - s.confirmed_ns) / 1e9, 4),
+                    'delay_s': _seconds(s.confirmed_ns, s.span.start_ns),
+                    'left_s': _seconds(s.span.end_ns, s.confirmed_ns),
                 }
                 for s in self._states
             ],
             'confusion': [
                 {'truth': name_of(truth, names), 'got': name_of(got, names), 'frames': count}
-                for (truth, got), count in sorted(scores.confusion.items())
+                for (truth, got), count in sorted(self._confusion.items())
             ],
             'errors': [
                 {
                     'kind': e.kind,
                     'camera': e.camera,
-                    'at_s': round((e.stamp_ns - start_ns) / 1e9, 4),
+                    'at_s': _seconds(e.stamp_ns, start_ns),
                     'truth': name_of(e.truth_id, names),
                     'got': name_of(e.got_id, names),
                 }
                 for e in self.errors
             ],
         }
+
+
+def _seconds(later_ns: int | None, earlier_ns: int | None) -> float | None:
+    """Return the time between two stamps, seconds; None where one of them never came."""
+    if later_ns is None or earlier_ns is None:
+        return None
+    return round((later_ns - earlier_ns) / 1e9, 4)
 
 
 def name_of(class_id: int, names: dict[int, str]) -> str:
