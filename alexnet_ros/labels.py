@@ -2,10 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 from alexnet_ros.errors import LabelFileError, is_one_line
 from alexnet_ros.files import read_file
@@ -32,7 +31,7 @@ class Label:
     role: str
 
 
-class Labels(Sequence[Label]):
+class Labels(tuple[Label, ...]):  # noqa: SLOT001 - the names are kept beside
     """
     All classes of a model; the position is the class id.
 
@@ -42,13 +41,16 @@ class Labels(Sequence[Label]):
     :raises LabelFileError: ids with gaps, empty or repeated names, none at all.
     """
 
-    def __init__(self, labels: Iterable[Label]) -> None:
-        self._labels = tuple(labels)
-        self.names = tuple(label.name for label in self._labels)
-        if not self._labels:
+    names: tuple[str, ...]
+
+    def __new__(cls, labels: Iterable[Label]) -> 'Labels':
+        """Check the classes and keep them."""
+        self = super().__new__(cls, labels)
+        self.names = tuple(label.name for label in self)
+        if not self:
             raise LabelFileError('labels: expected at least one class, got none')
         seen: dict[str, int] = {}
-        for position, label in enumerate(self._labels):
+        for position, label in enumerate(self):
             if label.class_id != position:
                 raise LabelFileError(
                     f'labels: expected class_id {position}, got {label.class_id}; '
@@ -67,6 +69,7 @@ class Labels(Sequence[Label]):
                     f'called {label.name!r}; names must differ'
                 )
             seen[label.name] = position
+        return self
 
     @classmethod
     def read(cls, path: Path) -> 'Labels':
@@ -116,34 +119,12 @@ class Labels(Sequence[Label]):
 
     def csv_bytes(self) -> bytes:
         """Return the content of a label file that reads back as these labels."""
-        rows = ((label.class_id, label.name, label.role) for label in self._labels)
+        rows = ((label.class_id, label.name, label.role) for label in self)
         return csv_text(COLUMNS, rows).encode()
 
     def with_role(self, role: str) -> tuple[Label, ...]:
         """Return the classes that have this role."""
-        return tuple(label for label in self._labels if label.role == role)
-
-    @overload
-    def __getitem__(self, index: int) -> Label: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Label, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Label | tuple[Label, ...]:
-        """Return the label of a class id, or the labels of a range of ids."""
-        return self._labels[index]
-
-    def __len__(self) -> int:
-        """Return the number of classes."""
-        return len(self._labels)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare all ids, names and roles."""
-        return isinstance(other, Labels) and self._labels == other._labels
-
-    def __hash__(self) -> int:
-        """Agree with the comparison."""
-        return hash(self._labels)
+        return tuple(label for label in self if label.role == role)
 
     def __repr__(self) -> str:
         """Tell the number of classes and the first names."""
