@@ -117,13 +117,11 @@ def draw(image_rgb: Image, recognition: Recognition) -> Image:
 
 
 def _whole(bbox: BBoxXYWH, width: int, height: int) -> bool:
-    """Tell whether a box covers the frame."""
     x, y, wide, tall = bbox
     return bool(x <= 1 and y <= 1 and x + wide >= width - 1 and y + tall >= height - 1)
 
 
 def _corners(bbox: BBoxXYWH, width: int, height: int) -> Rect:
-    """Return whole pixels inside the frame."""
     x, y, wide, tall = (value if math.isfinite(value) else 0.0 for value in bbox)
     left, top = (round(min(max(v, 0), most - 1)) for v, most in ((x, width), (y, height)))
     right = round(min(max(x + wide, 0), width - 1))
@@ -132,7 +130,6 @@ def _corners(bbox: BBoxXYWH, width: int, height: int) -> Rect:
 
 
 def _size(text: str, pen: _Pen, scale: float = 1.0) -> tuple[int, int, int]:
-    """Return width, height above and depth below the base line of a text."""
     (wide, tall), below = cv2.getTextSize(text, FONT, pen.font_scale * scale, pen.font_line)
     return wide, tall, below
 
@@ -171,7 +168,6 @@ def _label(canvas: Image, detection: Detection, pen: _Pen, used: list[Rect]) -> 
 
 
 def _common(first: Rect, second: Rect) -> int:
-    """Return the area that two rectangles share, pixels."""
     across = min(first[2], second[2]) - max(first[0], second[0])
     down = min(first[3], second[3]) - max(first[1], second[1])
     return max(across, 0) * max(down, 0)

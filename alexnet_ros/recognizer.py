@@ -267,7 +267,6 @@ class Recognizer(Closing):
 
 
 def _finder_package(package: ModelPackage) -> FinderPackage:
-    """Return a model's finder, or the bundled one."""
     finder = package.finder
     if finder is None:
         with contextlib.suppress(ModelPackageError):

@@ -220,7 +220,6 @@ class Tracker:
         return owners
 
     def _told(self, track: _Track, detection: Detection) -> Detection:
-        """Return the detection with what its track knows."""
         best = int(track.probabilities.argmax())
         score = float(track.probabilities[best])
         fresh = False
@@ -252,7 +251,6 @@ class Tracker:
 
 
 def _side(bbox: BBoxXYWH) -> float:
-    """Return the side of the square of the same area, pixels."""
     return math.sqrt(max(bbox[2] * bbox[3], 0.0))
 
 

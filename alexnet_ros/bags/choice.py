@@ -76,7 +76,6 @@ def chosen_cameras(
 
 
 def _fault(topic: str, messages: Sequence[Any]) -> str:
-    """Return why a topic seems to be no camera, or ''."""
     faults = [picture_fault(message) for message in messages]
     if faults and set(faults) <= NO_CAMERA:
         return faults[0]

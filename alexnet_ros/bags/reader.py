@@ -123,7 +123,6 @@ class BagReader(Closing):
             self.losses.append(loss)
 
     def _storage_files(self) -> list[Path]:
-        """Return the bag's files in their order."""
         if self.path.is_file() and self.path.name.endswith(SUFFIXES):
             parts = parts_of(self.path)
             if len(parts) > 1:
@@ -150,7 +149,6 @@ class BagReader(Closing):
         return files or present
 
     def _scratch(self) -> Path:
-        """Return a new folder that goes with the reader."""
         return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-')))
 
     def _opened(self, path: Path) -> Storage:
@@ -199,12 +197,10 @@ class BagReader(Closing):
 
     @cached_property
     def _choice(self) -> tuple[list[str], dict[str, str]]:
-        """Return the cameras, and why other image topics are none."""
         counts = {t: (i.kind, i.messages) for t, i in self.topics.items()}
         return chosen_cameras(counts, self._first_images)
 
     def _first_images(self, topic: str) -> list[Any]:
-        """Return the first messages of an image topic, those that can be read."""
         found = []
         for number, stored in enumerate(self.messages([topic])):
             with contextlib.suppress(SerdeError, *UNREADABLE):
@@ -296,7 +292,6 @@ class BagReader(Closing):
             )
 
     def _check(self, chosen: list[str]) -> None:
-        """Refuse topics that give no image, and say which would."""
         for topic in chosen:
             info = self.topics.get(topic)
             if info is None or info.kind not in IMAGE_TYPES or not info.messages:

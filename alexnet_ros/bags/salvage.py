@@ -203,7 +203,6 @@ class McapScan:
             self._say(f'{self.path.name}: a damaged record was skipped')
 
     def _define(self, code: int, body: bytes) -> None:
-        """Take in a schema, a channel or the statistics."""
         self._definitions += 1
         if self._definitions > MAX_DEFINITIONS:
             raise struct.error(f'more than {MAX_DEFINITIONS} definitions')

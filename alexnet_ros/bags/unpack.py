@@ -90,7 +90,6 @@ def unpacked_message(data: bytes) -> bytes:
 
 
 def _unpacked_zstd(data: bytes, *, whole: bool = False) -> bytes:
-    """Decompress the frames of a buffer; stop at the limit, not behind it."""
     parts: list[bytes] = []
     size = 0
     Allowance.spend(0)
@@ -122,7 +121,6 @@ def _counted(data: bytes) -> int:
 
 
 def _unpacked_lz4(data: bytes) -> bytes:
-    """Decompress the frame of a buffer; stop at the limit, not behind it."""
     _check(int(lz4.frame.get_frame_info(data)['content_size']))
     return _bounded(lz4.frame.LZ4FrameDecompressor(), data)
 

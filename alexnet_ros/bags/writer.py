@@ -85,7 +85,6 @@ class BagWriter(Closing):
         self._offers: dict[str, tuple[str, Qos]] = {}
 
     def _begin(self) -> Writer:
-        """Open the bag."""
         writer = Writer(self.folder, version=9, storage_plugin=STORAGES[self._storage])
         writer.set_compression(COMPRESSIONS[self._compression], CompressionFormat.ZSTD)
         with self._told():
@@ -96,7 +95,6 @@ class BagWriter(Closing):
         return writer
 
     def _connect(self, topic: str) -> None:
-        """Let the open bag know a topic."""
         if self._writer is not None:
             kind, offer = self._offers[topic]
             self._connections[topic] = self._writer.add_connection(

@@ -135,7 +135,6 @@ def rgb_from_image(message: ImageMessage, *, max_pixels: int = MAX_PIXELS) -> Im
 
 
 def _rgb(values: Image, kind: _Encoding) -> Image:
-    """Convert the values of an encoding that is not RGB."""
     if kind.code is None:
         return values
     return (rgb_from_bayer if kind.even == 'bayer' else _converted)(values, kind.code)

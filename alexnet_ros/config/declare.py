@@ -71,7 +71,6 @@ def flat_fields(kind: type) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """Return the value in the field's type, or refuse it with its range."""
     facts = field.metadata
     if value is None and field.default is None:
         return None

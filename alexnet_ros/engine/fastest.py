@@ -106,7 +106,6 @@ def _measured_ms(engines: Mapping[str, Engine]) -> tuple[dict[str, float], bool]
 
 
 def _key(openers: Openers, model_sha256: str, threads: int) -> str:
-    """Return a hash of all that the times depend on."""
     facts = [model_sha256, str(threads), str(cores()), _processor()]
     for name in sorted(openers):
         try:
@@ -117,7 +116,6 @@ def _key(openers: Openers, model_sha256: str, threads: int) -> str:
 
 
 def _processor() -> str:
-    """Return the processor's name and its instruction sets, as Linux tells them."""
     with contextlib.suppress(OSError), Path('/proc/cpuinfo').open(encoding='utf-8') as stream:
         lines = [line for line in stream if line.startswith(('model name', 'flags', 'Features'))]
         return ''.join(dict.fromkeys(lines))
@@ -139,7 +137,6 @@ def _remembered(cache_dir: str | Path | None) -> dict[str, dict[str, float]]:
 
 
 def _remember(cache_dir: str | Path | None, key: str, times_ms: dict[str, float]) -> None:
-    """Keep the times, if the cache folder can be written."""
     entries = list((_remembered(cache_dir) | {key: times_ms}).items())[-MAX_ENTRIES:]
     with contextlib.suppress(FileWriteError, EngineCacheError):
         write_file(checked_folder(cache_dir) / FILE, json.dumps(dict(entries), indent=1))

@@ -138,7 +138,6 @@ def _session(
     threads: int,
     spinning: bool,
 ) -> Any:
-    """Create a session that really runs on the provider."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads  # given, so that threads are not pinned to cores
     options.inter_op_num_threads = 1

@@ -163,7 +163,6 @@ def _with_reason(
     *,
     precision: str | None,
 ) -> Engine:
-    """Write into the engine why it was chosen, and log it once."""
     if backend == name:
         reason = f'{TEXTS[name]} was asked for'
     elif missing:

@@ -133,7 +133,6 @@ def run_ray(tasks: Sequence[Task], address: str) -> Iterator[dict[str, Any]]:
 
 
 def _outcome(task: Task, result: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return a task's outcome, also where its worker has died."""
     try:
         return result()
     except Exception as error:  # noqa: BLE001 - one bag must not end the others

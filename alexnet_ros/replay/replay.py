@@ -239,7 +239,6 @@ def _counted(run: Run, reader: BagReader, one: BagFrame, options: ReplayOptions)
 def _recognized(
     recognizer: Recognizer, good: list[tuple[BagFrame, Frame]], run: Run, reader: BagReader
 ) -> Iterator[tuple[BagFrame, Recognition]]:
-    """Recognise a batch; a failure is counted for each of its frames."""
     try:
         found = recognizer.recognize([frame for _, frame in good]) if good else []
     except EngineFatalError:

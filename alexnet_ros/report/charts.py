@@ -107,7 +107,6 @@ class Axis:
 
 
 def _level(chart: Chart, y: float, text: str) -> None:
-    """Draw a horizontal line with its value."""
     chart.add('line', class_='grid', x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y)
     chart.add('text', text, class_='tick', x=LEFT - 8, y=y + 4, text_anchor='end')
 
@@ -134,7 +133,6 @@ def _places(
 
 
 def _left_of(x: float) -> float:
-    """Return where a picture begins whose sign begins at x."""
     return min(max(x, LEFT), WIDTH - RIGHT - THUMB)
 
 

@@ -37,7 +37,6 @@ def compare(report: Report, other: Report, other_name: str) -> dict[str, Any]:
 def _figure(
     what: str, before: float | None, now: float | None, more_is_better: bool | None
 ) -> dict[str, Any]:
-    """Return one line of the comparison."""
     if before is None or now is None or before == now:
         change, grade = 'same' if before == now else '', ''
     else:
@@ -109,7 +108,6 @@ def drops(found: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
 
 
 def _why(error: Report) -> str:
-    """Say what a false event should have been."""
     return 'again' if error['kind'] == 'again' else f'truth: {error["truth"]}'
 
 

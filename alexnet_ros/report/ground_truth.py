@@ -109,7 +109,6 @@ def _class_id(row: Mapping[str, str], ids: Mapping[str, int]) -> int:
 
 
 def _line(row: Mapping[str, str], ids: Mapping[str, int], first_ns: int) -> TruthSpan | TruthMark:
-    """Return what one line says."""
     camera, class_id = row.get('camera') or '', _class_id(row, ids)
     start, end = _time_ns(row, 'start', first_ns), _time_ns(row, 'end', first_ns)
     if start is not None and end is not None:

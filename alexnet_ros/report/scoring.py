@@ -70,7 +70,6 @@ class _SpanState:
 
 
 def _said(detection: Detection | None) -> int:
-    """Return the class that a detection says."""
     if detection is None:
         return MISSED
     best = detection.classification.best
@@ -78,7 +77,6 @@ def _said(detection: Detection | None) -> int:
 
 
 def _may_come(span: TruthSpan, camera: str, stamp_ns: int) -> bool:
-    """Tell whether a sign may be confirmed at a time."""
     early, late = span.start_ns - EARLY_NS, span.end_ns + GRACE_NS
     return span.camera in {'', camera} and early <= stamp_ns <= late
 
@@ -216,7 +214,6 @@ class Scorer:
         return False
 
     def _close(self, state: _SpanState) -> None:
-        """Settle a span that is over."""
         state.done = True
         if state.confirmed_ns is None:
             for error in state.late_errors:

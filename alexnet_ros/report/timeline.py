@@ -158,7 +158,6 @@ class Timeline:
         image_rgb: Image | None,
         begun: list[tuple[Entry, Confirmed]],
     ) -> None:
-        """Follow the class of whole frames."""
         detection = recognition.detections[0]
         best = detection.classification.best
         class_id = -1 if best is None else best.class_id

@@ -201,7 +201,6 @@ class ClassifierNode(ManagedNode):
         return settings.batch_wait_ms / 1000, 1.0 / rate_hz if rate_hz else 0.0
 
     def _open_recognizer(self, settings: ClassifierSettings) -> Recognizer:
-        """Load and verify the model; runs in the inference thread."""
         return Recognizer.open(
             settings.model,
             backend=settings.backend,

@@ -89,7 +89,6 @@ class Pipeline:
     def _decoded(
         self, recognizer: Recognizer, settings: ClassifierSettings, arrival: Arrival
     ) -> Job | None:
-        """Return the image as pixels, or count why it is refused."""
         start_s = time.monotonic()
         message, port = arrival.message, self._ports[arrival.camera]
         try:

@@ -122,7 +122,6 @@ def sign_results(
 
 
 def _joint(found: Detection, log_probs: Floats, min_score: float) -> Classification:
-    """Return the classification with joint scores; unknown below the least."""
     old = found.classification
     results = tuple(
         ClassScore(one.class_id, one.class_name, math.exp(float(log_probs[one.class_id])))

@@ -119,7 +119,6 @@ def _import(flavour: str) -> Any:
 
 
 def _logger(module: Any, errors: deque[str], layers: deque[str]) -> Any:
-    """Make the logger that hands TensorRT's messages to Python's logging."""
     severity = module.ILogger.Severity
     levels = {  # errors are told by the exception that take_errors() goes into
         severity.INTERNAL_ERROR: logging.INFO,

@@ -229,7 +229,6 @@ def _timing_cache(config: Any, stored: bytes) -> Any:
 
 
 def _parser_errors(parser: Any) -> str:
-    """Return what the parser complains about, each with its node."""
     lines = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)

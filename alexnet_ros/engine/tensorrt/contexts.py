@@ -160,7 +160,6 @@ class SlotContexts(ContextPool):
         return slot
 
     def _new_context(self) -> Any:
-        """Make a context without memory of its own."""
         strategy = self.api.module.ExecutionContextAllocationStrategy
         return self.engine.create_execution_context(strategy.USER_MANAGED)
 

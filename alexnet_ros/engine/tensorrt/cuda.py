@@ -91,7 +91,6 @@ def load_cuda() -> 'Cuda':
 
 
 def _runtime_module() -> Any:
-    """Import cuda-python's binding of the CUDA runtime."""
     try:
         from cuda.bindings import runtime
 

@@ -126,7 +126,6 @@ def _opened(
 
 
 def _started(request: PlanRequest, plan: Plan, cuda: Cuda, device: Device) -> TensorRtEngine:
-    """Load a plan onto the GPU and warm it up."""
     package, cache = request.package, request.cache
     kernels_key = request.key('kernels')
     kept = b''

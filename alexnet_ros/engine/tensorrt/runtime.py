@@ -82,7 +82,6 @@ class TensorRtEngine(Engine):
         return found  # type: ignore[no-any-return]
 
     def _do(self, job: Callable[[DeviceSession], Any], limit_s: float) -> Any:
-        """Run a job in the owner thread."""
         if self._fatal:
             raise EngineFatalError(self._fatal)
         if not self._finalizer.alive:

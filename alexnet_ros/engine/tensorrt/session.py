@@ -96,7 +96,6 @@ class DeviceSession:
         )
 
     def _allocate(self, largest: tuple[int, ...]) -> None:
-        """Make one buffer for each input and output, at the largest batch."""
         engine, trt = self._engine, self._api.module
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
@@ -139,7 +138,6 @@ class DeviceSession:
         return Outputs(*(buffer.array[:count].astype(np.float32) for buffer in wanted))  # copies
 
     def _bind(self, context: Any, batch: int) -> None:
-        """Give a context its shape and the fixed addresses."""
         image = self._buffers[INPUT]
         good = context.set_input_shape(INPUT, (batch, *image.array.shape[1:]))
         for name, buffer in self._buffers.items():
@@ -148,7 +146,6 @@ class DeviceSession:
             raise self._failure(f'TensorRT refuses a batch of {batch}', EngineRunError)
 
     def _launch(self, slot: Slot) -> None:
-        """Queue the network, as a graph where one was captured."""
         if slot.graph is not None:
             self._cuda.call('cudaGraphLaunch', slot.graph, self._stream)
         elif not slot.context.execute_async_v3(int(self._stream)):

@@ -129,7 +129,6 @@ def guarded(
 
 
 def _give_up(watch: BuildWatch, done: threading.Event, elapsed_s: float) -> NoReturn:
-    """Cancel a build and say so."""
     watch.cancelled = True
     ended = done.wait(GRACE_S)
     raise EngineBuildError(

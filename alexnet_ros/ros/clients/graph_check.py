@@ -137,7 +137,6 @@ def survey_graph(
 
 
 def _segments() -> dict[Path, int]:
-    """Return the shared-memory segments of Fast DDS with their sizes in bytes."""
     found = {}
     for path in SHARED_MEMORY.glob('fast*_*'):
         try:
