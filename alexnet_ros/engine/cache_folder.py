@@ -1,9 +1,12 @@
 """Make sure that nobody else can put an engine into the cache folder."""
 
+import contextlib
 import grp
+import hashlib
 import os
 import pwd
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from alexnet_ros.errors import EngineCacheError
@@ -80,6 +83,19 @@ def checked_folder(folder: str | Path | None = None) -> Path:
             'Set cache_dir or XDG_CACHE_HOME to a folder of your own'
         )
     return folder
+
+
+def note_path(cache_dir: str | Path | None, facts: Iterable[object], suffix: str) -> Path | None:
+    """
+    Return the file for what is known under some facts.
+
+    :param facts: all that it depends on.
+    :returns: its path, None where there is no folder to keep it in.
+    """
+    digest = hashlib.sha256('\n'.join(map(str, facts)).encode()).hexdigest()[:32]
+    with contextlib.suppress(EngineCacheError):
+        return checked_folder(cache_dir) / f'{digest}.{suffix}'
+    return None
 
 
 def _is_private_group(gid: int) -> bool:

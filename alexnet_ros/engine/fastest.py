@@ -1,19 +1,17 @@
 """The fastest CPU runtime for one model on this machine: measured once, then remembered."""
 
 import contextlib
-import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 from alexnet_ros.engine.base import Engine
-from alexnet_ros.engine.cache_folder import checked_folder
-from alexnet_ros.engine.host import cores
+from alexnet_ros.engine.cache_folder import note_path
+from alexnet_ros.engine.host import cores, version_of
 from alexnet_ros.errors import (
     EngineBuildError,
     EngineCacheError,
@@ -25,9 +23,7 @@ from alexnet_ros.files import read_file, write_file
 ROUNDS = 25  # alternating runs of each runtime, at batch 1
 BUDGET_S = 0.5  # stop measuring after this long, whatever the rounds
 MAX_UNREST = 1.5  # median over fastest run, beyond which the machine was too busy to judge by
-FILE = 'cpu_runtimes.json'
-MAX_ENTRIES = 64
-MAX_BYTES = 64 << 10
+MAX_BYTES = 4 << 10
 DISTRIBUTIONS = {'openvino': 'openvino', 'cpu': 'onnxruntime'}
 
 Openers = Mapping[str, Callable[[int], Engine]]
@@ -57,13 +53,16 @@ def open_fastest(
     :raises EngineUnavailableError: none of them can run here.
     :raises EngineBuildError: the last of them refuses the model.
     """
-    key = _key(openers, model_sha256, threads)
-    known = _remembered(cache_dir).get(key, {})
-    times_ms = known if set(known) == set(openers) else {}
+    names = sorted(openers)
+    versions = (f'{name} {version_of(DISTRIBUTIONS.get(name, name))}' for name in names)
+    facts = (model_sha256, threads, cores(), _processor(), *versions)
+    note = note_path(cache_dir, facts, 'times')
+    times_ms = {} if note is None else _remembered(note, openers)
     if not times_ms:
-        times_ms, quiet = _judged_ms(openers)
-        if quiet:
-            _remember(cache_dir, key, times_ms)
+        times_ms, quiet = _measured_ms(openers)
+        if quiet and note is not None:
+            with contextlib.suppress(FileWriteError):
+                write_file(note, json.dumps(times_ms))
     failure: EngineUnavailableError | EngineBuildError | None = None
     for name in sorted(openers, key=lambda name: times_ms.get(name, math.inf)):
         try:
@@ -73,46 +72,32 @@ def open_fastest(
     raise failure or EngineUnavailableError('no CPU runtime is known')
 
 
-def _judged_ms(openers: Openers) -> tuple[dict[str, float], bool]:
-    """Return each runtime's time of one image, none where there is no choice."""
+def _measured_ms(openers: Openers) -> tuple[dict[str, float], bool]:
+    """
+    Return each runtime's time of one image, and whether the machine was quiet.
+
+    Other processes only ever add time, so the fastest of the alternating runs
+    is compared. Where there is no choice nothing is measured.
+    """
+    engines: dict[str, Engine] = {}
     with contextlib.ExitStack() as stack:
-        engines = {}
         for name, opened in openers.items():
             with contextlib.suppress(EngineUnavailableError, EngineBuildError):
                 engines[name] = stack.enter_context(opened(1))
-        return _measured_ms(engines) if len(engines) > 1 else ({}, False)
-
-
-def _measured_ms(engines: Mapping[str, Engine]) -> tuple[dict[str, float], bool]:
-    """
-    Return each engine's time of one image, and whether the machine was quiet.
-
-    Other processes only ever add time, so the fastest of the alternating runs
-    is compared.
-    """
-    image = np.zeros((1, *next(iter(engines.values())).info.input_hw, 3), np.uint8)
-    times: dict[str, list[float]] = {name: [] for name in engines}
-    began = time.perf_counter()
-    for _ in range(ROUNDS):
-        for name, engine in engines.items():
-            start = time.perf_counter()
-            engine.infer(image)
-            times[name].append((time.perf_counter() - start) * 1e3)
-        if time.perf_counter() - began > BUDGET_S:
-            break
+        if len(engines) < 2:
+            return {}, False
+        image = np.zeros((1, *next(iter(engines.values())).info.input_hw, 3), np.uint8)
+        times: dict[str, list[float]] = {name: [] for name in engines}
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            for name, engine in engines.items():
+                start = time.perf_counter()
+                engine.infer(image)
+                times[name].append((time.perf_counter() - start) * 1e3)
+            if time.perf_counter() - began > BUDGET_S:
+                break
     fastest = {name: round(min(values), 3) for name, values in times.items()}
-    quiet = all(np.median(times[name]) <= MAX_UNREST * fastest[name] for name in times)
-    return fastest, quiet
-
-
-def _key(openers: Openers, model_sha256: str, threads: int) -> str:
-    facts = [model_sha256, str(threads), str(cores()), _processor()]
-    for name in sorted(openers):
-        try:
-            facts.append(f'{name} {version(DISTRIBUTIONS.get(name, name))}')
-        except PackageNotFoundError:  # a distribution's own package, or onnxruntime-gpu
-            facts.append(name)
-    return hashlib.sha256('\n'.join(facts).encode()).hexdigest()[:32]
+    return fastest, all(np.median(times[name]) <= MAX_UNREST * fastest[name] for name in times)
 
 
 def _processor() -> str:
@@ -122,21 +107,12 @@ def _processor() -> str:
     return ''
 
 
-def _remembered(cache_dir: str | Path | None) -> dict[str, dict[str, float]]:
+def _remembered(note: Path, openers: Openers) -> dict[str, float]:
     """Return what was measured before; nothing where the file is missing or damaged."""
     try:
-        folder = checked_folder(cache_dir)
-        entries = json.loads(read_file(folder / FILE, MAX_BYTES, EngineCacheError))
-        return {
-            str(key): {str(name): float(ms) for name, ms in times.items()}
-            for key, times in entries.items()
-            if all(math.isfinite(float(ms)) and float(ms) > 0 for ms in times.values())
-        }
-    except (OSError, EngineCacheError, ValueError, TypeError, AttributeError, RecursionError):
+        found = json.loads(read_file(note, MAX_BYTES, EngineCacheError))
+        times = {str(name): float(ms) for name, ms in found.items()}
+    except (EngineCacheError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
-
-
-def _remember(cache_dir: str | Path | None, key: str, times_ms: dict[str, float]) -> None:
-    entries = list((_remembered(cache_dir) | {key: times_ms}).items())[-MAX_ENTRIES:]
-    with contextlib.suppress(FileWriteError, EngineCacheError):
-        write_file(checked_folder(cache_dir) / FILE, json.dumps(dict(entries), indent=1))
+    good = set(times) == set(openers) and all(0 < ms < math.inf for ms in times.values())
+    return times if good else {}

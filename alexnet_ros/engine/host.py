@@ -1,5 +1,6 @@
 """What choosing and running an engine asks of this machine."""
 
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -18,3 +19,11 @@ def cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed package, ``?`` for one that came another way."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:  # a distribution's own, onnxruntime-gpu
+        return '?'

@@ -17,7 +17,7 @@ from alexnet_ros.engine.base import BuildProgress, Engine
 from alexnet_ros.engine.fastest import open_fastest
 from alexnet_ros.engine.host import has_nvidia_gpu
 from alexnet_ros.engine.tensorrt.api import MODULES, is_installed
-from alexnet_ros.engine.trial import try_model
+from alexnet_ros.engine.trial import open_cpu, try_model
 from alexnet_ros.errors import ConfigError, EngineBuildError, EngineUnavailableError
 from alexnet_ros.model_package import ModelPackage
 
@@ -115,19 +115,8 @@ def open_engine(
                 progress=progress,
                 settings=settings,
             )
-        if name == 'openvino':
-            from alexnet_ros.engine.openvino import OpenVinoEngine
-
-            return OpenVinoEngine(package, precision=stored, threads=threads, max_batch=size)
-        from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(
-            package,
-            precision=stored,
-            threads=threads,
-            provider=name,
-            max_batch=size,
-            spinning=spinning,
+        return open_cpu(
+            package, name, precision=stored, threads=threads, max_batch=size, spinning=spinning
         )
 
     if backend != 'openvino':

@@ -9,8 +9,6 @@ passed is remembered in the cache folder, so only the first start with it, or
 with another version of a runtime, takes longer.
 """
 
-import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -25,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_ros.engine.cache_folder import checked_folder
+from alexnet_ros.engine.base import Engine
+from alexnet_ros.engine.cache_folder import note_path
+from alexnet_ros.engine.host import version_of
 from alexnet_ros.errors import (
     AlexnetRosError,
     EngineBuildError,
-    EngineCacheError,
     EngineRunError,
     EngineUnavailableError,
     FileWriteError,
@@ -76,7 +75,8 @@ def try_model(
     """
     if importlib.util.find_spec(runtime) is None:
         return ''
-    passed = _note(package, runtime, precision, max_batch, cache_dir)
+    facts = (2, package.sha256(precision), runtime, version_of(runtime), max_batch)
+    passed = note_path(cache_dir, facts, 'tried')
     if passed is not None and passed.exists():
         return ''
     size = package.model_file(precision).bytes
@@ -122,6 +122,24 @@ def try_model(
     return ''
 
 
+def open_cpu(
+    package: ModelPackage, name: str, *, spinning: bool = False, **options: Any
+) -> Engine:
+    """
+    Open a model in ``openvino``, or in ONNX Runtime on ``cpu`` or ``cuda``.
+
+    :param spinning: see :class:`~alexnet_ros.engine.onnxrt.OnnxRuntimeEngine`.
+    :param options: ``precision``, ``threads`` and ``max_batch``.
+    """
+    if name == 'openvino':
+        from alexnet_ros.engine.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(package, **options)
+    from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(package, provider=name, spinning=spinning, **options)
+
+
 def _waited(child: 'subprocess.Popen[bytes]', path: Path, cancelled: Callable[[], bool]) -> int:
     """Wait for a child, which never outlives this."""
     end_s = time.monotonic() + LIMIT_S
@@ -141,28 +159,6 @@ def _waited(child: 'subprocess.Popen[bytes]', path: Path, cancelled: Callable[[]
         child.wait()
 
 
-def _note(
-    package: ModelPackage,
-    runtime: str,
-    precision: str | None,
-    max_batch: int,
-    cache_dir: str | Path | None,
-) -> Path | None:
-    """Return the file that stands for a passed trial; None where there is no folder for it."""
-    try:
-        version = importlib.metadata.version(runtime)
-    except importlib.metadata.PackageNotFoundError:
-        version = '?'
-    key = f'2 {package.sha256(precision)} {runtime} {version} {max_batch}'
-    name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    try:
-        folder = checked_folder(cache_dir)
-    except EngineCacheError as error:
-        log.debug('%s; the model is tried at every start', error)
-        return None
-    return folder / f'{name}.tried'
-
-
 def _data_bytes() -> int:
     """Return what the interpreter holds already; a machine of many cores has it hold more."""
     with Path('/proc/self/status').open(encoding='ascii', errors='replace') as status:
@@ -180,20 +176,8 @@ def main(words: list[str]) -> int:
     try:
         whole = ModelPackage.load(folder)
         package = whole.finder if part == 'finder' and whole.finder else whole
-        options: dict[str, Any] = {
-            'precision': precision,
-            'threads': 1,
-            'max_batch': int(max_batch),
-        }
-        engine: Any
-        if runtime == 'openvino':
-            from alexnet_ros.engine.openvino import OpenVinoEngine
-
-            engine = OpenVinoEngine(package, **options)
-        else:
-            from alexnet_ros.engine.onnxrt import OnnxRuntimeEngine
-
-            engine = OnnxRuntimeEngine(package, provider='cpu', **options)
+        name = 'openvino' if runtime == 'openvino' else 'cpu'
+        engine = open_cpu(package, name, precision=precision, threads=1, max_batch=int(max_batch))
         for size in {*range(1, min(int(max_batch), EACH_BATCH)), int(max_batch)}:
             engine.infer(np.zeros((size, *engine.info.input_hw, 3), np.uint8))
     except MemoryError:
