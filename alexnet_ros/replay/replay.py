@@ -90,9 +90,10 @@ def replay_bag(
         try:
             for group in source:
                 sink.begin(recognizer, group[0].image.log_ns)
-                good = [(one, f) for one in group if (f := _counted(run, reader, one, options))]
+                good = [(one, f) for one in group if (f := _counted(run, reader, one))]
                 for one, recognition in _recognized(recognizer, good, run, reader):
                     sink.take(one, recognition)
+                _tell(options, group)
         except FileWriteError:
             sink.results.close(keep=False)  # half of them must not replace those of before
             raise
@@ -199,7 +200,8 @@ def score_recording(
     running = _running(bag, output, options, names, identity, navigation=log, whole_frames=whole)
     with running as (run, _, reader):
         for (one,) in every_frame(reader, camera_names(run.topics)):
-            frame = _counted(run, reader, one, options)
+            frame = _counted(run, reader, one)
+            _tell(options, [one])
             if frame is None:
                 continue
             height, width = frame.image_rgb.shape[:2]
@@ -222,7 +224,7 @@ def no_frames(run: Run) -> str:
     )
 
 
-def _counted(run: Run, reader: BagReader, one: BagFrame, options: ReplayOptions) -> Frame | None:
+def _counted(run: Run, reader: BagReader, one: BagFrame) -> Frame | None:
     """Count an image of the bag and those passed over before it; None where it was refused."""
     count = run.camera(one.camera)
     count.read += 1 + one.dropped
@@ -230,10 +232,14 @@ def _counted(run: Run, reader: BagReader, one: BagFrame, options: ReplayOptions)
     if one.frame is None:
         count.rejected[one.refused] += 1
         reader.account.reject(one.image.topic, one.refused)
-    for _ in range(1 + one.dropped):
+    return one.frame
+
+
+def _tell(options: ReplayOptions, group: list[BagFrame]) -> None:
+    """Report the images that are done with."""
+    for _ in range(sum(1 + one.dropped for one in group)):
         if options.on_frame:
             options.on_frame()
-    return one.frame
 
 
 def _recognized(
