@@ -299,8 +299,14 @@ def _part_of(frame: Frame, roi_xywh: Sequence[int]) -> BBoxXYWH:
 
 
 def _inside(boxes: Sequence[Region], part: BBoxXYWH, most: int) -> list[Region]:
-    """Return the best of the given boxes that have a pixel of a part."""
-    inside = [box for box in boxes if _overlap(box.bbox_xywh, part)]
+    """Return the best of the given boxes that are finite and have a pixel of a part."""
+    inside = [
+        region
+        for region in boxes
+        if all(map(math.isfinite, region.bbox_xywh))
+        and min(region.bbox_xywh[2:]) > 0
+        and intersection_area(region.bbox_xywh, part) > 0
+    ]
     return sorted(inside, key=lambda region: -region.score)[:most]
 
 
@@ -308,9 +314,3 @@ def _moved(region: Region, part: BBoxXYWH) -> Region:
     """Return a region found in a part of a frame in pixels of the frame."""
     x, y, width, height = region.bbox_xywh
     return dataclasses.replace(region, bbox_xywh=(x + part[0], y + part[1], width, height))
-
-
-def _overlap(box: BBoxXYWH, part: BBoxXYWH) -> bool:
-    """Tell whether a box is finite and shares an area with a part of the frame."""
-    whole = all(map(math.isfinite, box)) and box[2] > 0 and box[3] > 0
-    return whole and intersection_area(box, part) > 0

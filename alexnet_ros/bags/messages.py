@@ -6,7 +6,9 @@ nodes, in those of rclpy: replayed and recorded results can be told apart by
 nothing but their arrival.
 """
 
+import importlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,18 @@ Types = Callable[[str], Any]
 def offline(kind: str) -> Any:
     """Return the class of a message type as bags hold it, without ROS."""
     return typestore().types[kind]
+
+
+@cache
+def message_class(kind: str) -> Any:
+    """
+    Return the class of a type such as ``std_msgs/msg/Bool`` as ROS has it.
+
+    :raises ImportError: the package is not installed.
+    :raises AttributeError: the package has no such message.
+    """
+    package, _, name = kind.split('/')
+    return getattr(importlib.import_module(f'{package}.msg'), name)
 
 
 def classification_message(head: Any, recognition: Recognition, types: Types = offline) -> Any:

@@ -98,7 +98,6 @@ class CacheEntry:
 
     path: Path
     bytes: int
-    key: Mapping[str, Any]
     state: str
 
 
@@ -130,7 +129,7 @@ class EngineCache:
         path = self.path(key)
         if not path.exists() and not path.is_symlink():
             return None
-        data, _, problem = _verified(path, key)
+        data, problem = _verified(path, key)
         if problem:
             self.set_aside(path, problem)
             return None
@@ -212,12 +211,16 @@ class EngineCache:
 
     def entries(self) -> list[CacheEntry]:
         """Verify and list everything in the cache; nothing is changed."""
-        return [
-            entry_from_path(path)
-            for path in sorted(self.folder.iterdir())
-            if path.suffix in {'.engine', '.kernels', '.timing', '.refused'}
-            and '.json' not in path.suffixes
-        ]
+        found = []
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix == '.refused' and '.json' not in path.suffixes:
+                state = 'set aside; delete it when it is no longer wanted'
+            elif path.suffix in {'.engine', '.kernels', '.timing'}:
+                state = _verified(path, None)[1] or 'ok'
+            else:
+                continue
+            found.append(CacheEntry(path, path.lstat().st_size, state))
+        return found
 
 
 def sidecar(path: Path) -> Path:
@@ -225,48 +228,38 @@ def sidecar(path: Path) -> Path:
     return path.with_name(f'{path.name}.json')
 
 
-def entry_from_path(path: Path) -> CacheEntry:
-    """Describe one cache file."""
-    size = path.lstat().st_size
-    if path.suffix == '.refused':
-        return CacheEntry(path, size, {}, 'set aside; delete it when it is no longer wanted')
-    _, facts, problem = _verified(path, None)
-    stored = facts.get('key', {})
-    return CacheEntry(path, size, stored if isinstance(stored, dict) else {}, problem or 'ok')
-
-
-def _verified(path: Path, key: EngineKey | None) -> tuple[bytes, dict[str, Any], str]:
+def _verified(path: Path, key: EngineKey | None) -> tuple[bytes, str]:
     """
     Read a file and its sidecar and compare them.
 
     :param key: what it must have been built for, None for anything.
-    :returns: bytes, the sidecar's facts, and what is wrong, empty if nothing.
+    :returns: bytes, and what is wrong, empty if nothing.
     """
     try:
         facts = json.loads(_read(sidecar(path), MAX_SIDECAR_BYTES))
     except FileNotFoundError:
-        return b'', {}, 'its sidecar file is missing'
+        return b'', 'its sidecar file is missing'
     except (OSError, ValueError, RecursionError) as error:
-        return b'', {}, f'its sidecar file cannot be read ({error})'
+        return b'', f'its sidecar file cannot be read ({error})'
     if not isinstance(facts, dict) or facts.get('format') != FORMAT:
-        return b'', {}, 'its sidecar file has another format'
+        return b'', 'its sidecar file has another format'
     stored = facts.get('key')
     if not isinstance(stored, dict):
-        return b'', facts, 'its sidecar file has no key'
+        return b'', 'its sidecar file has no key'
     if key is not None and (differences := key.differences(stored)):
-        return b'', facts, 'it was built for something else: ' + ', '.join(differences)
+        return b'', 'it was built for something else: ' + ', '.join(differences)
     size = facts.get('bytes')
     if type(size) is not int or size < 1:
-        return b'', facts, 'its sidecar file has no size'
+        return b'', 'its sidecar file has no size'
     try:
         data = _read(path, size)
     except OSError as error:
-        return b'', facts, f'it cannot be read ({error})'
+        return b'', f'it cannot be read ({error})'
     if len(data) != size:
-        return b'', facts, f'it has {len(data)} bytes, {size} were written'
+        return b'', f'it has {len(data)} bytes, {size} were written'
     if hashlib.sha256(data).hexdigest() != facts.get('sha256'):
-        return b'', facts, 'its SHA-256 is not the one noted when it was built'
-    return data, facts, ''
+        return b'', 'its SHA-256 is not the one noted when it was built'
+    return data, ''
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -20,14 +20,13 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 from alexnet_ros import overlay
-from alexnet_ros.bags.messages import classification_message, label_info_message
+from alexnet_ros.bags.messages import classification_message, label_info_message, message_class
 from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, stamp_ns_of, typestore
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Recognition
 from alexnet_ros.ros import messages, qos
-from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.lifecycle import ManagedNode
 from alexnet_ros.ros.mailbox import Arrival, Mailbox
 from alexnet_ros.ros.matching import StampMatcher

@@ -34,7 +34,23 @@ QUERIES = (
 )
 
 
-class ManagedNode(LifecycleNode):
+class Ending:
+    """What a node and its process say to each other of the end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.stopping = threading.Event()
+        self.exit_request: tuple[int, str] | None = None
+        self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
+        super().__init__(*args, **kwargs)
+
+    def request_exit(self, code: int, reason: str) -> None:
+        """Ask the process to end, from any thread; a code other than 0 respawns it; once."""
+        if self.exit_request is None:
+            self.exit_request = (code, reason)
+            self.exit_hook(code, reason)
+
+
+class ManagedNode(Ending, LifecycleNode):
     """
     Lifecycle node with logged, released and reversible transitions.
 
@@ -45,10 +61,7 @@ class ManagedNode(LifecycleNode):
     """
 
     def __init__(self, node_name: str, **kwargs: Any) -> None:
-        self.stopping = threading.Event()
         self.last_error = ''
-        self.exit_request: tuple[int, str] | None = None
-        self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
         self._active = False
         self._outputs: list[LifecyclePublisher] = []
         super().__init__(node_name, **kwargs)
@@ -140,10 +153,9 @@ class ManagedNode(LifecycleNode):
     def request_exit(self, code: int, reason: str) -> None:
         """Ask the process to end, from any thread; the first request stands."""
         if self.exit_request is None:
-            self.exit_request = (code, reason)
             self.last_error = reason
             self.get_logger().fatal(reason)
-            self.exit_hook(code, reason)
+        super().request_exit(code, reason)
         self.stopping.set()
 
     def start_soon(self) -> None:

@@ -11,8 +11,7 @@ from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension
 from vision_msgs.msg import Detection2DArray
 
 from alexnet_ros import records
-from alexnet_ros.bags.messages import hypotheses_with_pose
-from alexnet_ros.ros.interfaces import message_class
+from alexnet_ros.bags.messages import hypotheses_with_pose, message_class
 
 
 def filled_detections(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alexnet_ros import codec
-from alexnet_ros.bags.messages import detections_message
+from alexnet_ros.bags.messages import detections_message, message_class
 from alexnet_ros.bags.typestore import stamp_ns_of
 from alexnet_ros.codec.headers import header_of, kind_of
 from alexnet_ros.config import ClassifierSettings
@@ -16,7 +16,6 @@ from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Recognition, Region
 from alexnet_ros.ros import messages
 from alexnet_ros.ros.camera import CameraPort
-from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.mailbox import Arrival
 from alexnet_ros.ros.stats import Samples
 

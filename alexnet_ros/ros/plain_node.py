@@ -1,30 +1,24 @@
 """A node without a lifecycle, for :func:`alexnet_ros.ros.process.run_node`."""
 
-import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from alexnet_ros.ros.lifecycle import Ending
 from alexnet_ros.ros.parameters import Parameters
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LAST_WORD_S = 0.3  # how long the last message of a node that ends may take to arrive
 T = TypeVar('T')
 
 
-class PlainNode(Node, Generic[T]):
+class PlainNode(Ending, Node, Generic[T]):
     """Holds settings as parameters, which ConfigError refuses, and asks its process to end."""
 
     executor_choice = 'single'
 
     def __init__(self, node_name: str, kind: type[T], **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
-        self.stopping = threading.Event()
-        self.exit_request: tuple[int, str] | None = None
-        self.exit_hook: Callable[[int, str], None] = lambda _code, _reason: None
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.parameters: Parameters[T] = Parameters(
             self,
@@ -38,9 +32,3 @@ class PlainNode(Node, Generic[T]):
     def settings(self) -> T:
         """Return the values of the parameters."""
         return self.parameters.current
-
-    def request_exit(self, code: int, reason: str) -> None:
-        """Ask the process to end; a code other than 0 respawns it; the first request stands."""
-        if self.exit_request is None:
-            self.exit_request = (code, reason)
-            self.exit_hook(code, reason)

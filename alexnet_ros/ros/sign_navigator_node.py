@@ -25,6 +25,7 @@ from std_msgs.msg import Bool, Float32, String
 from std_srvs.srv import Trigger
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 
+from alexnet_ros.bags.messages import message_class
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.navigation import (
@@ -42,7 +43,6 @@ from alexnet_ros.navigation import (
 from alexnet_ros.ros import qos
 from alexnet_ros.ros.clients.findings import array_from_findings
 from alexnet_ros.ros.commanders import Commanders
-from alexnet_ros.ros.interfaces import message_class
 from alexnet_ros.ros.navigator_messages import (
     class_frame_from_message,
     fault_of_size,

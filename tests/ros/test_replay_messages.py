@@ -6,11 +6,11 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from alexnet_ros.bags import messages as offline
+from alexnet_ros.bags.messages import message_class
 from alexnet_ros.bags.typestore import typestore
 from alexnet_ros.bags.writer import header
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
-from alexnet_ros.ros.interfaces import message_class
 
 STAMP_NS = 1_750_000_000_123_456_789
 

@@ -8,6 +8,7 @@ typed flags are set only for a DLA of TensorRT 10, which needs them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from alexnet_ros.config import TensorRtSettings
@@ -83,17 +84,12 @@ def build_engine(
     api.errors.clear()
     api.layers.clear()
 
-    def job() -> BuiltEngine:
-        return _build(
-            api,
-            onnx,
-            shapes,
-            settings,
-            watch=watch,
-            compute_capability=compute_capability,
-            timing=timing,
-        )
-
+    how: dict[str, Any] = {
+        'watch': watch,
+        'compute_capability': compute_capability,
+        'timing': timing,
+    }
+    job = partial(_build, api, onnx, shapes, settings, **how)
     return guarded(job, watch, settings.build_limit_s, report)
 
 

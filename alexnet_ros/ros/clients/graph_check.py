@@ -1,17 +1,16 @@
 """Looks at a running ROS graph: who offers images, and who cannot hear them."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
+from alexnet_ros.bags.messages import message_class
 from alexnet_ros.bags.typestore import IMAGE_TYPES, stamp_ns_from_cdr
 from alexnet_ros.ros.clients.dds_check import MIN_SEGMENT_BYTES, SHARED_MEMORY
 from alexnet_ros.ros.clients.session import Session
 from alexnet_ros.ros.clients.stamp_rate import NOTABLE_LOSS, StampRate
-from alexnet_ros.ros.interfaces import message_class
 
 DISCOVERY_S = 2.0
 LISTENING_S = 3.0
@@ -65,49 +64,38 @@ def image_topic_report(node: Node) -> tuple[list[str], list[str]]:
     return lines, faults
 
 
-class Listener:
-    """Counts the images of every topic that somebody publishes, on a node that spins."""
+def heard_images(node: Node, seconds: float) -> tuple[list[str], list[str]]:
+    """
+    Subscribe to every image topic as the classifier does, for a while.
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._rates: dict[str, StampRate] = {}
+    :param node: one that spins.
+    :returns: one line a topic with its rates, and one for each that loses images.
+    """
+    rates: dict[str, StampRate] = {}
+    subscriptions = []
+    for topic, kinds in node.get_topic_names_and_types():
+        images = sorted(set(kinds) & set(IMAGE_TYPES))
+        if images and node.count_publishers(topic):
+            one = rates[topic] = StampRate()
 
-    def listen(self, seconds: float) -> None:
-        """Subscribe as the classifier does, for a while."""
-        subscriptions = []
-        for topic, kinds in self._node.get_topic_names_and_types():
-            images = sorted(set(kinds) & set(IMAGE_TYPES))
-            if images and self._node.count_publishers(topic):
-                self._rates[topic] = StampRate()
-                subscriptions.append(
-                    self._node.create_subscription(
-                        message_class(images[0]), topic, self._callback(topic), LISTENING, raw=True
-                    )
-                )
-        if subscriptions:
-            time.sleep(seconds)
-        for one in subscriptions:
-            self._node.destroy_subscription(one)
+            def count(data: bytes, one: StampRate = one) -> None:
+                one.add(time.monotonic(), stamp_ns_from_cdr(data))
 
-    def _callback(self, topic: str) -> Callable[[bytes], None]:
-        def count(data: bytes) -> None:
-            self._rates[topic].add(time.monotonic(), stamp_ns_from_cdr(data))
-
-        return count
-
-    def report(self) -> tuple[list[str], list[str]]:
-        """Return one line a topic with its rates, and one for each that loses images."""
-        lines: list[str] = []
-        faults: list[str] = []
-        now_s = time.monotonic()
-        for topic, one in self._rates.items():
-            rates = one.measure(now_s)
-            if rates is None:
-                faults.append(f'{topic}: hardly an image arrives here')
-                continue
-            line = f'{topic}: {rates[0]:.1f} of {rates[1]:.1f} images a second arrive here'
-            (faults if one.loss(now_s) > NOTABLE_LOSS else lines).append(line)
-        return lines, faults
+            kind = message_class(images[0])
+            subscriptions.append(node.create_subscription(kind, topic, count, LISTENING, raw=True))
+    time.sleep(seconds if subscriptions else 0.0)
+    for subscription in subscriptions:
+        node.destroy_subscription(subscription)
+    lines: list[str] = []
+    faults: list[str] = []
+    for topic, one in rates.items():
+        measured, now_s = one.measure(time.monotonic()), time.monotonic()
+        if measured is None:
+            faults.append(f'{topic}: hardly an image arrives here')
+            continue
+        line = f'{topic}: {measured[0]:.1f} of {measured[1]:.1f} images a second arrive here'
+        (faults if one.loss(now_s) > NOTABLE_LOSS else lines).append(line)
+    return lines, faults
 
 
 def survey_graph(
@@ -127,9 +115,7 @@ def survey_graph(
         time.sleep(discovery_s)
         fresh = {path: size for path, size in _segments().items() if path not in before}
         lines, faults = image_topic_report(session.node)
-        listener = Listener(session.node)
-        listener.listen(listening_s)
-        heard, lost = listener.report()
+        heard, lost = heard_images(session.node, listening_s)
         lines, faults = lines + heard, faults + lost
         others = set(session.node.get_node_names_and_namespaces())
         others = {one for one in others if one[0] != 'alexnet_ros_doctor'}

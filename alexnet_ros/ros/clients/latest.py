@@ -1,5 +1,6 @@
 """The newest image of a topic, decoded when somebody looks."""
 
+import contextlib
 import threading
 from typing import Any
 
@@ -38,8 +39,6 @@ class LatestImage:
             message, count = self._message, self._count
         if count != self._decoded and message is not None:
             self._decoded = count
-            try:
+            with contextlib.suppress(ImageFormatError):
                 self._image = np.array(self._decode(message))  # a copy: the message goes
-            except ImageFormatError:
-                return None if self._image is None else (count, self._image)
         return None if self._image is None else (count, self._image)

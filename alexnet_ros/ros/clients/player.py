@@ -11,10 +11,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
+from alexnet_ros.bags.messages import message_class
 from alexnet_ros.bags.pace import Pace
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.typestore import stamp_ns_from_cdr
-from alexnet_ros.ros.interfaces import message_class
 
 CLOCK_PERIOD_S = 0.02
 WAIT_PERIOD_S = 0.02

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 
-from alexnet_ros.ros.interfaces import message_class
+from alexnet_ros.bags.messages import message_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +54,28 @@ class Recorder:
         self.received: list[Received] = []
         self._node = node
         self._on_message, self._clock = on_message, clock
+        wanted = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
+        kept = QoSProfile(
+            depth=200,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
         self._subscriptions = {
             topic: node.create_subscription(
                 message_class(kind),
                 topic,
-                self._callback(topic, kind),
-                self._wanted(topic in latched),
+                partial(self._keep, topic, kind),
+                kept if topic in latched else wanted,
                 raw=True,
             )
             for topic, kind in topics.items()
         }
 
-    @staticmethod
-    def _wanted(latched: bool) -> QoSProfile:
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-        return QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
-
-    def _callback(self, topic: str, kind: str) -> Callable[[bytes], None]:
-        def keep(data: bytes) -> None:
-            received = Received(topic, kind, self._clock(), bytes(data))
-            self.received.append(received)
-            if self._on_message is not None:
-                self._on_message(received)
-
-        return keep
+    def _keep(self, topic: str, kind: str, data: bytes) -> None:
+        received = Received(topic, kind, self._clock(), bytes(data))
+        self.received.append(received)
+        if self._on_message is not None:
+            self._on_message(received)
 
     def wait_for_publishers(self, topics: Iterable[str], timeout_s: float) -> list[str]:
         """Wait until each of the topics has a publisher; return those that have none in time."""

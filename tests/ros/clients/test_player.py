@@ -12,13 +12,13 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from alexnet_ros.bags.messages import message_class
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.typestore import stamp_ns_from_cdr
 from alexnet_ros.ros.clients import player as player_module
 from alexnet_ros.ros.clients.player import Player
 from alexnet_ros.ros.clients.recorder import Recorder
 from alexnet_ros.ros.clients.session import Session
-from alexnet_ros.ros.interfaces import message_class
 from tests.ros.robot import DOMAIN
 
 KIND = 'vision_msgs/msg/Detection2DArray'
