@@ -14,6 +14,7 @@ import os
 import re
 import reprlib
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -164,6 +165,23 @@ def _end_of_lines(file: IO[bytes]) -> int:
             return start + place + 1
         at = start
     return 0
+
+
+def share_folders() -> list[Path]:
+    """
+    Return where the package's own files may lie, the first to be asked first.
+
+    Beside the source, then in ``share/alexnet_ros`` of every installed prefix.
+    """
+    source = Path(__file__).resolve().parent
+    ament = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    prefixes = [
+        *(Path(word) for word in ament if word),
+        *source.parents[3:4],  # of PREFIX/lib/pythonX.Y/site-packages/alexnet_ros
+        Path(sys.prefix),
+    ]
+    shares = (prefix / 'share' / 'alexnet_ros' for prefix in prefixes)
+    return list(dict.fromkeys([source.parent, *shares]))
 
 
 def make_folder(path: Path) -> None:

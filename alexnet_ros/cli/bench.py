@@ -11,6 +11,7 @@ from alexnet_ros.bench.recognition import Image, Row, camera_rows, engine_rows, 
 from alexnet_ros.bench.timing import table
 from alexnet_ros.cli.options import above, add_model_option, add_number, whole
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import share_folders
 from alexnet_ros.model_package import ModelPackage
 from alexnet_ros.parent import child_environment
 
@@ -94,8 +95,6 @@ def _drive_frames() -> dict[str, list[Image]]:
 
 def _nodes(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Run the node's scenarios, by the program that lies with the package's other files."""
-    from alexnet_ros.ros.clients.dds_check import share_folders
-
     program = next((p for f in share_folders() if (p := f / 'benchmarks/node.py').is_file()), None)
     if program is None:
         raise AlexnetRosError('benchmarks/node.py is not installed: bench needs it for the node')

@@ -73,13 +73,7 @@ def rgb_from_compressed(
     return _decoded(data, kind, min_size_wh, max_pixels, turn=False)
 
 
-def rgb_from_encoded(
-    data: Any,
-    *,
-    min_size_wh: tuple[int, int] | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_COMPRESSED_BYTES,
-) -> Image:
+def rgb_from_encoded(data: Any, *, max_pixels: int = MAX_PIXELS) -> Image:
     """
     Decode the content of an image file: JPEG, PNG, PPM, PGM or BMP.
 
@@ -89,20 +83,14 @@ def rgb_from_encoded(
     :raises ImageFormatError: as :func:`rgb_from_compressed`.
     """
     content = bytes_of(data)
-    _check_length(len(content), max_bytes)
+    _check_length(len(content))
     kind = kind_of(content.data)
     if not kind:
         raise ImageFormatError('bad_format', 'is not a JPEG, PNG, PPM, PGM or BMP image')
-    return _decoded(content, kind, min_size_wh, max_pixels, turn=True)
+    return _decoded(content, kind, None, max_pixels, turn=True)
 
 
-def rgb_from_file(
-    path: Path,
-    *,
-    min_size_wh: tuple[int, int] | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_COMPRESSED_BYTES,
-) -> Image:
+def rgb_from_file(path: Path) -> Image:
     """
     Read an image file, as :func:`rgb_from_encoded`.
 
@@ -112,15 +100,13 @@ def rgb_from_file(
         if path.is_fifo():
             raise ImageFormatError('unreadable', 'is not a regular file')
         with path.open('rb') as file:
-            data = file.read(max_bytes + 1)
+            data = file.read(MAX_COMPRESSED_BYTES + 1)
     except OSError as error:
         raise ImageFormatError('unreadable', str(error.strerror or error)) from error
-    return rgb_from_encoded(
-        data, min_size_wh=min_size_wh, max_pixels=max_pixels, max_bytes=max_bytes
-    )
+    return rgb_from_encoded(data)
 
 
-def _check_length(length: int, max_bytes: int) -> None:
+def _check_length(length: int, max_bytes: int = MAX_COMPRESSED_BYTES) -> None:
     if not length:
         raise ImageFormatError('empty', 'expected compressed data, got 0 bytes')
     if length > max_bytes:

@@ -1,10 +1,10 @@
 """Where model folders lie."""
 
 import os
-import sys
 from pathlib import Path
 
 from alexnet_ros.errors import ModelPackageError
+from alexnet_ros.files import share_folders
 
 MODELS_VARIABLE = 'ALEXNET_ROS_MODELS'
 RAW = ('.onnx', '.pth', '.pt', '.tar', '.safetensors')  # what ``export`` takes
@@ -64,12 +64,4 @@ def _is_there(path: Path) -> bool:
 def model_places() -> list[Path]:
     """Return the folders that may hold models, the first to be asked first."""
     own = [Path(word) for word in os.environ.get(MODELS_VARIABLE, '').split(os.pathsep) if word]
-    source = Path(__file__).resolve().parents[1]
-    ament = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    prefixes = [
-        *(Path(word) for word in ament if word),
-        *source.parents[3:4],  # of PREFIX/lib/pythonX.Y/site-packages/alexnet_ros
-        Path(sys.prefix),
-    ]
-    shares = [prefix / 'share' / 'alexnet_ros' / 'models' for prefix in prefixes]
-    return list(dict.fromkeys([*own, source.parent / 'models', *shares]))
+    return [*own, *(folder / 'models' for folder in share_folders())]

@@ -8,15 +8,13 @@ does nothing and is reported; a class that should do nothing says ``none``.
 """
 
 import math
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alexnet_ros.errors import ConfigError
-from alexnet_ros.files import MAX_YAML_BYTES, read_file, yaml_mapping
+from alexnet_ros.files import MAX_YAML_BYTES, read_file, share_folders, yaml_mapping
 
 SCALE = 4  # a table of a thousand classes is larger than other YAML files
 MAX_BYTES = MAX_YAML_BYTES * SCALE
@@ -113,9 +111,7 @@ def find_table(name_or_path: str) -> Path:
     given = Path(name_or_path).expanduser()
     if given.is_file():
         return given
-    places = [Path(__file__).resolve().parents[2] / 'config']
-    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
-    places += [Path(one) / 'share/alexnet_ros/config' for one in prefixes if one]
+    places = [folder / 'config' for folder in share_folders()]
     if len(given.parts) == 1:
         for place in places:
             if (place / given).is_file():

@@ -8,12 +8,12 @@ shared-memory segment of 512 KiB is smaller than one frame.
 import os
 import re
 import socket
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
 from alexnet_ros.errors import AlexnetRosError
+from alexnet_ros.files import share_folders
 
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 FOREIGN = (  # they join nodes to a server, or demand security files
@@ -28,13 +28,6 @@ OWN_DOMAINS = range(215, 233)  # ports above those that Linux hands out
 _CLAIMS: list[socket.socket] = []
 MIN_SEGMENT_BYTES = 16 << 20  # four frames of 1920x1080 rgb8, rounded down
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS keeps its segments
-
-
-def share_folders() -> list[Path]:
-    """Return where the package's own files may lie: beside the source, or installed."""
-    source = Path(__file__).resolve().parents[3]
-    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
-    return [source, *(p / 'share' / 'alexnet_ros' for p in (*prefixes, Path(sys.prefix)))]
 
 
 def profile_path() -> Path | None:
