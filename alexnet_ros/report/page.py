@@ -52,29 +52,12 @@ def render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(values)
 
 
-def _confusion(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the confusion matrix: ground truth down, answers across."""
+def _confusion(truth: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return the confusion matrix, frames by ground truth and answer."""
     cells = {(c['truth'], c['got']): c['frames'] for c in truth['confusion']}
     names = list(dict.fromkeys(name for name, _ in cells))
     columns = [*names, *dict.fromkeys(got for _, got in cells if got not in names)]
-    rows = []
-    for name in names:
-        counts = {column: cells.get((name, column), 0) for column in columns}
-        total = max(sum(counts.values()), 1)
-        rows.append(
-            {
-                'name': name,
-                'cells': [
-                    {
-                        'frames': count,
-                        'fraction': count / total,
-                        'kind': '' if not count else 'hit' if column == name else 'miss',
-                    }
-                    for column, count in counts.items()
-                ],
-            }
-        )
-    return {'columns': columns, 'rows': rows}
+    return {name: {column: cells.get((name, column), 0) for column in columns} for name in names}
 
 
 def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:

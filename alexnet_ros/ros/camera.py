@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
@@ -25,6 +24,7 @@ from alexnet_ros.bags.typestore import COMPRESSED, IMAGE, stamp_ns_of, typestore
 from alexnet_ros.config import ClassifierSettings
 from alexnet_ros.files import one_line
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.pictures import jpeg_from_rgb
 from alexnet_ros.records import Recognition
 from alexnet_ros.ros import messages, qos
 from alexnet_ros.ros.lifecycle import ManagedNode
@@ -199,13 +199,11 @@ class CameraPort:
         self, header: Header, image_rgb: NDArray[np.uint8], recognition: Recognition
     ) -> None:
         """Publish the picture with what was recognised drawn into it."""
-        drawn = overlay.draw(image_rgb, recognition)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, self._settings().overlay_quality]
-        done, jpeg = cv2.imencode('.jpg', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR), quality)
-        if done:
-            message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-            message.data = array('B', jpeg.tobytes())  # Humble checks each byte of others
-            self._outputs['overlay/compressed'].publish(message)
+        quality = self._settings().overlay_quality
+        jpeg = jpeg_from_rgb(overlay.draw(image_rgb, recognition), quality)
+        message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
+        message.data = array('B', jpeg)  # Humble checks each byte of others
+        self._outputs['overlay/compressed'].publish(message)
 
     def missing(self) -> str:
         """Say why no image comes, with the remedy."""

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
 
 from alexnet_ros.engine.base import BuildProgress
 from alexnet_ros.errors import EngineBuildError
@@ -99,40 +100,29 @@ def guarded(
         then either, it is left behind (its thread ends with the process).
     :raises EngineBuildError: it took too long.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
-    done = threading.Event()
+    future: Future[T] = Future()
 
     def work() -> None:
         try:
-            results.append(job())
+            future.set_result(job())
         except BaseException as error:
-            errors.append(error)
-        finally:
-            done.set()
+            future.set_exception(error)
 
     began = time.monotonic()
     threading.Thread(target=work, name='tensorrt-build', daemon=True).start()
     try:
-        while not done.wait(TICK_S):
-            elapsed = time.monotonic() - began
-            if elapsed > limit_s:
-                _give_up(watch, done, elapsed)
+        while not wait([future], TICK_S).done:
+            elapsed_s = time.monotonic() - began
+            if elapsed_s > limit_s:
+                watch.cancelled = True
+                ended = wait([future], GRACE_S).done
+                raise EngineBuildError(
+                    f'the build was given up after {elapsed_s:.0f} s in phase {watch.phase!r}'
+                    f'{"" if ended else " and does not react"}; raise build_limit_s, or lower '
+                    'optimization_level'
+                )
             if report is not None:
-                report(BuildProgress(watch.phase, watch.fraction, elapsed))
-    except BaseException:
-        watch.cancelled = True
-        raise
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _give_up(watch: BuildWatch, done: threading.Event, elapsed_s: float) -> NoReturn:
-    watch.cancelled = True
-    ended = done.wait(GRACE_S)
-    raise EngineBuildError(
-        f'the build was given up after {elapsed_s:.0f} s in phase {watch.phase!r}'
-        f'{"" if ended else " and does not react"}; raise build_limit_s, or lower '
-        'optimization_level'
-    )
+                report(BuildProgress(watch.phase, watch.fraction, elapsed_s))
+    finally:
+        watch.cancelled |= not future.done()
+    return future.result()
