@@ -127,15 +127,7 @@ def _running(
         if options.truth is not None:  # its relative times count from the first image
             first = next(iter(reader.images(topics)), None)
             truth = read_truth(options.truth, names, 0 if first is None else first.time_ns)
-        run = Run(
-            str(bag),
-            names,
-            identity,
-            whole_frames=whole_frames,
-            truth=truth,
-            navigation=navigation,
-        )
-        run.topics = topics
+        run = Run(str(bag), names, identity, truth, navigation, whole_frames, topics)
         complete = False
         try:
             yield run, folder, reader

@@ -9,7 +9,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,47 +49,46 @@ class CameraCount:
         return {**dataclasses.asdict(self), 'rejected': dict(sorted(self.rejected.items()))}
 
 
+@dataclass
 class Run:
     """
     One bag's results.
 
+    :param names: of the classes, by their ids.
     :param identity: ``model``, ``engine`` and ``settings``, for the report.
     :param truth: to score against, if known.
     :param navigation: filled by a :class:`~alexnet_ros.navigation.offline.OfflineNavigator` or
         with what running nodes published.
     :param whole_frames: the model looks at whole frames.
+    :param topics: the cameras'.
+    :param account_lines: of topics without a loss.
     """
 
-    def __init__(
-        self,
-        bag: str,
-        names: Mapping[int, str],
-        identity: Mapping[str, Any],
-        *,
-        truth: Truth | None = None,
-        navigation: NavigationLog | None = None,
-        whole_frames: bool = False,
-    ) -> None:
-        self.bag = bag
-        self.names = dict(names)
-        self.identity = dict(identity)
+    bag: str
+    names: dict[int, str]
+    identity: Mapping[str, Any]
+    truth: InitVar[Truth | None] = None
+    navigation: NavigationLog | None = None
+    whole_frames: InitVar[bool] = False
+    topics: list[str] = field(default_factory=list)
+    times: StageTimes = field(default_factory=StageTimes)
+    cameras: dict[str, CameraCount] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+    account: dict[str, Any] = field(default_factory=dict)
+    account_lines: list[str] = field(default_factory=list)
+    complete: bool = False
+    start_ns: int = 0
+    end_ns: int = 0
+    seconds: float = 0.0
+    picture: bytes = b''
+    _offset_ns: int = 0  # of the navigation's clock, where it is another than the stamps'
+    _picture_rank: tuple[int, float] = (0, 0.0)
+
+    def __post_init__(self, truth: Truth | None, whole_frames: bool) -> None:
+        """Begin to count."""
         self.scorer = None if truth is None else Scorer(truth)
-        self.navigation = navigation
         self.timeline = Timeline(whole_frames=whole_frames)
-        self.times = StageTimes()
-        self.cameras: dict[str, CameraCount] = {}
-        self.losses: list[str] = []
-        self.account: dict[str, Any] = {}
-        self.account_lines: list[str] = []  # of topics without a loss
-        self.topics: list[str] = []
-        self.complete = False
-        self.start_ns = 0
-        self.end_ns = 0
-        self._offset_ns = 0  # of the navigation's clock, where it is another than the stamps'
-        self.picture = b''
-        self._picture_rank = (0, 0.0)
         self._began = time.perf_counter()
-        self.seconds = 0.0
 
     def read_from(self, reader: BagReader) -> None:
         """Take what the bag's reader counted and could not read; call at the end."""

@@ -39,42 +39,37 @@ class Job:
     boxes: Mapping[int, Region] = field(default_factory=dict)
 
 
+@dataclass
 class Pipeline:
     """
     Decodes, recognises and publishes what the mailbox gives.
 
+    :param settings: gives those in force.
     :param open_gate: whether results may go out (active and enabled).
     :param now_ns: the node's clock, which image stamps are compared with.
+    :param logger: the node's.
     """
 
-    def __init__(
-        self,
-        ports: Mapping[str, CameraPort],
-        settings: Callable[[], ClassifierSettings],
-        open_gate: Callable[[], bool],
-        now_ns: Callable[[], int],
-        logger: Any,
-    ) -> None:
-        self.samples = Samples()
-        self.inference_errors = 0
-        self.last_error = ''
-        self.foreign_stamps = 0
-        self._ports = ports
-        self._settings = settings
-        self._open_gate = open_gate
-        self._now_ns = now_ns
-        self._logger = logger
-        self._told: set[type] = set()  # kinds of errors that the log has
+    ports: Mapping[str, CameraPort]
+    settings: Callable[[], ClassifierSettings]
+    open_gate: Callable[[], bool]
+    now_ns: Callable[[], int]
+    logger: Any
+    samples: Samples = field(default_factory=Samples)
+    inference_errors: int = 0
+    last_error: str = ''
+    foreign_stamps: int = 0
+    told: set[type] = field(default_factory=set)  # kinds of errors that the log has
 
     def __call__(self, recognizer: Recognizer, arrivals: list[Arrival]) -> None:
         """Handle one image a camera at most, in one batch; EngineFatalError ends the process."""
-        settings = self._settings()
+        settings = self.settings()
         if recognizer.settings != settings.recognizer:
             recognizer.settings = settings.recognizer
         taken_s = time.monotonic()
         jobs = []
         for arrival in arrivals:
-            port = self._ports[arrival.camera]
+            port = self.ports[arrival.camera]
             if settings.lazy and not port.watched():
                 port.stats.unwatched += 1
                 continue
@@ -89,7 +84,7 @@ class Pipeline:
         self, recognizer: Recognizer, settings: ClassifierSettings, arrival: Arrival
     ) -> Job | None:
         start_s = time.monotonic()
-        message, port = arrival.message, self._ports[arrival.camera]
+        message, port = arrival.message, self.ports[arrival.camera]
         try:
             if settings.image_transport == 'compressed':
                 full = port.overlay_watched()
@@ -130,7 +125,7 @@ class Pipeline:
         except (EngineRunError, ImageFormatError) as error:
             if len(jobs) > 1:
                 return [pair for job in jobs for pair in self._recognized(recognizer, [job])]
-            port = self._ports[jobs[0].arrival.camera]
+            port = self.ports[jobs[0].arrival.camera]
             if isinstance(error, ImageFormatError):
                 self._reject(port, error)
             else:
@@ -139,8 +134,8 @@ class Pipeline:
 
     def _publish(self, settings: ClassifierSettings, job: Job, recognition: Recognition) -> None:
         """Send the results of one image, unless the node was stopped meanwhile."""
-        arrival, port = job.arrival, self._ports[job.arrival.camera]
-        if not self._open_gate() or arrival.received_s < port.stats.since_s:
+        arrival, port = job.arrival, self.ports[job.arrival.camera]
+        if not self.open_gate() or arrival.received_s < port.stats.since_s:
             return
         start_s = time.monotonic()
         header = messages.header_from(arrival.message.header)
@@ -161,7 +156,7 @@ class Pipeline:
             add(stage, value)
         add('publish', (end_s - start_s) * 1e3)
         add('total', (end_s - arrival.received_s) * 1e3)
-        age_ms = (self._now_ns() - job.frame.stamp_ns) / 1e6
+        age_ms = (self.now_ns() - job.frame.stamp_ns) / 1e6
         if 0 <= age_ms <= COMPARABLE_MS:
             add('age of result', age_ms)
         else:
@@ -177,16 +172,16 @@ class Pipeline:
         expected = isinstance(error, EngineRunError)
         trace = self.last_error if expected else ''.join(traceback.format_exception(error))
         text = f'no result: {trace}'
-        if type(error) in self._told:
-            self._logger.warning(text, throttle_duration_sec=LINE_S)
+        if type(error) in self.told:
+            self.logger.warning(text, throttle_duration_sec=LINE_S)
         else:  # the first of a kind must not be lost behind another line
-            self._told.add(type(error))
-            self._logger.warning(text)
+            self.told.add(type(error))
+            self.logger.warning(text)
 
     def _reject(self, port: CameraPort, error: ImageFormatError) -> None:
         port.stats.rejected[error.reason] += 1
         text = f'image on {port.topic} refused: {error}'
-        self._logger.warning(text, throttle_duration_sec=LINE_S)
+        self.logger.warning(text, throttle_duration_sec=LINE_S)
 
 
 def detections_by_index(

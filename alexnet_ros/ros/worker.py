@@ -8,6 +8,7 @@ free to answer: so loading, inference and release all happen here.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from alexnet_ros.errors import AlexnetRosError, EngineFatalError, EngineUnavailableError
 from alexnet_ros.recognizer import Recognizer
@@ -21,6 +22,7 @@ class WorkerStoppedError(AlexnetRosError):
     """The node was told to end while it was loading."""
 
 
+@dataclass
 class Worker:
     """
     Runs frames from a mailbox through a recognizer.
@@ -31,24 +33,17 @@ class Worker:
         end the loop unless it is an :class:`EngineFatalError`.
     """
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        handle: Callable[[Recognizer, list[Arrival]], None],
-        wait: Callable[[], tuple[float, float]],
-        on_error: Callable[[Exception], None],
-    ) -> None:
-        self.recognizer: Recognizer | None = None
-        self.busy_since_s: float | None = None
-        self._mailbox = mailbox
-        self._handle = handle
-        self._wait = wait
-        self._on_error = on_error
-        self._loaded = threading.Event()
-        self._stop = threading.Event()
-        self._reset = threading.Event()
-        self._failure: Exception | None = None
-        self._thread: threading.Thread | None = None
+    mailbox: Mailbox
+    handle: Callable[[Recognizer, list[Arrival]], None]
+    wait: Callable[[], tuple[float, float]]
+    on_error: Callable[[Exception], None]
+    recognizer: Recognizer | None = None
+    busy_since_s: float | None = None
+    _loaded: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _reset: threading.Event = field(default_factory=threading.Event)
+    _failure: Exception | None = None
+    _thread: threading.Thread | None = None
 
     def load(
         self,
@@ -86,7 +81,7 @@ class Worker:
     def stop(self, timeout_s: float = STOP_S) -> None:
         """End the thread, freeing the recognizer; EngineUnavailableError if it hangs."""
         self._stop.set()
-        self._mailbox.close()
+        self.mailbox.close()
         thread = self._thread
         if thread is None:
             return
@@ -115,8 +110,8 @@ class Worker:
     def _loop(self, recognizer: Recognizer) -> None:
         turn_s = -float('inf')
         while not self._stop.is_set():
-            batch_wait_s, period_s = self._wait()
-            arrivals = self._mailbox.take(POLL_S, batch_wait_s, turn_s + period_s)
+            batch_wait_s, period_s = self.wait()
+            arrivals = self.mailbox.take(POLL_S, batch_wait_s, turn_s + period_s)
             if not arrivals:
                 continue
             now_s = time.monotonic()
@@ -127,12 +122,12 @@ class Worker:
                 if self._reset.is_set():
                     self._reset.clear()
                     recognizer.reset()
-                self._handle(recognizer, arrivals)
+                self.handle(recognizer, arrivals)
             except EngineFatalError as error:
-                self._on_error(error)
+                self.on_error(error)
                 return
             except Exception as error:
-                self._on_error(error)
+                self.on_error(error)
             finally:
                 self.busy_since_s = None
             del arrivals  # frames are large: free them before waiting

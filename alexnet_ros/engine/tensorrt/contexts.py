@@ -37,25 +37,15 @@ class Slot:
     capture: bool = False
 
 
+@dataclass
 class ContextPool(ABC):
     """Gives the context for a batch size, bound and ready to run."""
 
-    def __init__(
-        self,
-        api: TensorRtApi,
-        cuda: Cuda,
-        engine: Any,
-        stream: Any,
-        *,
-        settings: TensorRtSettings,
-        kernels: bytes = b'',
-    ) -> None:
-        self.api = api
-        self.cuda = cuda
-        self.engine = engine
-        self.stream = stream
-        self.settings = settings
-        self.start(kernels)
+    api: TensorRtApi
+    cuda: Cuda
+    engine: Any
+    stream: Any
+    settings: TensorRtSettings
 
     @abstractmethod
     def start(self, kernels: bytes) -> None:

@@ -90,10 +90,10 @@ class DeviceSession:
         self.min_batch, self.max_batch = int(smallest[0]), int(largest[0])
         self._allocate(largest)
         native = hasattr(api.module, 'CudaGraphStrategy')
-        pool = NativeContexts if native else SlotContexts
-        self._contexts = pool(
-            api, cuda, self._engine, self._stream, settings=settings, kernels=kernels
-        )
+        pools = NativeContexts if native else SlotContexts
+        pool = pools(api, cuda, self._engine, self._stream, settings)
+        pool.start(kernels)
+        self._contexts = pool
 
     def _allocate(self, largest: tuple[int, ...]) -> None:
         engine, trt = self._engine, self._api.module
