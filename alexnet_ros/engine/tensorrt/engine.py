@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from functools import partial
 from typing import Any
 
 from alexnet_ros.engine.base import info_of
@@ -128,20 +129,17 @@ def _opened(
 def _started(request: PlanRequest, plan: Plan, cuda: Cuda, device: Device) -> TensorRtEngine:
     package, cache = request.package, request.cache
     kernels_key = request.key('kernels')
-    kept = b''
-
-    def start() -> DeviceSession:
-        nonlocal kept
-        kept = locked_load(cache, kernels_key) or b''
-        return DeviceSession(
-            request.api,
-            cuda,
-            device,
-            plan.data,
-            settings=request.settings,
-            kernels=kept,
-            has_features=not isinstance(package, FinderPackage),
-        )
+    kept = locked_load(cache, kernels_key) or b''
+    start = partial(
+        DeviceSession,
+        request.api,
+        cuda,
+        device,
+        plan.data,
+        settings=request.settings,
+        kernels=kept,
+        has_features=not isinstance(package, FinderPackage),
+    )
 
     def keep(kernels: bytes) -> None:
         if kernels == kept:

@@ -19,12 +19,6 @@ from alexnet_ros.closing import Closing
 from alexnet_ros.errors import AlexnetRosError
 from alexnet_ros.parent import child_environment
 
-TRANSITIONS = {
-    'configure': Transition.TRANSITION_CONFIGURE,
-    'activate': Transition.TRANSITION_ACTIVATE,
-    'deactivate': Transition.TRANSITION_DEACTIVATE,
-    'cleanup': Transition.TRANSITION_CLEANUP,
-}
 STOP_S = 5.0
 APPEAR_S = 180.0  # a node's services must be there so long after its start
 AGAIN_S = 2.0  # a question is asked again after so long without an answer
@@ -142,13 +136,14 @@ class LifecycleClient:
         """
         Make one transition.
 
-        :param transition: a key of :data:`TRANSITIONS`.
+        :param transition: ``configure``, ``activate``, ``deactivate`` or ``cleanup``.
         :raises NodeControlError: the node refused or failed; with its reason.
         """
         # The answer to a client that the node does not know yet is lost; it has learned of this
         # one when it has answered the other, which was made later.
         self.state()
-        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
+        kind = getattr(Transition, f'TRANSITION_{transition.upper()}')
+        request = ChangeState.Request(transition=Transition(id=kind))
         if not self._call(self._change, request, timeout_s).success:
             raise NodeControlError(
                 f'{self._process.name} could not {transition}: {self._process.last_line()}'
