@@ -7,7 +7,7 @@ waits for neither.
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,23 +43,25 @@ def decoded(image: BagImage, camera: str, dropped: int = 0) -> BagFrame:
     return BagFrame(camera, image, Frame(pixels, image.stamp_ns, camera), '', dropped)
 
 
-def _read_ahead(source: Iterator[T]) -> Iterator[T]:
-    """Yield what an iterator gives, read by a thread some items before they are wanted."""
+def _read_ahead(source: Generator[T, None, None]) -> Iterator[T]:
+    """Yield what a generator gives, run by a thread some items before they are wanted."""
     end: Any = object()
     pool = ThreadPoolExecutor(1)
+    waiting = deque(pool.submit(next, source, end) for _ in range(AHEAD))
     try:
-        waiting = deque(pool.submit(next, source, end) for _ in range(AHEAD))
         while (item := waiting.popleft().result()) is not end:
             waiting.append(pool.submit(next, source, end))
             yield item
     finally:
-        pool.shutdown(cancel_futures=True)
+        for future in waiting:
+            future.cancel()
+        pool.submit(source.close)  # in the thread that opened what it reads
+        pool.shutdown()
 
 
 def every_frame(reader: BagReader, cameras: Mapping[str, str]) -> Iterator[list[BagFrame]]:
     """Yield every frame by itself, decoded ahead."""
-    images = reader.images(cameras)
-    for frame in _read_ahead(decoded(image, cameras[image.topic]) for image in images):
+    for frame in _read_ahead(decoded(one, cameras[one.topic]) for one in reader.images(cameras)):
         yield [frame]
 
 

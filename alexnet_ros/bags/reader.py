@@ -9,7 +9,7 @@ cannot be read is skipped, said in :attr:`BagReader.losses` and counted in
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -272,7 +272,7 @@ class BagReader(Closing):
             else:
                 yield stored, message
 
-    def images(self, topics: Iterable[str] = ()) -> Iterator[BagImage]:
+    def images(self, topics: Iterable[str] = ()) -> Generator[BagImage, None, None]:
         """
         Yield the images of some topics, streamed; the account begins anew.
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alexnet_ros.bags.find import camera_names, is_bag
+from alexnet_ros.bags.frames import every_frame, paced_frames
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.typestore import definitions, typestore
 from alexnet_ros.bags.writer import BagWriter
@@ -193,3 +194,17 @@ def test_path_that_sqlite_would_read_as_options_is_refused(tmp_path: Path) -> No
     with pytest.raises(BagError, match='use mcap'):
         BagWriter(tmp_path / 'what? 50%20', storage='sqlite3')
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('paced', [False, True])
+def test_frames_read_ahead_can_be_stopped(tmp_path: Path, storage: str, paced: bool) -> None:
+    """A database is closed by the thread that opened it, or Python complains."""
+    write_bag(tmp_path / 'bag', storage=storage)
+    cameras = {'/front/image': 'front', '/left/image': 'left'}
+    with BagReader(tmp_path / 'bag') as reader:
+        groups = paced_frames(reader, cameras) if paced else every_frame(reader, cameras)
+        first = next(iter(groups))[0]
+        assert first.frame is not None
+        assert first.frame.camera in {'front', 'left'}
+        groups.close()
