@@ -51,7 +51,7 @@ class Camera:
     @property
     def counts(self) -> bool:
         """Whether its silence matters."""
-        return self.expected or self.images >= ESTABLISHED or bool(self.signs)
+        return self.images >= ESTABLISHED or bool(self.signs) or self.expected or self.frame.binds
 
     def silent_s(self, steady_ns: int) -> float:
         """Return the seconds since its last image."""
@@ -63,7 +63,8 @@ class Camera:
 
     def spare(self, steady_ns: int, spare_s: float) -> bool:
         """Tell whether it may be forgotten for the sake of another."""
-        if self.expected or any(one.awaited for one in self.signs.values()):
+        awaited = any(one.awaited for one in self.signs.values())
+        if self.expected or self.frame.binds or awaited:
             return False
         return not self.counts or self.silent_s(steady_ns) > spare_s
 

@@ -7,12 +7,14 @@ age of an image.
 """
 
 import math
+from collections import deque
 
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.events import Moment
 
 JUMP_S = 2.0  # the node's clock getting ahead of real time by more between two ticks
 SPEED_HELD_S = 1.0  # a measured speed older than this is unknown
+TOGETHER_S = 0.3  # of what is measured within this, the worst counts: there may be two sources
 STANDING_MPS = 0.05
 MAX_MPS = 1000.0  # nothing on wheels; such a measurement is an error
 
@@ -33,7 +35,7 @@ class RobotClock:
         self.stood_s = 0.0
         self.travelled_m = 0.0
         self._last: Moment | None = None
-        self._speed: tuple[float, int] | None = None  # metres a second, steady ns
+        self._speeds: deque[tuple[float, int]] = deque(maxlen=512)  # metres a second, steady ns
 
     @property
     def counted(self) -> tuple[float, float]:
@@ -50,11 +52,11 @@ class RobotClock:
         if last is None:
             return 0.0
         real_s = max((now.steady_ns - last.steady_ns) / 1e9, 0.0)
-        speed = self.speed_mps(now)
+        slowest, fastest = self._speed_mps(now)
         unmeasured = self.settings.velocity_source == 'none'
-        if unmeasured or (speed is not None and speed <= STANDING_MPS):
+        if unmeasured or fastest <= STANDING_MPS:
             self.stood_s += real_s
-        self.travelled_m += (speed or 0.0) * real_s
+        self.travelled_m += slowest * real_s
         if min(last.ros_ns, now.ros_ns) <= 0:
             return 0.0
         moved_s = (now.ros_ns - last.ros_ns) / 1e9
@@ -68,11 +70,15 @@ class RobotClock:
         :returns: false if it can be no speed: then the speed is unknown.
         """
         sound = math.isfinite(mps) and abs(mps) <= MAX_MPS
-        self._speed = (abs(mps), now.steady_ns) if sound else None
+        self._speeds.append((abs(mps) if sound else math.inf, now.steady_ns))
         return sound
 
-    def speed_mps(self, now: Moment) -> float | None:
-        """Return the robot's speed, None if it is not known."""
-        if self._speed is None or now.steady_ns - self._speed[1] > SPEED_HELD_S * 1e9:
-            return None
-        return self._speed[0]
+    def _speed_mps(self, now: Moment) -> tuple[float, float]:
+        """Return the least and the largest speed that the robot may have, 0 and inf if unknown."""
+        while self._speeds and now.steady_ns - self._speeds[0][1] > SPEED_HELD_S * 1e9:
+            self._speeds.popleft()
+        if not self._speeds:
+            return 0.0, math.inf
+        since_ns = self._speeds[-1][1] - TOGETHER_S * 1e9
+        speeds = [mps for mps, at_ns in self._speeds if at_ns >= since_ns]
+        return min((one for one in speeds if one < math.inf), default=0.0), max(speeds)

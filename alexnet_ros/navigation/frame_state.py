@@ -30,6 +30,11 @@ class FrameState:
         """Whether the class in force locks."""
         return self.action is not None and self.action.kind == 'lock'
 
+    @property
+    def binds(self) -> bool:
+        """Whether the class in force locks or slows."""
+        return self.action is not None and strictness(self.action) > FREE
+
     def reset_streak(self) -> None:
         """Forget what has not changed the state yet; the state itself holds."""
         self._streak = []

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action, ActionTable
@@ -65,10 +66,10 @@ class Navigator:
 
     @settings.setter
     def settings(self, settings: NavigatorSettings) -> None:
+        if settings.max_speed_mps is None:  # what is in force could not be said any more
+            settings = replace(settings, max_speed_mps=self.settings.max_speed_mps)
         self.clock.settings = settings
         self._rules.settings = settings
-
-    # What is observed
 
     def observe_signs(self, frame: SignFrame, now: Moment) -> str:
         """
@@ -86,11 +87,7 @@ class Navigator:
         for sign in frame.signs:
             if sign.track_id:
                 self._see(camera, frame, sign)
-        for heir, shown in camera.inherit(passage, frame.signs, frame.stamp_ns):
-            if shown:
-                self._rules.see(heir, camera, new=False)
-            else:
-                self._rules.miss(heir, camera, passage)
+        self._rules.pass_on(camera, passage, frame)
         for least in camera.evict():
             if least.in_view:
                 self._events.append(event_of_sign('evicted', 'too many signs in view', least))
@@ -129,7 +126,7 @@ class Navigator:
         return ''
 
     def observe_limit(
-        self, value: float, now: Moment, *, percentage: bool, stamp_ns: int = 0
+        self, value: float, now: Moment, *, percentage: bool, stamp_ns: int = 0, alone: bool = True
     ) -> str:
         """
         Take another source's limit, such as that of Nav2's SpeedFilter.
@@ -137,11 +134,12 @@ class Navigator:
         :param value: metres a second or, with ``percentage``, percent of the
             robot's maximum; 0 ends that source's limit.
         :param stamp_ns: when it was said, 0 if that is not known.
+        :param alone: nobody else says anything there, so it may let go.
         :returns: why it was refused, empty if it was not.
         """
         self._advance(now)
-        late = self._late(OTHER_SOURCE, stamp_ns)
-        fault = self.others.observe_limit(value, percentage=percentage, late=late)
+        late = self._late(OTHER_SOURCE, stamp_ns, now)
+        fault = self.others.observe_limit(value, percentage=percentage, late=late, alone=alone)
         return self.refuse(fault, stamp_ns, '') if fault else ''
 
     def observe_speed(self, mps: float, now: Moment, *, stamp_ns: int = 0) -> str:
@@ -152,7 +150,7 @@ class Navigator:
         """
         self._advance(now)
         old = stamp_ns and now.ros_ns - stamp_ns > self.settings.max_age_s * 1e9
-        if self._late('velocity', stamp_ns) or old:
+        if self._late('velocity', stamp_ns, now) or old:
             return self.refuse('old_speed', stamp_ns, '')
         return '' if self.clock.measure(mps, now) else self.refuse('bad_speed', 0, '')
 
@@ -185,8 +183,6 @@ class Navigator:
     def tell(self, event: Event) -> None:
         """Let an event of the surroundings go out with the next command."""
         self._events.append(event)
-
-    # What follows
 
     def step(self, now: Moment) -> Command:
         """
@@ -240,7 +236,7 @@ class Navigator:
 
     def _put_frame(self, camera: str, action: Action) -> None:
         """Put a whole-frame class into force: the camera's last one has ended."""
-        name = f'frame {camera}'.rstrip()
+        name = f'frame {camera}' if camera else 'frame'
         self.restrictions.end(name, Evidence.FREER)
         new = Restriction(name, percent=action.percent, camera=camera)
         new.locks, new.track_id = action.kind == 'lock', str(action.class_id)
@@ -304,8 +300,9 @@ class Navigator:
             self._watch(now.steady_ns)
         return camera, passage, ''
 
-    def _late(self, topic: str, stamp_ns: int) -> bool:
+    def _late(self, topic: str, stamp_ns: int, now: Moment) -> bool:
         """Tell whether a stamped message is older than the topic's last one."""
+        stamp_ns = min(stamp_ns, now.ros_ns)  # one from the future makes no other late
         last_ns = self._last_stamps.get(topic, 0)
         self._last_stamps[topic] = max(stamp_ns, last_ns)
         return 0 < stamp_ns < last_ns

@@ -22,13 +22,14 @@ class Others:
         self._restrictions = restrictions
         self._events = events
 
-    def observe_limit(self, value: float, *, percentage: bool, late: bool) -> str:
+    def observe_limit(self, value: float, *, percentage: bool, late: bool, alone: bool) -> str:
         """
         Take the other source's limit; it may let go what it has asked for.
 
         :param value: metres a second or percent of the robot's maximum; 0 for
             no limit.
         :param late: it is older than the last one: only if stricter it counts.
+        :param alone: nobody else speaks there; of several all that they say counts.
         :returns: why it was refused, empty if it was not.
         """
         if not _sound(value):
@@ -37,10 +38,14 @@ class Others:
         old = self._restrictions.get(OTHER_SOURCE)
         if late and (new is None or old is None or not _stricter(new, old)):
             return 'out_of_order'
+        if new is None and not alone:
+            return 'several_sources'
         if new is None:
             self._restrictions.end(OTHER_SOURCE, Evidence.SOURCE)
-        else:
+        elif alone:
             self._restrictions.replace(new, Evidence.SOURCE)
+        else:
+            self._restrictions.tighten(new)
         return ''
 
     def observe_publishers(self, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import math
 from alexnet_ros.config import NavigatorSettings
 from alexnet_ros.navigation.actions import Action
 from alexnet_ros.navigation.cameras import Camera
+from alexnet_ros.navigation.checks import SignFrame
 from alexnet_ros.navigation.events import Event, event_of_sign
 from alexnet_ros.navigation.restrictions import Evidence, Restriction, Restrictions
 from alexnet_ros.navigation.sightings import Passage, Sighting
@@ -74,6 +75,14 @@ class SignRules:
         if gone:
             one.done, one.assumed = True, False
             one.gone = one.height_px < self.settings.near_height_px
+
+    def pass_on(self, camera: Camera, passage: Passage, frame: SignFrame) -> None:
+        """Do what signs ask for whose tracks have become others."""
+        for heir, shown in camera.inherit(passage, frame.signs, frame.stamp_ns):
+            if shown:
+                self.see(heir, camera, new=False)
+            else:
+                self.miss(heir, camera, passage)
 
     def assume(self, one: Sighting, camera: Camera, why: str) -> None:
         """
@@ -165,7 +174,7 @@ class SignRules:
             return
         self._restrictions.tighten(
             Restriction(
-                f'{action.kind} {action.class_id} {one.camera}'.rstrip(),
+                f'{action.kind} {action.class_id}' + (f' {one.camera}' if one.camera else ''),
                 speed_mps=speed_mps,
                 percent=action.percent,
                 hold_s=action.seconds or hold_s,

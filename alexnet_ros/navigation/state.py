@@ -13,7 +13,7 @@ from typing import Any
 from alexnet_ros.errors import ConfigError
 from alexnet_ros.navigation.actions import Action
 from alexnet_ros.navigation.cameras import MAX_CAMERAS, MAX_SIGNS
-from alexnet_ros.navigation.checks import SignSeen
+from alexnet_ros.navigation.checks import Score, SignSeen
 from alexnet_ros.navigation.events import Event, Moment
 from alexnet_ros.navigation.machine import Navigator
 from alexnet_ros.navigation.restrictions import Restriction
@@ -68,7 +68,7 @@ def restore_navigator(navigator: Navigator, text: str, now: Moment) -> None:
         camera.see(nowhere, 0, action, 0.0)
     for one in navigator.restrictions:
         if one.name.startswith('frame') and one.track_id:
-            known = navigator.table.get(int(one.track_id)) if one.track_id.isdecimal() else None
+            known = navigator.table.get(Score.of(one.track_id, 0.0).class_id)
             kind = 'lock' if one.locks else 'slow'
             navigator.cameras.expect(one.camera, now.steady_ns).frame.action = (
                 known if known is not None else Action(-1, 'restored', kind, percent=one.percent)

@@ -33,7 +33,7 @@ class Commanders:
     def __init__(self, node: 'SignNavigator', others: Others) -> None:
         self._node = node
         self._others = others
-        self._own: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        self._own: deque[tuple[int, int, bool, float]] = deque(maxlen=REMEMBERED)
         self._locked = False
         self._locked_ns: int | None = None  # steady; when we last said that we lock
         self._surplus = 0  # locks heard beyond those said in this window
@@ -69,7 +69,7 @@ class Commanders:
 
     def note_limit(self, message: SpeedLimit) -> None:
         """Know a limit again that is about to be said."""
-        self._own.append((message.header.stamp.sec, message.header.stamp.nanosec))
+        self._own.append(_facts(message))
 
     def note_lock(self, steady_ns: int, *, locked: bool) -> None:
         """Know what is about to be said on the lock."""
@@ -79,8 +79,7 @@ class Commanders:
             self._surplus -= 1
 
     def _on_limit(self, message: SpeedLimit) -> None:
-        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
-        if self._others.publishers and stamp not in self._own:
+        if self._others.publishers and _facts(message) not in self._own:
             self._others.hear_limit(message.speed_limit, percentage=message.percentage)
             self._node.speak_again()
 
@@ -94,3 +93,9 @@ class Commanders:
             now_ns = self._node.steady_ns()
             if self._locked_ns is None or now_ns - self._locked_ns > OWN_S * 1e9:
                 self._others.hear_lock()
+
+
+def _facts(message: SpeedLimit) -> tuple[int, int, bool, float]:
+    """Return what tells one limit from another; a simulated clock gives many one stamp."""
+    stamp = message.header.stamp
+    return stamp.sec, stamp.nanosec, message.percentage, message.speed_limit

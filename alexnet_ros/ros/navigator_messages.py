@@ -18,6 +18,7 @@ HINTS = {
     'not_in_table': 'the model gives classes that the table of actions lacks',
     'misnamed': 'the table of actions is for another model',
     'old_speed': 'are the clocks of base and navigator in step?',
+    'several_sources': 'several nodes publish on speed_limit_in: none of them may let go',
     'too_large': 'more bytes than any message of its kind has',
     'labels_unknown': 'no label_info has come, and require_label_info is set',
 }

@@ -189,6 +189,7 @@ class SignNavigator(PlainNode[NavigatorSettings]):
             self._now(),
             percentage=message.percentage,
             stamp_ns=stamp_ns(message),
+            alone=self.count_publishers(self.resolve_topic_name('speed_limit_in')) < 2,
         )
 
     def _on_velocity(self, message: TwistStamped) -> None:

@@ -289,3 +289,48 @@ def test_second_publisher_of_no_limit_is_answered_with_the_limit(bench: Bench) -
     bench.until('the stricter wins', lambda: ears.locked and len(ears.locks) > 3)
     stray.publish(SpeedLimit(speed_limit=1.0))
     bench.until('the lower limit', lambda: ears.values[-1] == 1.0)
+
+
+@pytest.mark.parametrize(('track_id', 'class_id'), [('1', YIELD), ('2', END_OF_ALL), ('', STOP)])
+def test_stop_sign_read_otherwise_before_its_line_still_locks(
+    bench: Bench, track_id: str, class_id: int
+) -> None:
+    ears = Ears(bench)
+    bench.add(CalmNavigator, **CAP, stop_hold_s=0.3)
+    recogniser = Recogniser(bench)
+    recogniser.show(detection(STOP, '1', 14))
+    bench.until('the sign is seen', lambda: 'seen' in ears.kinds())
+    recogniser.show(detection(class_id, track_id, 18))
+    bench.spin_for(1.5)  # it may have stopped for a sign that was lost so soon
+    bench.until('the way is free', lambda: ears.locked is False)
+    recogniser.show(detection(class_id, track_id, 33))
+    bench.until('the stop', lambda: ears.locked)
+
+
+def test_of_two_sources_of_a_limit_neither_lets_go_the_others(bench: Bench) -> None:
+    ears = Ears(bench)
+    node = bench.add(CalmNavigator, **CAP)
+    assert isinstance(node, SignNavigator)
+    sources = [bench.node.create_publisher(SpeedLimit, 'speed_limit_in', 10) for _ in range(2)]
+    for one in sources:
+        bench.until('it listens', one.get_subscription_count)
+    sources[0].publish(SpeedLimit(speed_limit=2.0))
+    bench.until('the limit', lambda: ears.values == [2.0])
+    sources[1].publish(SpeedLimit(speed_limit=0.0))
+    bench.until('it is refused', lambda: node.navigator.refused['several_sources'])
+    assert ears.values == [2.0]
+    bench.node.destroy_publisher(sources.pop())
+    bench.until('one is left', lambda: node.count_publishers('speed_limit_in') == 1)
+    sources[0].publish(SpeedLimit(speed_limit=0.0))
+    bench.until('the release', lambda: ears.values == [2.0, 0.0])
+
+
+def test_cap_that_is_deleted_while_driving_releases_nothing(bench: Bench) -> None:
+    ears = Ears(bench)
+    node = bench.add(CalmNavigator, **CAP)
+    recogniser = Recogniser(bench)
+    recogniser.show(detection(LIMIT_30))
+    bench.until('the limit', lambda: ears.values == [MPS_30])
+    assert node.set_parameters([Parameter('max_speed_mps')])[0].successful
+    bench.spin_for(1.0)
+    assert ears.values == [MPS_30]

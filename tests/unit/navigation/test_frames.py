@@ -127,3 +127,29 @@ def test_another_camera_lets_go_nothing() -> None:
     drive.classify((0, 0.9), frames=6)
     drive.camera = 'rear'
     assert drive.classify((1, 0.9), frames=50).stop_lock
+
+
+def test_lock_of_a_camera_that_was_forgotten_needs_as_many_free_frames() -> None:
+    drive = Drive({'engage_frames': 1}, table=BLOCKED, camera='new')
+    assert drive.classify((0, 0.9), frames=2).stop_lock
+    assert drive.wait(6).stop_lock
+    assert drive.classify((1, 0.9), frames=4).stop_lock
+    assert not drive.classify((1, 0.9), frames=8).stop_lock
+
+
+def test_lock_of_a_silent_camera_outlives_any_crowd_of_others() -> None:
+    drive = Drive(table=BLOCKED, camera='front')
+    drive.classify((0, 0.9), frames=5)
+    drive.wait(2)
+    for index in range(40):
+        drive.camera = f'stranger {index}'
+        drive.classify((1, 0.9))
+    drive.camera = 'front'
+    assert drive.classify((1, 0.9), frames=4).stop_lock
+
+
+def test_cameras_whose_names_differ_by_a_blank_are_two() -> None:
+    drive = Drive(table=BLOCKED, camera='front')
+    drive.classify((0, 0.9), frames=5)
+    drive.camera = 'front '
+    assert drive.classify((1, 0.9), frames=20).stop_lock

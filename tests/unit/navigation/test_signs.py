@@ -338,3 +338,25 @@ def test_labels_required_but_not_given_let_nothing_act() -> None:
     assert drive.see(sign(LIMIT_30), seconds=1).speed_limit_mps is None
     drive.navigator.observe_labels({i: one.class_name for i, one in drive.table.items()})
     assert drive.see(sign(LIMIT_30)).speed_limit_mps is not None
+
+
+@pytest.mark.parametrize('rate', [1, 2])
+def test_robot_does_not_stand_while_one_of_two_odometries_says_that_it_drives(rate: int) -> None:
+    drive = Drive({'stop_hold_s': 2.0, 'velocity_source': 'twist'})
+    drive.see(seconds=1)
+    drive.see(sign(STOP))
+    for index in range(100):
+        if index % rate == 0:
+            drive.navigator.observe_speed(8.0, drive.now)
+        drive.navigator.observe_speed(0.0, drive.now)
+        drive.see()
+    assert drive.last.stop_lock
+
+
+def test_distance_counts_by_the_slowest_of_what_is_measured() -> None:
+    drive = Drive({'limit_distance_m': 50.0, 'velocity_source': 'twist'})
+    drive.see(sign(LIMIT_30))
+    for index in range(30):
+        drive.navigator.observe_speed(90.0 if index % 7 == 3 else 1.0, drive.now)
+        drive.see()
+    assert drive.last.speed_limit_mps == pytest.approx(30 / 3.6)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from alexnet_ros.errors import ConfigError
-from alexnet_ros.navigation import restore_navigator, text_from_navigator
+from alexnet_ros.navigation import find_table, read_table, restore_navigator, text_from_navigator
 from tests.unit.navigation.harness import END_OF_ALL, LIMIT_30, STOP, YIELD, Drive, sign
 
 WHOLE = '{"version": 1, "restrictions": [%s], "stop_signs": [], "cameras": []}'
@@ -109,12 +109,24 @@ def test_the_text_changes_only_with_what_is_in_force() -> None:
         '{"version": 1, "restrictions": [], "stop_signs": [["a", "1", 14]], "cameras": []}',
         '{"version": 1, "restrictions": [], "stop_signs": [], "cameras": [1]}',
         '[' * 100_000,
+        '{"version": ' + '9' * 5000 + '}',
     ],
 )
 def test_a_text_that_is_none_is_refused(text: str) -> None:
     drive = Drive()
     with pytest.raises(ConfigError):
         restore_navigator(drive.navigator, text, drive.now)
+
+
+def test_a_class_that_is_no_number_of_a_class_is_restored_as_strictly() -> None:
+    track = '9' * 5000
+    text = (
+        WHOLE
+        % f'{{"name": "frame front", "camera": "front", "track_id": "{track}", "locks": true}}'
+    )
+    drive = Drive(table=read_table(find_table('blocked_actions.yaml')), camera='front')
+    restore_navigator(drive.navigator, text, drive.now)
+    assert drive.classify((1, 0.9), frames=4).stop_lock
 
 
 def test_an_operator_lets_everything_go() -> None:
@@ -173,3 +185,40 @@ def test_release_to_none_live_is_no_reason_for_a_release() -> None:
     drive.navigator.settings = Drive({'max_speed_mps': 12.0}).navigator.settings
     assert drive.wait(1).speed_limit_mps == 12.0
     assert not any(one.release for one in drive.commands)
+
+
+def test_cap_that_is_unset_while_driving_stays() -> None:
+    drive = Drive({'max_speed_mps': 20.0})
+    drive.see(sign(LIMIT_30))
+    drive.navigator.observe_limit(90.0, drive.now, percentage=True)
+    drive.navigator.settings = Drive({'max_speed_mps': None}).navigator.settings
+    last = drive.see(seconds=2)
+    assert (last.speed_limit_mps, last.speed_limit_percent) == (MPS_30, None)
+    assert not any(one.release for one in drive.commands)
+
+
+def test_of_several_publishers_of_one_limit_none_lets_go_what_another_has_said() -> None:
+    drive = Drive()
+    observe = drive.navigator.observe_limit
+    observe(5.0, drive.now, percentage=False)
+    for value, percentage in ((0.0, False), (9.0, False), (80.0, True), (0.0, True)):
+        fault = observe(value, drive.now, percentage=percentage, alone=False)
+        assert fault == ('' if value else 'several_sources')
+        assert drive.wait(0.1).speed_limit_mps == 5.0
+    for value, percentage in ((10.0, True), (2.0, False)):  # 3 m/s, then 2
+        assert not observe(value, drive.now, percentage=percentage, alone=False)
+        assert drive.wait(0.1).speed_limit_mps == min(value, 3.0)
+    observe(0.0, drive.now, percentage=False)
+    assert drive.wait(0.1).speed_limit_mps is None
+
+
+@pytest.mark.parametrize('ahead_s', [1, 3600, 10**6])
+def test_one_word_from_the_future_does_not_make_all_others_late(ahead_s: int) -> None:
+    drive = Drive({'velocity_source': 'twist', 'stop_hold_s': 1.0})
+    observe = drive.navigator.observe_limit
+    observe(5.0, drive.now, percentage=False, stamp_ns=drive.ros_ns + ahead_s * 10**9)
+    drive.navigator.observe_speed(0.0, drive.now, stamp_ns=drive.ros_ns + ahead_s * 10**9)
+    drive.wait(0.1)
+    assert not drive.navigator.observe_speed(0.0, drive.now, stamp_ns=drive.ros_ns)
+    assert not observe(0.0, drive.now, percentage=False, stamp_ns=drive.ros_ns)
+    assert drive.wait(0.1).speed_limit_mps is None
