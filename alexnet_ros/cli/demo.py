@@ -12,7 +12,7 @@ import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.salvage import StoredMessage
@@ -140,38 +140,25 @@ def play_through(args: argparse.Namespace, source: DemoInput) -> tuple[list[int]
     }
     topics = dict(TOPICS)
     # No robot listens: every sign may show what it does, and nothing is kept
-    navigator = {'use_sim_time': True, 'max_speed_mps': 36.2, 'state_file': 'none'}
+    navigator: dict[str, Any] = {'use_sim_time': True, 'max_speed_mps': 36.2, 'state_file': 'none'}
     if steers(package):
         navigator['actions'] = 'heading_actions.yaml'
         topics[f'/{NAVIGATOR}/heading'] = 'std_msgs/msg/Float32'
     with ExitStack() as stack:
+
+        def started(
+            module: str, name: str, parameters: dict[str, Any], remappings: dict[str, str]
+        ) -> NodeProcess:
+            log = args.output / f'{name}.log'
+            how: dict[str, Any] = {'parameters': parameters, 'remappings': remappings, 'log': log}
+            return stack.enter_context(NodeProcess(f'alexnet_ros.ros.{module}', name, **how))
+
+        image = 'image/compressed' if compressed else 'image'
+        told = ('detections', 'classification', 'label_info')
+        answers = {topic: f'/{CLASSIFIER}/{topic}' for topic in told}
         nodes = [
-            stack.enter_context(
-                NodeProcess(
-                    f'alexnet_ros.ros.{module}',
-                    name,
-                    parameters=parameters,
-                    remappings=remappings,
-                    log=args.output / f'{name}.log',
-                )
-            )
-            for module, name, parameters, remappings in (
-                (
-                    'classifier_node',
-                    CLASSIFIER,
-                    classifier,
-                    {'image/compressed' if compressed else 'image': source.topic},
-                ),
-                (
-                    'sign_navigator_node',
-                    NAVIGATOR,
-                    navigator,
-                    {
-                        name: f'/{CLASSIFIER}/{name}'
-                        for name in ('detections', 'classification', 'label_info')
-                    },
-                ),
-            )
+            started('classifier_node', CLASSIFIER, classifier, {image: source.topic}),
+            started('sign_navigator_node', NAVIGATOR, navigator, answers),
         ]
         session = stack.enter_context(Session('alexnet_ros_demo'))
         printer = Printer(first_ns, dict(enumerate(package.labels.names)))

@@ -21,10 +21,10 @@ from alexnet_ros.training.settings import TrainSettings
 from alexnet_ros.training.sources import Image, ImageBank, Record
 
 COLUMNS = ('step', 'crops', 'elapsed_s', 'lr', 'loss', 'train_top1', 'top1', 'macro_recall')
-TILE = 96
+TILE = 112
 TILES = 12
 WORST = 60
-PREVIEW_TILE, PER_CLASS, MAX_CLASSES = 128, 8, 12
+PER_CLASS, MAX_CLASSES = 8, 12
 
 
 class History:
@@ -102,9 +102,9 @@ def write_picture(path: Path, page_bgr: Image) -> None:
     write_file(path, data)
 
 
-def put_text(page: Image, text: str, x: int, y: int, scale: float = 0.8) -> None:
+def put_text(page: Image, text: str, x: int, y: int) -> None:
     """Write a line in black; ``x`` and ``y`` are its lower left corner."""
-    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_PLAIN, scale, (0, 0, 0))
+    cv2.putText(page, text, (x, y), cv2.FONT_HERSHEY_PLAIN, 0.8, (0, 0, 0))
 
 
 def write_preview(settings: TrainSettings, data: DataSet, path: Path, size_px: int) -> int:
@@ -118,19 +118,27 @@ def write_preview(settings: TrainSettings, data: DataSet, path: Path, size_px: i
     bank = ImageBank(data.records)
     augment = augmentation_for(settings, bank, len(bank))
     rng = np.random.default_rng(settings.seed)
-    rows = []
+    tiles = []
     for label in list(data.labels)[:MAX_CLASSES]:
         places = [i for i, record in enumerate(data.records) if record.class_id == label.class_id]
-        row = np.full((PREVIEW_TILE + 18, PREVIEW_TILE * PER_CLASS, 3), 255, np.uint8)
-        for column in range(PER_CLASS):
+        for _ in range(PER_CLASS):
             out = np.empty((size_px, size_px, 3), np.uint8)
             augment(bank[places[int(rng.integers(len(places)))]], out, rng)
-            tile = cv2.resize(out, (PREVIEW_TILE, PREVIEW_TILE), interpolation=cv2.INTER_AREA)
-            row[18:, column * PREVIEW_TILE : (column + 1) * PREVIEW_TILE] = tile[..., ::-1]
-        put_text(row, label.name[:60], 4, 13, 1.0)
-        rows.append(row)
-    write_picture(path, np.concatenate(rows))
-    return len(rows) * PER_CLASS
+            tiles.append((out, label.name[:16]))
+    write_picture(path, contact_sheet(tiles, PER_CLASS))
+    return len(tiles)
+
+
+def contact_sheet(tiles: Sequence[tuple[Image, str]], columns: int) -> Image:
+    """Return pictures (H, W, 3) RGB side by side, each with a line below it, in B, G, R."""
+    rows = max(1, -(-len(tiles) // columns))
+    page = np.full((rows * (TILE + 16), columns * TILE, 3), 255, np.uint8)
+    for place, (image, text) in enumerate(tiles):
+        y, x = place // columns * (TILE + 16), place % columns * TILE
+        tile = cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_AREA)
+        page[y : y + TILE, x : x + TILE] = tile[..., ::-1]
+        put_text(page, text, x + 2, y + TILE + 12)
+    return page
 
 
 def write_report(
@@ -189,12 +197,6 @@ def worst_errors(answers: Answers, truth: NDArray[np.int64], images: Images, pat
     guess, best = answers.probabilities.argmax(1), answers.probabilities.max(1)
     wrong = np.flatnonzero(guess != truth)
     order = wrong[np.argsort(-best[wrong], kind='stable')][:WORST].tolist()
-    rows = max(1, -(-len(order) // TILES))
-    page = np.full((rows * (TILE + 16), TILES * TILE, 3), 255, np.uint8)
-    for place, index in enumerate(order):
-        y, x = place // TILES * (TILE + 16), place % TILES * TILE
-        tile = cv2.resize(images[index], (TILE, TILE), interpolation=cv2.INTER_LINEAR)
-        page[y : y + TILE, x : x + TILE] = tile[..., ::-1]
-        text = f'{truth[index]}>{guess[index]} {best[index]:.2f}'
-        put_text(page, text, x + 2, y + TILE + 12)
-    write_picture(path, page)
+    words = [f'{truth[index]}>{guess[index]} {best[index]:.2f}' for index in order]
+    tiles = [(images[index], text) for index, text in zip(order, words, strict=True)]
+    write_picture(path, contact_sheet(tiles, TILES))

@@ -192,7 +192,7 @@ def test_preview_shows_what_training_sees(tmp_path: Path) -> None:
     data = two_classes(tmp_path / 'data')
     page = tmp_path / 'p.png'
     assert run('train', '--data', data, '--augmentation', 'photo', '--preview', page) == 0
-    assert cv2.imread(str(page)).shape[0] == 2 * (128 + 18)
+    assert cv2.imread(str(page)).shape == (2 * (112 + 16), 8 * 112, 3)  # a row a class
     assert run('train', '--data', data, '--preview', tmp_path / 'p.odd') == 1
 
 
