@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alexnet_ros.config import TrackerSettings
-from alexnet_ros.records import BBoxXYWH
+from alexnet_ros.records import BBoxXYWH, Classification, ClassScore, Detection
 from alexnet_ros.tracking import (
     FULL_WEIGHT_PX,
     KEEP,
@@ -148,4 +148,73 @@ def test_patience_ends_at_its_length() -> None:
         tracker = Tracker(TrackerSettings(max_missed_s=0.5))
         feed(tracker, S, sight((600.0, 300.0, 30.0, 40.0), 2))
         feed(tracker, S + S // 2 + over_ns)
+        assert tracker.count == count
+
+
+def owned(
+    one: _Track, at_ns: int, boxes: list[BBoxXYWH], classes: list[int | None]
+) -> dict[int, _Track]:
+    """Return which of some boxes, of these classes (None: unknown), a track is found in."""
+    tracker = Tracker(TrackerSettings(max_missed_s=0.5))
+    tracker._tracks = [one]
+    found = [
+        Detection(box, Classification(() if i is None else (ClassScore(i, 'a', 0.9),), i is None))
+        for box, i in zip(boxes, classes, strict=True)
+    ]
+    return tracker._matched(at_ns, found)
+
+
+@pytest.mark.parametrize(
+    ('sights', 'unseen_s', 'confirmed', 'seen', 'reach_px'),
+    [
+        (1, 0.1, None, 1, 36.0),  # no speed is known
+        (2, 0.1, None, 1, 18.0),
+        (2, 0.3, None, 1, 26.0),
+        (2, 0.5, None, 1, 34.0),
+        (2, 0.1, 1, 1, 36.0),  # twice for what it is known to be
+        (2, 0.1, 1, 2, 18.0),
+        (2, 0.1, None, None, 18.0),
+        (2, 0.51, 1, 1, 68.8),  # lost
+        (2, 0.6, 1, None, 72.0),
+        (2, 0.6, 1, 2, 0.0),
+    ],
+)
+def test_how_far_from_where_it_is_expected_a_sign_may_be(
+    sights: int, unseen_s: float, confirmed: int | None, seen: int | None, reach_px: float
+) -> None:
+    one = track((100.0, 100.0, 40.0, 40.0))
+    one.sights, one.confirmed = sights, confirmed
+    for away, is_found in ((reach_px - 0.2, reach_px > 0), (reach_px + 0.2, False)):
+        for x, y in ((100 + away, 100.0), (100 - away, 100.0), (100.0, 100 + away)):
+            box = (x, y, 40.0, 40.0)
+            assert (owned(one, round(unseen_s * S), [box], [seen]) == {0: one}) == is_found, away
+
+
+@pytest.mark.parametrize(('side', 'is_found'), [(34.1, True), (33.9, False)])
+def test_a_lost_sign_is_not_found_in_one_that_is_farther_away(side: float, is_found: bool) -> None:
+    one = track((100.0, 100.0, 40.0, 40.0))
+    one.sights, one.confirmed = 2, 1
+    box = (120 - side / 2, 120 - side / 2, side, side)
+    assert bool(owned(one, round(0.6 * S), [box], [1])) == is_found
+    assert owned(one, round(0.4 * S), [box], [1])  # while it is not lost, size may fall
+
+
+@pytest.mark.parametrize(('away', 'row'), [(2.0, 1), (3.0, 0)])
+def test_a_box_of_the_same_class_is_preferred_to_one_a_little_nearer(
+    away: float, row: int
+) -> None:
+    """Likeness 0.66 and 0.2 for the class, against 1 - away / 18."""
+    one = track((100.0, 100.0, 40.0, 40.0))
+    one.sights, one.confirmed = 2, 1
+    boxes = [(100 - 12.2, 100.0, 40.0, 40.0), (100 + away, 100.0, 40.0, 40.0)]
+    assert list(owned(one, S // 10, boxes, [1, 2])) == [row]
+
+
+def test_a_confirmed_sign_is_remembered_for_four_times_as_long() -> None:
+    for over_ns, count in ((0, 1), (1, 0)):
+        tracker = Tracker(TrackerSettings(max_missed_s=0.5))
+        one = track((600.0, 300.0, 30.0, 40.0))
+        one.track_id = '1'
+        tracker._tracks = [one]
+        feed(tracker, 2 * S + over_ns)
         assert tracker.count == count
