@@ -79,15 +79,19 @@ def bags_in(names: Iterable[str]) -> list[Path]:
     for name in names:
         # Path.glob takes no absolute patterns.
         matches = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
-        here = [bag for match in matches for bag in _below(Path(match))]
+        here = [bag for match in matches for bag in _below(Path(match), set())]
         found |= dict.fromkeys(here)
         if not here:
             raise BagError(f'{name} is not a bag and contains none')
     return list(found)
 
 
-def _below(place: Path) -> Iterator[Path]:
+def _below(place: Path, seen: set[Path]) -> Iterator[Path]:
     """Yield the bags in a folder; a bag's own files are no bags of their own."""
+    real = place.resolve()
+    if real in seen:  # links may lead round and round
+        return
+    seen.add(real)
     if place.is_file() and is_media(place):
         yield place
     elif place.is_file() and is_bag(place):
@@ -102,5 +106,7 @@ def _below(place: Path) -> Iterator[Path]:
             yield from bags
     elif place.is_dir():
         inside = [part for part in sorted(place.iterdir()) if not part.name.startswith('.')]
-        bags = [bag for part in inside if part.is_dir() or is_bag(part) for bag in _below(part)]
+        bags = [
+            bag for part in inside if part.is_dir() or is_bag(part) for bag in _below(part, seen)
+        ]
         yield from bags or ([place] if is_media(place) else [])

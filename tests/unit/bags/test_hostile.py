@@ -16,6 +16,7 @@ from rosbags.rosbag1.reader import decompressors
 from rosbags.typesys import Stores, get_typestore
 
 from alexnet_ros.bags import unpack
+from alexnet_ros.bags.find import bags_in
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.bags.salvage import HEAD, MAGIC
 from alexnet_ros.bags.writer import BagWriter
@@ -433,6 +434,12 @@ def test_a_fifo_in_a_bag_is_not_waited_for(good: Path, name: str) -> None:
     (good / name).unlink(missing_ok=True)
     os.mkfifo(good / name)
     assert within(READ, good).startswith('3 ')
+
+
+def test_links_that_lead_round_and_round_are_followed_once(good: Path, tmp_path: Path) -> None:
+    for name in ('a', 'b'):
+        (tmp_path / name).symlink_to('.')
+    assert bags_in([str(tmp_path)]) == [good]
 
 
 def test_a_fifo_is_no_bag(tmp_path: Path) -> None:
