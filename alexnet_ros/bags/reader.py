@@ -35,6 +35,7 @@ from alexnet_ros.video import natural
 T = TypeVar('T')
 MAX_LOSSES = 1000
 MESSAGE_COST = 1000  # what an empty message counts as, in unpacked bytes: it takes as long
+MAX_IMAGE_TOPICS = 256
 LOOKED_AT = 3  # messages of a topic, to tell whether it is a camera
 
 
@@ -197,7 +198,10 @@ class BagReader(Closing):
 
     @cached_property
     def _choice(self) -> tuple[list[str], dict[str, str]]:
-        counts = {t: (i.kind, i.messages) for t, i in self.topics.items()}
+        counts = {t: (i.kind, i.messages) for t, i in self.topics.items() if i.kind in IMAGE_TYPES}
+        if len(counts) > MAX_IMAGE_TOPICS:  # the first pictures of each are searched for
+            self.say(f'of {len(counts)} image topics the first {MAX_IMAGE_TOPICS} are looked at')
+            counts = dict(sorted(counts.items())[:MAX_IMAGE_TOPICS])
         return chosen_cameras(counts, self._first_images)
 
     def _first_images(self, topic: str) -> list[Any]:

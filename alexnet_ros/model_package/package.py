@@ -28,6 +28,7 @@ from alexnet_ros.model_package.specs import (
     sha256_text,
 )
 
+MAX_CENTRES_BYTES = 64 << 20  # of 4,096 classes
 FEATURES = 4096  # values of fc7, Krizhevsky et al. 2012
 FINDER_MULTIPLE_PX = 32  # the coarsest stride of a finder
 FINDER_NUMBERS = 20  # of a place: five numbers for each of 2x2 cells
@@ -267,6 +268,8 @@ def _centres(folder: Path, fields: Fields, classes: int) -> NDArray[np.float32]:
     entry = fields.mapping('centres', needed=True)
     entry.only('file', 'sha256')
     path, size = folder / bare_name(entry, 'file'), 4 * classes * classes
+    if size > MAX_CENTRES_BYTES:
+        raise fields.refuse('centres', f'nothing for a model of {classes} classes')
     data = read_file(path, size, ModelPackageError, links=False)
     _check_hash(path, data, sha256_text(entry, 'sha256'))
     if len(data) != size or not np.isfinite(values := np.frombuffer(data, '<f4')).all():

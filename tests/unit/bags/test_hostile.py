@@ -346,6 +346,17 @@ def test_chunks_of_millions_of_empty_messages_end(tmp_path: Path, chunks: int) -
     assert count < 300_000
 
 
+def test_thousands_of_image_topics_are_not_each_searched_for(tmp_path: Path) -> None:
+    """Each was searched for by itself, through the whole bag."""
+    kind = record(3, struct.pack('<H', 1) + text('sensor_msgs/msg/Image') + text('ros2msg') * 2)
+    for number in range(6_000):
+        named = struct.pack('<HH', number, 1) + text(f'/c{number}/image') + text('cdr') + text('')
+        kind += record(4, named) + message(b'', number)
+    mcap(tmp_path / 'x.mcap', chunk('zstd', zstd.compress(kind), len(kind)))
+    look = READ.replace('bag.messages()', 'bag.image_topics()')
+    assert 'the first 256 are looked at' in within(look, tmp_path / 'x.mcap', cpu_s=15)
+
+
 def test_a_chunk_of_an_old_ros1_bag_unpacks_within_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -67,7 +67,9 @@ def test_package_written_and_loaded_says_the_same(tmp_path: Path) -> None:
     assert package.read_onnx() == data
 
 
-def test_usual_logits_are_kept_and_verified(tmp_path: Path) -> None:
+def test_usual_logits_are_kept_and_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     centres = np.arange(16, dtype=np.float32).reshape(4, 4)
     made = tiny_package(tmp_path / 'tiny', scores=ScoreSpec(similarity=0.6, centres=centres))
     assert made.scores.similarity == 0.6
@@ -84,6 +86,8 @@ def test_usual_logits_are_kept_and_verified(tmp_path: Path) -> None:
         refused(made.folder, 'expected 4x4 finite float32 numbers')
     file.write_bytes(data * 2)
     refused(made.folder, 'tiny_centres.f32')
+    monkeypatch.setattr('alexnet_ros.model_package.package.MAX_CENTRES_BYTES', 63)
+    refused(made.folder, 'centres must be nothing for a model of 4 classes')
     edit(made.folder, lambda d: d['scores']['unknown'].pop('centres'))
     refused(made.folder, 'centres must be|centres is missing')
 
