@@ -75,6 +75,8 @@ def try_model(
     """
     if importlib.util.find_spec(runtime) is None:
         return ''
+    if not (package.folder / 'model.yaml').is_file():
+        return ''  # a finder that this process has just made, before it joins a package
     facts = (2, package.sha256(precision), runtime, version_of(runtime), max_batch)
     passed = note_path(cache_dir, facts, 'tried')
     if passed is not None and passed.exists():
