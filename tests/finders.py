@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from alexnet_ros.model_package import FinderPackage
 from alexnet_ros.model_package.write import write_finder
 from alexnet_ros.training.finder_export import finder_scales, onnx_from_finder
-from alexnet_ros.training.finder_network import FinderArchitecture, FinderNetwork
+from alexnet_ros.training.finder_network import FinderNetwork
 
 Image = NDArray[np.uint8]
-SMALL = FinderArchitecture((8, 12, 16, 16), 16)
+SMALL = {'widths': (8, 12, 16, 16), 'merged': 16}
 HEIGHT, WIDTH = 96, 160
 
 
@@ -32,7 +32,7 @@ def small_finder(folder: Path, *, seed: int = 0, min_score: float = 0.3) -> Find
 def random_network(seed: int = 0) -> FinderNetwork:
     """Return a small network with random weights, in evaluation mode."""
     torch.manual_seed(seed)
-    network = FinderNetwork(SMALL)
+    network = FinderNetwork(**SMALL)
     torch.nn.init.normal_(network.head.weight, std=0.3)
     return network.eval()
 

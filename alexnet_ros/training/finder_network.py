@@ -9,8 +9,7 @@ Nothing is computed at a finer stride than 4: there INT8 convolutions of three
 channels, not arithmetic, would take most of the time.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,28 +25,6 @@ GREY, SPREAD = 128.0, 64.0
 """The network sees (pixel - GREY) / SPREAD; what is outside of a frame is grey."""
 
 _PRIOR_LOGIT = -4.6  # a cell in a hundred, as focal losses start
-
-
-@dataclass(frozen=True)
-class FinderArchitecture:
-    """
-    Widths of the stages.
-
-    :param widths: channels at strides 4, 8, 16 and 32.
-    :param merged: channels of the merged features at stride 8.
-    """
-
-    widths: tuple[int, ...] = (24, 48, 64, 96)
-    merged: int = 48
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Return plain values, for a checkpoint."""
-        return {'widths': list(self.widths), 'merged': self.merged}
-
-    @classmethod
-    def from_mapping(cls, values: dict[str, Any]) -> 'FinderArchitecture':
-        """Return what :meth:`as_mapping` wrote."""
-        return cls(tuple(values['widths']), values['merged'])
 
 
 def _block(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -69,13 +46,15 @@ class FinderNetwork(nn.Module):
 
     Input (N, H, W, 3) uint8 RGB, sides multiples of 32. Output
     (N, H/4, W/4, 5) float32; the meaning of a cell is that of ``CHANNELS``.
+
+    :param widths: channels at strides 4, 8, 16 and 32.
+    :param merged: channels of the merged features at stride 8.
     """
 
-    def __init__(self, architecture: FinderArchitecture | None = None) -> None:
+    def __init__(self, widths: Sequence[int] = (24, 48, 64, 96), merged: int = 48) -> None:
         super().__init__()
-        self.architecture = architecture or FinderArchitecture()
-        four, eight, sixteen, last = self.architecture.widths
-        merged = self.architecture.merged
+        self.form = {'widths': list(widths), 'merged': merged}  # as a checkpoint keeps it
+        four, eight, sixteen, last = widths
         self.stem = _block(3, four, CELL_PX, CELL_PX)
         self.four = nn.Sequential(_block(four, four), _block(four, four))
         self.eight = nn.Sequential(_block(four, eight, stride=2), _block(eight, eight))

@@ -3,7 +3,7 @@
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from alexnet_ros.errors import TrainingError
 from alexnet_ros.training.checkpoint import load_checkpoint, load_state, part_of, save_checkpoint
 from alexnet_ros.training.finder_data import FinderData, maker_for
-from alexnet_ros.training.finder_network import FinderArchitecture, FinderNetwork, finder_loss
+from alexnet_ros.training.finder_network import FinderNetwork, finder_loss
 from alexnet_ros.training.finder_scenes import SceneMaker
 from alexnet_ros.training.settings import FinderTrainSettings
 from alexnet_ros.training.state import Report, RunState, StepReport, cosine, join_workers
@@ -36,6 +36,7 @@ class FinderTrainer(RunState):
     :param maker: makes the pictures.
     :param workers: processes that run it; 0 makes the pictures in place.
     :param device: where the network learns.
+    :param form: arguments of :class:`FinderNetwork`.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class FinderTrainer(RunState):
         maker: SceneMaker,
         folder: Path,
         *,
-        architecture: FinderArchitecture | None = None,
+        form: Mapping[str, Any] | None = None,
         workers: int = 1,
         device: torch.device = torch.device('cpu'),  # noqa: B008 - a constant
         report: Report = print,
@@ -52,7 +53,7 @@ class FinderTrainer(RunState):
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.maker, self.workers, self.device = settings, maker, workers, device
-        self.network = FinderNetwork(architecture).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = FinderNetwork(**form or {}).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         groups = [
             {
                 'params': [p for p in self.network.parameters() if (p.ndim > 1) == matrices],
@@ -74,7 +75,7 @@ class FinderTrainer(RunState):
     def save(self) -> None:
         """Write the checkpoint."""
         facts = {
-            'finder': self.network.architecture.as_mapping(),
+            'finder': self.network.form,
             'settings': asdict(self.settings),
             'run': self.run_facts(),
         }
@@ -89,7 +90,7 @@ class FinderTrainer(RunState):
         if not self.checkpoint.exists():
             return False
         tensors, facts = load_checkpoint(self.checkpoint)
-        if facts.get('finder') != self.network.architecture.as_mapping():
+        if facts.get('finder') != self.network.form:
             raise TrainingError(
                 f'{self.checkpoint} is not of this finder; choose another --output or --restart'
             )
@@ -195,6 +196,6 @@ def finder_from_checkpoint(path: Path) -> tuple[FinderNetwork, dict[str, Any]]:
     tensors, facts = load_checkpoint(path)
     if 'finder' not in facts:
         raise TrainingError(f'{path} is the checkpoint of a classifier, not of a finder')
-    network = FinderNetwork(FinderArchitecture.from_mapping(facts['finder']))
+    network = FinderNetwork(**facts['finder'])
     load_state(network, part_of(tensors, 'ema'), str(path))
     return network.eval(), facts

@@ -38,9 +38,7 @@ def _annotations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trainer(annotations: Path, folder: Path, **settings: float) -> FinderTrainer:
     made = FinderTrainSettings(**{'batch': 4, 'ema_decay': 0.9, **QUIET, **settings})
     maker = maker_for(made, FinderData([annotations]), lambda _text: None)
-    return FinderTrainer(
-        made, maker, folder, architecture=SMALL, workers=0, report=lambda _text: None
-    )
+    return FinderTrainer(made, maker, folder, form=SMALL, workers=0, report=lambda _text: None)
 
 
 def test_a_finder_learns_to_find_discs_on_frames_it_never_saw(
