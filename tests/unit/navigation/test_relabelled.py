@@ -138,7 +138,7 @@ def test_stop_sign_gone_far_away_is_not_found_in_the_next_sign() -> None:
     drive = Drive()
     drive.see(seconds=1)
     approach(drive, STOP, '1', 10, 11)
-    drive.see(box(YIELD, '2', 60))  # hidden by a near sign
+    drive.see(box(YIELD, '2', 60, 355))  # hidden by a near sign
     for height_px in range(11, 41):
         drive.see(box(YIELD, '3', height_px, 200))
     drive.see(seconds=1)
@@ -207,3 +207,40 @@ def test_end_sign_beside_another_that_is_missed_for_a_moment_still_ends_limits()
     for height_px in range(13, 34):
         drive.see(box(END_OF_ALL, '2', height_px, 612), box(41, '1', height_px))
     assert drive.last.speed_limit_mps is None
+
+
+def test_stop_sign_gone_far_away_is_not_found_in_the_sign_beside_it() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    for height_px in (10, 10.3, 10.6, 11):
+        drive.see(box(STOP, '1', height_px), box(12, '2', height_px, 615))
+    for height_px in range(11, 41):
+        drive.see(box(12, '2', height_px, 615))
+    drive.see(seconds=1)
+    assert 'stop' not in drive.kinds()
+
+
+def test_stop_sign_gone_far_away_is_not_found_in_a_sign_that_comes_by() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    for step in range(4):
+        drive.see(box(STOP, '1', 10 + step / 4), box(12, '2', 11, 680))
+    for x_px in (660, 640, 620, 600, 620, 640):
+        drive.see(box(12, '2', 11, x_px))
+    for height_px in range(12, 41):
+        drive.see(box(12, '2', height_px, 640))
+    drive.see(seconds=1)
+    assert 'stop' not in drive.kinds()
+
+
+@pytest.mark.parametrize('first', [YIELD, LIMIT_30])
+def test_outage_does_not_let_the_hold_of_a_renumbered_sign_run(first: int) -> None:
+    drive = Drive({'yield_hold_s': 2.0, 'limit_time_s': 2.0})
+    drive.see(seconds=1)
+    approach(drive, first, '1', 10, 15)
+    drive.wait(1.2)
+    approach(drive, UNKNOWN, '', 16, 30, count=40)
+    limit_mps = drive.last.speed_limit_mps
+    assert limit_mps is not None
+    assert drive.see(seconds=1.9).speed_limit_mps == limit_mps
+    assert drive.see(seconds=0.5).speed_limit_mps is None
