@@ -35,6 +35,7 @@ class RobotClock:
         self.stood_s = 0.0
         self.travelled_m = 0.0
         self._last: Moment | None = None
+        self._told: Moment | None = None  # the last at which the node's clock was not 0
         self._speeds: deque[tuple[float, int]] = deque(maxlen=512)  # metres a second, steady ns
 
     @property
@@ -48,20 +49,22 @@ class RobotClock:
 
         :returns: seconds by which the node's clock jumped, 0.0 if it did not.
         """
-        last, self._last = self._last, now
-        if last is None:
-            return 0.0
+        last, self._last = self._last or now, now
         real_s = max((now.steady_ns - last.steady_ns) / 1e9, 0.0)
         slowest, fastest = self._speed_mps(now)
         unmeasured = self.settings.velocity_source == 'none'
         if unmeasured or fastest <= STANDING_MPS:
             self.stood_s += real_s
         self.travelled_m += slowest * real_s
-        if min(last.ros_ns, now.ros_ns) <= 0:
+        return self._jumped_s(now)
+
+    def _jumped_s(self, now: Moment) -> float:
+        if now.ros_ns <= 0:
             return 0.0
+        last, self._told = self._told or now, now
         moved_s = (now.ros_ns - last.ros_ns) / 1e9
-        jumped = moved_s < -self.settings.max_skew_s or moved_s - real_s > JUMP_S
-        return moved_s if jumped else 0.0
+        ahead_s = moved_s - (now.steady_ns - last.steady_ns) / 1e9
+        return moved_s if moved_s < -self.settings.max_skew_s or ahead_s > JUMP_S else 0.0
 
     def measure(self, mps: float, now: Moment) -> bool:
         """

@@ -49,6 +49,7 @@ class Navigator:
         self.accepted = 0
         self.last_fault = ''
         self.misnamed: dict[int, str] = {}
+        self._misnamed: dict[str, dict[int, str]] = {}  # by camera
         self.labels_known = False
         self.stale = True
         self._events: list[Event] = []
@@ -154,9 +155,10 @@ class Navigator:
             return self.refuse('old_speed', stamp_ns, '')
         return '' if self.clock.measure(mps, now) else self.refuse('bad_speed', 0, '')
 
-    def observe_labels(self, names: Mapping[int, str]) -> None:
-        """Compare the table with the names that the model gives its classes."""
-        misnamed = self.table.misnamed(names)
+    def observe_labels(self, names: Mapping[int, str], camera: str = '') -> None:
+        """Compare the table with the names that a camera's model gives its classes."""
+        self._misnamed[camera] = self.table.misnamed(names)
+        misnamed = {key: why for one in self._misnamed.values() for key, why in one.items()}
         if self.labels_known and misnamed == self.misnamed:
             return
         self.misnamed, self.labels_known = misnamed, True

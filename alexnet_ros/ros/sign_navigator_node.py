@@ -133,7 +133,8 @@ class SignNavigator(PlainNode[NavigatorSettings]):
             else:
                 classified = partial(self._on_classification, camera)
                 self.listen(Classification, f'{place}classification', classified)
-            self.listen(LabelInfo, f'{place}label_info', self._on_labels, qos.LATCHED)
+            named = partial(self._on_labels, camera)
+            self.listen(LabelInfo, f'{place}label_info', named, qos.LATCHED)
         self.listen(SpeedLimit, 'speed_limit_in', self._on_limit, qos.RESULTS)
         if settings.velocity_source == 'twist':
             self.listen(TwistStamped, 'velocity', self._on_velocity)
@@ -180,8 +181,8 @@ class SignNavigator(PlainNode[NavigatorSettings]):
     def _on_classification(self, camera: str, message: Classification) -> None:
         self.navigator.observe_classes(class_frame_from_message(message, camera), self._now())
 
-    def _on_labels(self, message: LabelInfo) -> None:
-        self.navigator.observe_labels(names_from_label_info(message))
+    def _on_labels(self, camera: str, message: LabelInfo) -> None:
+        self.navigator.observe_labels(names_from_label_info(message), camera)
 
     def _on_limit(self, message: SpeedLimit) -> None:
         self.navigator.observe_limit(

@@ -396,3 +396,17 @@ def test_another_camera_lets_no_hold_run() -> None:
     drive.see(sign(STOP), sign(YIELD, '2'), camera='front')
     last = drive.see(seconds=20, camera='rear')
     assert (last.stop_lock, last.speed_limit_mps) == (True, 2.8)
+
+
+@pytest.mark.parametrize('zero_s', [0.1, 3.0])
+def test_clock_that_begins_again_from_zero_hides_no_sign(zero_s: float) -> None:
+    drive = Drive()
+    drive.see(sign(LIMIT_30), seconds=1)
+    drive.ros_ns = 0  # a simulation is reset, and waits
+    for _ in range(round(zero_s * 10)):
+        drive.steady_ns += 10**8
+        drive.commands.append(drive.navigator.step(drive.now))
+    drive.ros_ns = 5 * 10**9
+    assert drive.see(sign(STOP, '2')).stop_lock
+    assert drive.kinds('clock_jump') == ['clock_jump']
+    assert drive.last.speed_limit_mps is not None

@@ -360,3 +360,14 @@ def test_distance_counts_by_the_slowest_of_what_is_measured() -> None:
         drive.navigator.observe_speed(90.0 if index % 7 == 3 else 1.0, drive.now)
         drive.see()
     assert drive.last.speed_limit_mps == pytest.approx(30 / 3.6)
+
+
+def test_right_model_of_one_camera_does_not_speak_for_that_of_another() -> None:
+    drive = Drive()
+    names = {i: one.class_name for i, one in drive.table.items()}
+    drive.navigator.observe_labels({**names, STOP: 'Give way'}, 'left')
+    drive.navigator.observe_labels(names, 'front')
+    assert not drive.see(sign(STOP)).stop_lock
+    assert list(drive.navigator.misnamed) == [STOP]
+    drive.navigator.observe_labels(names, 'left')
+    assert drive.see(sign(STOP)).stop_lock
