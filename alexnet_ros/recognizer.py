@@ -23,7 +23,7 @@ from alexnet_ros.engine.base import Engine
 from alexnet_ros.engine.select import open_engine
 from alexnet_ros.errors import ConfigError, ImageFormatError, ModelPackageError
 from alexnet_ros.geometry import intersection_area
-from alexnet_ros.model_package import FinderPackage, ModelPackage
+from alexnet_ros.model_package import FEATURES, FinderPackage, ModelPackage
 from alexnet_ros.postprocess import classifications_from_logits
 from alexnet_ros.preprocess import batch_from_regions
 from alexnet_ros.records import BBoxXYWH, Detection, Frame, Outputs, Recognition, Region
@@ -147,7 +147,11 @@ class Recognizer(Closing):
             self._batch = np.empty((len(items), *self._batch.shape[1:]), np.uint8)
         batch = batch_from_regions(items, self.package.input, self._batch)
         ready = perf_counter()
-        outputs = self._infer(batch, features=settings.features)
+        if len(batch):
+            outputs = self.engine.infer(batch, features=settings.features)
+        else:  # an empty one costs nothing
+            features = np.empty((0, FEATURES), np.float32) if settings.features else None
+            outputs = Outputs(np.empty((0, len(self.package.labels)), np.float32), features)
         ran = perf_counter()
         found, log_probs = classifications_from_logits(
             outputs.logits,
@@ -210,13 +214,6 @@ class Recognizer(Closing):
             [_moved(region, part) for region in regions]
             for regions, part in zip(found, parts, strict=True)
         ]
-
-    def _infer(self, batch: NDArray[np.uint8], *, features: bool) -> Outputs:
-        """Run the batch; an empty one costs nothing."""
-        if len(batch):
-            return self.engine.infer(batch, features=features)
-        empty = np.empty((0, len(self.package.labels)), np.float32)
-        return Outputs(empty, np.empty((0, 4096), np.float32) if features else None)
 
     def _recognition(
         self,

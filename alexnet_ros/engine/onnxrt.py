@@ -38,7 +38,7 @@ class OnnxRuntimeEngine(Engine):
         are read, and those bytes are loaded, never the path.
     :param threads: of one run; 0 takes every core this process may use, at
         most eight.
-    :param provider: ``cpu``, ``cuda``, or ``auto`` for CUDA where it works.
+    :param provider: ``cpu`` or ``cuda``.
     :param max_batch: larger batches are run in parts of this size.
     :param spinning: threads that wait for each other within a run do so in a
         loop, however long it takes: for half as much processor time again. By
@@ -54,16 +54,14 @@ class OnnxRuntimeEngine(Engine):
         *,
         precision: str | None = None,
         threads: int = 0,
-        provider: str = 'auto',
+        provider: str = 'cpu',
         max_batch: int = 16,
         spinning: bool = False,
     ) -> None:
-        if provider not in {'auto', *PROVIDERS}:
-            raise ConfigError(f'provider must be auto, cpu or cuda, got {provider!r}')
+        if provider not in PROVIDERS:
+            raise ConfigError(f'provider must be cpu or cuda, got {provider!r}')
         runtime = _runtime()
         there = runtime.get_available_providers()
-        if provider == 'auto':
-            provider = 'cuda' if PROVIDERS['cuda'] in there else 'cpu'
         if PROVIDERS[provider] not in there:
             raise EngineUnavailableError(
                 f'ONNX Runtime {runtime.__version__} was built without {PROVIDERS[provider]}; '

@@ -4,6 +4,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,35 +35,32 @@ from alexnet_ros.ros.stats import CameraStats
 from alexnet_ros.ros.waiting import what_is_missing, wrong_type
 
 
+@dataclass(eq=False)
 class CameraPort:
     """
     What one camera brings in and what goes out for it.
 
     :param name: camera name, empty for the only one.
+    :param settings: gives those in force.
     :param open_gate: whether images are wanted at all (active and enabled).
     """
 
-    def __init__(
-        self,
-        node: ManagedNode,
-        name: str,
-        mailbox: Mailbox,
-        settings: Callable[[], ClassifierSettings],
-        open_gate: Callable[[], bool],
-    ) -> None:
-        self.name = name
-        self.stats = CameraStats()
-        self.matcher: StampMatcher | None = None
-        self._matching = threading.Lock()
-        self._node = node
-        self._mailbox = mailbox
-        self._settings = settings
-        self._open_gate = open_gate
-        self._label_info: Any = None
-        self._subscriptions: list[Any] = []
-        self._outputs: dict[str, Any] = {}
-        self._prefix = f'{name}/' if name else ''
-        current = settings()
+    node: ManagedNode
+    name: str
+    mailbox: Mailbox
+    settings: Callable[[], ClassifierSettings]
+    open_gate: Callable[[], bool]
+    stats: CameraStats = field(default_factory=CameraStats)
+    matcher: StampMatcher | None = None
+    _matching: threading.Lock = field(default_factory=threading.Lock)
+    _label_info: Any = None
+    _subscriptions: list[Any] = field(default_factory=list)
+    _outputs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the topics."""
+        self._prefix = f'{self.name}/' if self.name else ''
+        current = self.settings()
         self._create_outputs(current)
         self._create_inputs(current)
 
@@ -76,18 +74,18 @@ class CameraPort:
         if settings.recognizer.features:
             kinds['features'] = (Float32MultiArray, qos.RESULTS)
         for topic, (kind, profile) in kinds.items():
-            self._outputs[topic] = self._node.create_lifecycle_publisher(
+            self._outputs[topic] = self.node.create_lifecycle_publisher(
                 kind, own + topic, qos.own(profile), qos_overriding_options=qos.OVERRIDES
             )
         # Labels belong to the loaded model, so they stand from configure on.
-        self._label_info = self._node.create_publisher(LabelInfo, own + 'label_info', qos.LATCHED)
+        self._label_info = self.node.create_publisher(LabelInfo, own + 'label_info', qos.LATCHED)
 
     def _create_inputs(self, settings: ClassifierSettings) -> None:
         # A remapping of `image` moves the compressed topic with it.
-        topic = self._node.resolve_topic_name(f'{self._prefix}image')
+        topic = self.node.resolve_topic_name(f'{self._prefix}image')
         compressed = settings.image_transport == 'compressed'
         profile = qos.image_qos(settings.image_reliability)
-        images = self._node.create_subscription(
+        images = self.node.create_subscription(
             CompressedImage if compressed else Image,
             f'{topic}/compressed' if compressed else topic,
             self._on_image,
@@ -104,7 +102,7 @@ class CameraPort:
         if settings.recognizer.regions == 'detections':
             self.matcher = StampMatcher()
             self._subscriptions.append(
-                self._node.create_subscription(
+                self.node.create_subscription(
                     Detection2DArray, f'{self._prefix}detections_in', self._on_boxes, qos.BOXES
                 )
             )
@@ -113,14 +111,14 @@ class CameraPort:
 
     def _on_image(self, cdr: bytes) -> None:
         """Leave an image for the worker; its pixels stay where they came."""
-        if not self._open_gate():
+        if not self.open_gate():
             return
         now_s = time.monotonic()
         try:
             message: Any = typestore().deserialize_cdr(cdr, self.kind)
         except Exception as error:  # whatever malformed bytes lead to
             self.stats.rejected['bad_data'] += 1
-            self._node.get_logger().warning(
+            self.node.get_logger().warning(
                 f'message on {self.topic} refused: {one_line(error)}', throttle_duration_sec=1.0
             )
             return
@@ -134,7 +132,7 @@ class CameraPort:
             self._leave(*pair)
 
     def _on_boxes(self, message: Detection2DArray) -> None:
-        if not self._open_gate() or self.matcher is None:
+        if not self.open_gate() or self.matcher is None:
             return
         with self._matching:
             pair = self.matcher.add_boxes(message, time.monotonic(), self._box_wait_s())
@@ -142,16 +140,16 @@ class CameraPort:
             self._leave(*pair)
 
     def _leave(self, message: Any, boxes: Any, received_s: float) -> None:
-        if self._mailbox.put(Arrival(self.name, message, boxes, received_s)):
+        if self.mailbox.put(Arrival(self.name, message, boxes, received_s)):
             self.stats.dropped += 1
 
     def _box_wait_s(self) -> float:
-        return self._settings().detections_wait_ms / 1000
+        return self.settings().detections_wait_ms / 1000
 
     def _on_incompatible_qos(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self.stats.incompatible_qos += 1
-        self._node.get_logger().warning(
+        self.node.get_logger().warning(
             f'a publisher on {self.topic} offers an incompatible {policy}: it is not received'
         )
 
@@ -180,7 +178,7 @@ class CameraPort:
 
     def publish_labels(self, package: ModelPackage, threshold: float) -> None:
         """Latch the class names."""
-        header = Header(stamp=self._node.get_clock().now().to_msg())
+        header = Header(stamp=self.node.get_clock().now().to_msg())
         self._label_info.publish(label_info_message(header, package, threshold, message_class))
 
     def publish(
@@ -199,7 +197,7 @@ class CameraPort:
         self, header: Header, image_rgb: NDArray[np.uint8], recognition: Recognition
     ) -> None:
         """Publish the picture with what was recognised drawn into it."""
-        quality = self._settings().overlay_quality
+        quality = self.settings().overlay_quality
         jpeg = jpeg_from_rgb(overlay.draw(image_rgb, recognition), quality)
         message = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
         message.data = array('B', jpeg)  # Humble checks each byte of others
@@ -207,11 +205,11 @@ class CameraPort:
 
     def missing(self) -> str:
         """Say why no image comes, with the remedy."""
-        return what_is_missing(self._node, self.topic, self.kind)
+        return what_is_missing(self.node, self.topic, self.kind)
 
     def sends_other_type(self) -> bool:
         """Return whether there are publishers, and none of them sends what is subscribed."""
-        found = self._node.get_publishers_info_by_topic(self.topic)
+        found = self.node.get_publishers_info_by_topic(self.topic)
         return bool(wrong_type(found, self.kind))
 
     def publishers(self) -> tuple[int, int]:
@@ -221,7 +219,7 @@ class CameraPort:
         Of what this node asks for, only reliability can be more than a
         publisher offers.
         """
-        found = self._node.get_publishers_info_by_topic(self.topic)
+        found = self.node.get_publishers_info_by_topic(self.topic)
         if not self._reliable:
             return len(found), 0
         weak = [
@@ -232,11 +230,11 @@ class CameraPort:
     def close(self) -> None:
         """Destroy all topics."""
         for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+            self.node.destroy_subscription(subscription)
         for publisher in self._outputs.values():
-            self._node.destroy_lifecycle_publisher(publisher)
+            self.node.destroy_lifecycle_publisher(publisher)
         if self._label_info is not None:
-            self._node.destroy_publisher(self._label_info)
+            self.node.destroy_publisher(self._label_info)
         self._subscriptions.clear()
         self._outputs.clear()
         self._label_info = None
