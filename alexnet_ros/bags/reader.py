@@ -19,8 +19,7 @@ from rosbags.serde import SerdeError
 
 from alexnet_ros.bags.account import Account, TopicAccount
 from alexnet_ros.bags.choice import chosen_cameras
-from alexnet_ros.bags.find import SUFFIXES, is_bag, parts_of
-from alexnet_ros.bags.metadata import MAX_NAME, read_metadata
+from alexnet_ros.bags.find import MAX_NAME, SUFFIXES, is_bag, parts_of, read_metadata
 from alexnet_ros.bags.pace import gap_text, is_gap
 from alexnet_ros.bags.pictures import MediaFile, is_media
 from alexnet_ros.bags.salvage import StoredMessage

@@ -85,7 +85,7 @@ class _Live:
     """The newest frame of a topic; needs ROS."""
 
     def __init__(self, stack: contextlib.ExitStack, topic: str) -> None:
-        from alexnet_ros.ros.clients.latest import LatestImage
+        from alexnet_ros.ros.clients.recorder import LatestImage
         from alexnet_ros.ros.clients.session import Session
 
         session = stack.enter_context(Session('alexnet_ros_label'))

@@ -1,16 +1,23 @@
-"""Collects what running nodes publish, as it comes over the wire."""
+"""What running nodes publish, as it comes over the wire: all of it, or the newest image."""
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
 
 from alexnet_ros.bags.messages import message_class
+from alexnet_ros.codec import rgb_from_compressed, rgb_from_image
+from alexnet_ros.errors import ImageFormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +92,33 @@ class Recorder:
                 return missing
             time.sleep(0.02)
         return []
+
+
+class LatestImage:
+    """Keeps the newest message; ``CompressedImage`` if the topic ends in ``/compressed``."""
+
+    def __init__(self, node: Node, topic: str) -> None:
+        compressed = topic.endswith('/compressed')
+        self._decode: Any = rgb_from_compressed if compressed else rgb_from_image
+        self._lock = threading.Lock()
+        self._message: Any = None
+        self._count = self._decoded = 0
+        self._image: NDArray[np.uint8] | None = None
+        kind = CompressedImage if compressed else Image
+        self._subscription = node.create_subscription(
+            kind, topic, self._keep, qos_profile_sensor_data
+        )
+
+    def _keep(self, message: Any) -> None:
+        with self._lock:
+            self._message, self._count = message, self._count + 1
+
+    def image(self) -> tuple[int, NDArray[np.uint8]] | None:
+        """Return the number and the pixels (H, W, 3) of the newest good image, None before one."""
+        with self._lock:
+            message, count = self._message, self._count
+        if count != self._decoded and message is not None:
+            self._decoded = count
+            with contextlib.suppress(ImageFormatError):
+                self._image = np.array(self._decode(message))  # a copy: the message goes
+        return None if self._image is None else (count, self._image)
