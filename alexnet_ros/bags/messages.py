@@ -16,6 +16,7 @@ import numpy as np
 from alexnet_ros.bags.typestore import stamp_ns_of, typestore
 from alexnet_ros.bags.writer import header
 from alexnet_ros.model_package import ModelPackage
+from alexnet_ros.overlay import TEXT, caption, colour_of
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
 
 CLASSIFICATION = 'vision_msgs/msg/Classification'
@@ -23,6 +24,9 @@ DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 LABEL_INFO = 'vision_msgs/msg/LabelInfo'
 SPEED_LIMIT = 'nav2_msgs/msg/SpeedLimit'
 BOOL = 'std_msgs/msg/Bool'
+ANNOTATIONS = 'foxglove_msgs/msg/ImageAnnotations'
+LINE_LOOP = 2  # foxglove_msgs/PointsAnnotation
+FONT_PX = 14.0
 Types = Callable[[str], Any]
 
 
@@ -128,6 +132,51 @@ def speed_limit_message(stamp_ns: int, limit_mps: float) -> Any:
 def bool_message(value: bool) -> Any:
     """Return a ``std_msgs/Bool``."""
     return typestore().types[BOOL](data=value)
+
+
+def annotations_message(recognition: Recognition) -> Any:
+    """
+    Return what Foxglove draws over the camera's picture, in the colours of the overlay.
+
+    A box and a caption for each detection.
+    """
+    types = typestore().types
+    stamp = header(recognition.stamp_ns, '').stamp
+    points, texts = [], []
+
+    def point(x: float, y: float) -> Any:
+        return types['foxglove_msgs/msg/Point2'](x=float(x), y=float(y))
+
+    def colour(rgb: tuple[int, int, int], opacity: float = 1.0) -> Any:
+        red, green, blue = (value / 255 for value in rgb)
+        return types['foxglove_msgs/msg/Color'](r=red, g=green, b=blue, a=opacity)
+
+    for found in recognition.detections:
+        x, y, width, height = found.bbox_xywh
+        rgb = colour_of(found)
+        corners = ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
+        points.append(
+            types['foxglove_msgs/msg/PointsAnnotation'](
+                timestamp=stamp,
+                type=LINE_LOOP,
+                points=[point(*corner) for corner in corners],
+                outline_color=colour(rgb),
+                outline_colors=[],
+                fill_color=colour(rgb, 0.0),
+                thickness=2.0,
+            )
+        )
+        texts.append(
+            types['foxglove_msgs/msg/TextAnnotation'](
+                timestamp=stamp,
+                position=point(x, y - 3),
+                text=caption(found),
+                font_size=FONT_PX,
+                text_color=colour(TEXT),
+                background_color=colour(rgb),
+            )
+        )
+    return types[ANNOTATIONS](circles=[], points=points, texts=texts)
 
 
 def recognition_from_detections(

@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from alexnet_ros.bags.convert import bag_from_sources
-from alexnet_ros.bags.pictures import PICTURE_RATE_HZ, TOPIC
+from alexnet_ros.bags.pictures import PICTURE_RATE_HZ, TOPIC, bag_from_sources
 from alexnet_ros.bags.writer import COMPRESSIONS, STORAGES
 from alexnet_ros.cli.options import SOURCES, above, add_number
 from alexnet_ros.cli.output import print_json

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet_ros.bags.convert import bag_from_sources
+from alexnet_ros.bags.pictures import bag_from_sources
 from alexnet_ros.bags.salvage import StoredMessage
 from alexnet_ros.bags.typestore import COMPRESSED, stamp_ns_from_cdr
 from alexnet_ros.cli.demo_input import DemoInput, bag_input, rendered_drive

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_ros import overlay
-from alexnet_ros.bags.annotations import annotations_message
+from alexnet_ros.bags.messages import annotations_message
 from alexnet_ros.bags.typestore import stamp_ns_from_cdr
 from alexnet_ros.bags.writer import BagWriter
 from alexnet_ros.cli.demo_input import DemoInput

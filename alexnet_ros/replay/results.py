@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from alexnet_ros.bags import messages
-from alexnet_ros.bags.annotations import annotations_message
+from alexnet_ros.bags.messages import annotations_message
 from alexnet_ros.bags.writer import BagWriter, header, qos
 from alexnet_ros.files import write_error
 from alexnet_ros.model_package import ModelPackage

@@ -1,6 +1,6 @@
 """Detections as Foxglove shows them over a picture."""
 
-from alexnet_ros.bags.annotations import annotations_message
+from alexnet_ros.bags.messages import annotations_message
 from alexnet_ros.bags.typestore import typestore
 from alexnet_ros.records import Classification, ClassScore, Detection, Recognition
 

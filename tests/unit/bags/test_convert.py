@@ -4,8 +4,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from alexnet_ros.bags.convert import bag_from_sources
 from alexnet_ros.bags.find import bags_in
+from alexnet_ros.bags.pictures import bag_from_sources
 from alexnet_ros.bags.reader import BagReader
 from alexnet_ros.errors import BagError
 from alexnet_ros.recognizer import Recognizer
