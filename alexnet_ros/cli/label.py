@@ -3,17 +3,18 @@
 import argparse
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet_ros.cli.options import above, add_number, whole
+from alexnet_ros.dataset.label_page import Image, Labelling, Shown, Source, page_server
 from alexnet_ros.errors import ConfigError, DatasetError
+from alexnet_ros.training.layouts import UNLABELLED, labels_from
+from alexnet_ros.training.sources import SUFFIXES, Record, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from alexnet_ros.dataset.label_page import Image, Shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,22 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
-
     classes = [word.strip() for word in (args.classes or '').split(',') if word.strip()]
     classes = classes or _classes_in(args.folder)
     if len(set(classes)) < 2:
         raise ConfigError('give two or more classes, such as --classes blocked,free')
     with contextlib.ExitStack() as stack:
-        source: Any
-        sorting = args.topic is None and args.source is None
         if args.topic is not None:
-            source = _Live(stack, args.topic)
+            source: Source = _Live(stack, args.topic)
         else:
-            source = Sequenced(_pictures(args.source or args.folder / 'unlabelled', args.step))
-        labelling = Labelling(
-            args.folder, classes, source, args.scene_s, 0 if sorting else args.val_every
-        )
+            source = Source(_pictures(args.source or args.folder / UNLABELLED, args.step))
+        sorting = args.topic is None and args.source is None
+        parts = 0 if sorting else args.val_every
+        labelling = Labelling(args.folder, classes, source, args.scene_s, parts)
         try:
             server = stack.enter_context(page_server(labelling, args.port))
         except OSError as error:
@@ -69,8 +66,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _classes_in(folder: Path) -> list[str]:
     """Return the classes that a folder has already."""
-    from alexnet_ros.training.layouts import UNLABELLED, labels_from
-
     if (folder / 'labels.csv').is_file():
         return [label.name for label in labels_from(folder / 'labels.csv')]
     if (folder / 'train').is_dir():
@@ -81,7 +76,7 @@ def _classes_in(folder: Path) -> list[str]:
     return sorted(name for name in places if name != UNLABELLED and name[0] != '.')
 
 
-class _Live:
+class _Live(Source):
     """The newest frame of a topic; needs ROS."""
 
     def __init__(self, stack: contextlib.ExitStack, topic: str) -> None:
@@ -91,10 +86,8 @@ class _Live:
         session = stack.enter_context(Session('alexnet_ros_label'))
         self._latest = LatestImage(session.node, topic)
 
-    def current(self) -> 'Shown | None':
+    def current(self) -> Shown | None:
         """Return the newest frame."""
-        from alexnet_ros.dataset.label_page import Shown
-
         found = self._latest.image()
         return None if found is None else Shown(*found)
 
@@ -107,7 +100,6 @@ def _pictures(place: Path, step: int) -> 'Iterator[tuple[Image, Path | None]]':
     from alexnet_ros.bags.find import camera_names, is_bag
     from alexnet_ros.bags.frames import every_frame
     from alexnet_ros.bags.reader import BagReader
-    from alexnet_ros.training.sources import SUFFIXES, Record, decode
 
     if not place.exists():
         raise DatasetError(f'{place} does not exist; give --topic, or --source VIDEO, BAG or DIR')

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +39,7 @@ class Shown:
     path: Path | None = None
 
 
-class Source(Protocol):
-    """Where pictures come from."""
-
-    def current(self) -> Shown | None:
-        """Return the picture to show, None while there is none."""
-        ...
-
-    def advance(self) -> None:
-        """Go on to the next one; does nothing for a live camera."""
-        ...
-
-
-class Sequenced:
+class Source:
     """Pictures in a row, from a video, a bag or a folder, read as they are needed."""
 
     def __init__(self, pictures: Iterator[tuple[Image, Path | None]]) -> None:

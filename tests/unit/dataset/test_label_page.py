@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from alexnet_ros.cli.label import _classes_in, _pictures
-from alexnet_ros.dataset.label_page import Labelling, Sequenced, page_server
+from alexnet_ros.dataset.label_page import Labelling, Source, page_server
 from alexnet_ros.errors import BagError, DatasetError
 from alexnet_ros.training.layouts import read_data
 from tests.browser import Browser, find_browser
@@ -55,7 +55,7 @@ def ask(
 def test_a_label_stores_the_picture_that_was_shown(tmp_path: Path) -> None:
     now = [0.0]
     labelling = Labelling(
-        tmp_path, CLASSES, Sequenced(pictures()), scene_s=10, val_every=2, clock=lambda: now[0]
+        tmp_path, CLASSES, Source(pictures()), scene_s=10, val_every=2, clock=lambda: now[0]
     )
     with served(labelling) as port:
         assert b'<title>Label pictures' in ask(port, 'GET', '/')[1]
@@ -86,7 +86,7 @@ def test_a_label_stores_the_picture_that_was_shown(tmp_path: Path) -> None:
         ('train', 'free'),
         ('val', 'blocked'),
     ]
-    assert Labelling(tmp_path, CLASSES, Sequenced(pictures())).scene == 3  # goes on
+    assert Labelling(tmp_path, CLASSES, Source(pictures())).scene == 3  # goes on
 
 
 def test_what_collect_left_is_moved_and_undone(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_what_collect_left_is_moved_and_undone(tmp_path: Path) -> None:
     for number in range(3):
         image = np.full((40, 40, 3), 60 * number, np.uint8)
         cv2.imwrite(str(tmp_path / f'unlabelled/{number}.png'), image)
-    source = Sequenced(_pictures(tmp_path / 'unlabelled', 10))
+    source = Source(_pictures(tmp_path / 'unlabelled', 10))
     labelling = Labelling(tmp_path, CLASSES, source, val_every=0)
     for name in ('free', 'blocked'):
         shown = labelling.show()
@@ -123,7 +123,7 @@ def test_what_collect_left_is_moved_and_undone(tmp_path: Path) -> None:
 def test_other_requests_change_nothing(
     path: str, values: Any, headers: dict[str, str], status: int, tmp_path: Path
 ) -> None:
-    labelling = Labelling(tmp_path, CLASSES, Sequenced(pictures()))
+    labelling = Labelling(tmp_path, CLASSES, Source(pictures()))
     labelling.show()
     with served(labelling) as port:
         assert ask(port, 'POST', path, values, **headers)[0] == status
@@ -147,7 +147,7 @@ def test_video_and_bag_are_stepped_through(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_keys_and_buttons_label_in_a_real_browser(tmp_path: Path) -> None:
     program = find_browser()
-    labelling = Labelling(tmp_path / 'set', CLASSES, Sequenced(pictures()), val_every=0)
+    labelling = Labelling(tmp_path / 'set', CLASSES, Source(pictures()), val_every=0)
     with served(labelling) as port:
         browser = Browser(program, tmp_path / 'profile')
         try:
