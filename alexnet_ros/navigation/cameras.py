@@ -254,6 +254,8 @@ class Camera:
         for one in near:
             if one.action.class_id != new.action.class_id:
                 one.lost = True  # nobody knows what became of it either
+                if one.instead is not None:
+                    one.instead.instead = None  # else a track that flickers grows a chain
                 return one
         return near[0].instead if near else None
 

@@ -244,3 +244,17 @@ def test_outage_does_not_let_the_hold_of_a_renumbered_sign_run(first: int) -> No
     assert limit_mps is not None
     assert drive.see(seconds=1.9).speed_limit_mps == limit_mps
     assert drive.see(seconds=0.5).speed_limit_mps is None
+
+
+def test_track_that_changes_its_class_for_ever_keeps_no_chain_of_what_it_was() -> None:
+    drive = Drive()
+    for index in range(50):
+        drive.see(box((LIMIT_120, YIELD, END_OF_ALL, 12)[index % 4], '1', 20))
+    camera = drive.navigator.cameras.get('')
+    assert camera is not None
+    for one in camera.signs.values():
+        assert (
+            one.instead is None
+            or one.instead.instead is None
+            or one.instead.instead.instead is None
+        )
