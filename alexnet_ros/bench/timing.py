@@ -65,7 +65,12 @@ def no_collection() -> Iterator[None]:
 
 
 def alternate(
-    cases: Mapping[str, Case], *, rounds: int = 5, round_s: float = 0.3, min_calls: int = 5
+    cases: Mapping[str, Case],
+    *,
+    rounds: int = 5,
+    round_s: float = 0.3,
+    min_calls: int = 5,
+    tick: Callable[[], object] | None = None,
 ) -> dict[str, Timing]:
     """
     Time all cases in alternating rounds.
@@ -74,6 +79,7 @@ def alternate(
     :param rounds: how often each case has its turn.
     :param round_s: about how long one turn lasts, seconds.
     :param min_calls: calls in a turn, however long they take.
+    :param tick: called after each turn, to show progress.
     """
     for case in cases.values():
         case()
@@ -85,6 +91,8 @@ def alternate(
             times = _one_turn(case, round_s, min_calls)
             rounds_ms[name].append(statistics.median(times))
             calls_ms[name].extend(times)
+            if tick is not None:
+                tick()
     return {name: Timing(tuple(rounds_ms[name]), tuple(calls_ms[name])) for name in cases}
 
 
