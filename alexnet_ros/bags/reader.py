@@ -148,12 +148,9 @@ class BagReader(Closing):
             raise BagError(f'{self.path} contains no .mcap or .db3 file: it is not a bag')
         return files or present
 
-    def _scratch(self) -> Path:
-        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-')))
-
     def _opened(self, path: Path) -> Storage:
         """Look into one file; decompress it first where it is packed whole."""
-        scratch = self._scratch()
+        scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-')))
         if path.suffix == '.zstd':
             packed, path = path, scratch / path.stem
             try:

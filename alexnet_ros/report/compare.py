@@ -107,10 +107,6 @@ def drops(found: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
     return reasons
 
 
-def _why(error: Report) -> str:
-    return 'again' if error['kind'] == 'again' else f'truth: {error["truth"]}'
-
-
 def gate(reports: Sequence[Report], min_recall: float | None, max_false: int | None) -> list[str]:
     """
     Say why reports are not good enough.
@@ -139,7 +135,8 @@ def gate(reports: Sequence[Report], min_recall: float | None, max_false: int | N
         )
     if max_false is not None and false > max_false:
         wrong = [
-            f'{e["got"]} at {e["at_s"]:.1f} s ({_why(e)})'
+            f'{e["got"]} at {e["at_s"]:.1f} s '
+            f'({"again" if e["kind"] == "again" else "truth: " + e["truth"]})'
             for t in truths
             for e in t['errors']
             if e['kind'] in {'false', 'again'}

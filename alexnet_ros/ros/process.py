@@ -155,7 +155,13 @@ def run_node(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = 
         print(f'alexnet_ros: no node can be created: {one_line(error)}', file=sys.stderr)
         code = 1
     finally:
-        _close(nodes, executor)
+        for node in nodes:
+            node.finalize()
+        if executor is not None:  # before the nodes: it holds their services
+            executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     if any(thread.daemon and thread.name == 'inference' for thread in threading.enumerate()):
@@ -180,16 +186,6 @@ def _spin(executor: Executor, node: ManagedNode, stop: threading.Event) -> int:
             if errors >= MAX_ERRORS:
                 node.request_exit(1, f'{errors} callbacks in a row failed')
     return 0 if node.exit_request is None else node.exit_request[0]
-
-
-def _close(nodes: list[ManagedNode], executor: Executor | None) -> None:
-    for node in nodes:
-        node.finalize()
-    if executor is not None:  # before the nodes: it holds their services
-        executor.shutdown()
-    for node in nodes:
-        node.destroy_node()
-    rclpy.try_shutdown()
 
 
 def _bound_exit(code: int, reason: str) -> None:

@@ -139,7 +139,9 @@ class SlotContexts(ContextPool):
         """Return the context of a batch size, made at its first use."""
         slot = self._slots.get(batch)
         if slot is None:
-            context = self.checked(self._new_context())
+            strategy = self.api.module.ExecutionContextAllocationStrategy
+            made = self.engine.create_execution_context(strategy.USER_MANAGED)  # memory is ours
+            context = self.checked(made)
             if hasattr(context, 'set_device_memory'):  # since 10.1
                 context.set_device_memory(self._scratch, self._size)
             else:
@@ -148,10 +150,6 @@ class SlotContexts(ContextPool):
             slot = Slot(batch, context, capture=self.settings.cuda_graph)
             self._slots[batch] = slot
         return slot
-
-    def _new_context(self) -> Any:
-        strategy = self.api.module.ExecutionContextAllocationStrategy
-        return self.engine.create_execution_context(strategy.USER_MANAGED)
 
     def after_run(self, slot: Slot) -> None:
         """Capture the graph after the first plain run, which set up what is lazy."""

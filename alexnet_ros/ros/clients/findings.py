@@ -39,11 +39,10 @@ def array_from_findings(
                 name=f'{node_name}: {one.task}',
                 message=one.message,
                 hardware_id=hardware_id or socket.gethostname(),
-                values=[KeyValue(key=key, value=_text(v)) for key, v in one.values.items()],
+                values=[
+                    KeyValue(key=key, value=f'{v:.1f}' if isinstance(v, float) else str(v))
+                    for key, v in one.values.items()
+                ],
             )
         )
     return message
-
-
-def _text(value: Any) -> str:
-    return f'{value:.1f}' if isinstance(value, float) else str(value)
