@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_ros.geometry import intersection_area
 from alexnet_ros.records import BBoxXYWH, Detection, Recognition
 
 Image = NDArray[np.uint8]
@@ -110,7 +111,8 @@ def draw(image_rgb: Image, recognition: Recognition) -> Image:
     for detection in boxed:
         left, top, right, bottom = _corners(detection.bbox_xywh, width, height)
         cv2.rectangle(canvas, (left, top), (right, bottom), colour_of(detection), pen.line)
-    used = [_corners(detection.bbox_xywh, width, height) for detection in boxed]
+    places = (_corners(detection.bbox_xywh, width, height) for detection in boxed)
+    used: list[BBoxXYWH] = [(x, y, right - x, bottom - y) for x, y, right, bottom in places]
     for detection in reversed(boxed):
         used.append(_label(canvas, detection, pen, used))
     return canvas
@@ -134,7 +136,7 @@ def _size(text: str, pen: _Pen, scale: float = 1.0) -> tuple[int, int, int]:
     return wide, tall, below
 
 
-def _label(canvas: Image, detection: Detection, pen: _Pen, used: list[Rect]) -> Rect:
+def _label(canvas: Image, detection: Detection, pen: _Pen, used: list[BBoxXYWH]) -> BBoxXYWH:
     """Write the line near its box, inside the frame, clear of the boxes and lines before."""
     height, width = canvas.shape[:2]
     left, top, right, bottom = _corners(detection.bbox_xywh, width, height)
@@ -151,26 +153,20 @@ def _label(canvas: Image, detection: Detection, pen: _Pen, used: list[Rect]) -> 
         (x, bottom + tall),
         (x, top),
     ]
-    best, least = (x, max(0, min(top, height - tall)), x + wide, top + tall), math.inf
+    best, least = (x, max(0, min(top, height - tall))), math.inf
     for spot_x, spot_y in spots:
         place = (max(0, min(spot_x, width - wide)), max(0, min(spot_y, height - tall)))
-        rect = (*place, place[0] + wide, place[1] + tall)
-        covered = sum(_common(rect, other) for other in used)
+        covered = sum(intersection_area((*place, wide, tall), other) for other in used)
         moved = abs(place[0] - spot_x) + abs(place[1] - spot_y)
         if covered + moved < least:
-            best, least = rect, covered + moved
+            best, least = place, covered + moved
         if least == 0:
             break
-    cv2.rectangle(canvas, best[:2], (best[2] - 1, best[3] - 1), colour_of(detection), -1)
-    base = (best[0] + pen.pad, best[3] - pen.pad - below)
+    corner = (best[0] + wide - 1, best[1] + tall - 1)
+    cv2.rectangle(canvas, best, corner, colour_of(detection), -1)
+    base = (best[0] + pen.pad, best[1] + tall - pen.pad - below)
     cv2.putText(canvas, text, base, FONT, pen.font_scale, TEXT, pen.font_line, cv2.LINE_AA)
-    return best
-
-
-def _common(first: Rect, second: Rect) -> int:
-    across = min(first[2], second[2]) - max(first[0], second[0])
-    down = min(first[3], second[3]) - max(first[1], second[1])
-    return max(across, 0) * max(down, 0)
+    return (*best, wide, tall)
 
 
 def _banner(canvas: Image, detection: Detection, pen: _Pen) -> None:

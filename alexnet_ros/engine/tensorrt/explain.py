@@ -6,7 +6,9 @@ RTX tells it in the builder's log, which needs no GPU.
 """
 
 import json
+import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +40,7 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """Size of one image's share, bytes."""
-        count = 1
-        for size in self.shape:
-            count *= abs(size)
-        return count * BYTES.get(self.dtype, 4)
+        return math.prod(map(abs, self.shape)) * BYTES.get(self.dtype, 4)
 
     def __str__(self) -> str:
         """Return such as ``Int8[-1,64,27,27]``."""
@@ -77,12 +76,12 @@ class Kernel:
         }
 
 
-def weight_bytes(kernel: Kernel) -> dict[str, int]:
-    """Return how many bytes of constants of each type a kernel reads."""
-    found: dict[str, int] = {}
-    for tensor in kernel.weights:
-        found[tensor.dtype] = found.get(tensor.dtype, 0) + tensor.nbytes
-    return found
+def weight_bytes(*kernels: Kernel) -> dict[str, int]:
+    """Return how many bytes of constants of each type kernels read."""
+    found: Counter[str] = Counter()
+    for tensor in (tensor for kernel in kernels for tensor in kernel.weights):
+        found[tensor.dtype] += tensor.nbytes
+    return dict(found)
 
 
 def kernels_from_log(text: str) -> list[Kernel]:
@@ -160,9 +159,6 @@ def listing(kernels: list[Kernel]) -> str:
         sizes = ', '.join(f'{n / 1e3:.1f} kB {kind}' for kind, n in weight_bytes(kernel).items())
         lines.append(f'{number:3} {kernel.kind:14} {", ".join(kernel.nodes) or kernel.name}')
         lines.append(f'    {inputs} -> {outputs}' + (f'; reads {sizes}' if sizes else ''))
-    total: dict[str, int] = {}
-    for kernel in kernels:
-        for kind, size in weight_bytes(kernel).items():
-            total[kind] = total.get(kind, 0) + size
-    sums = ', '.join(f'{size / 1e6:.2f} MB {kind}' for kind, size in sorted(total.items()))
+    total = sorted(weight_bytes(*kernels).items())
+    sums = ', '.join(f'{size / 1e6:.2f} MB {kind}' for kind, size in total)
     return '\n'.join([*lines, f'{len(kernels)} kernels; constants: {sums or "not told"}'])
