@@ -65,9 +65,9 @@ _TABLE = {
     'bgra8': _Encoding(4, cv2.COLOR_BGRA2RGB),
     'mono8': _Encoding(1, cv2.COLOR_GRAY2RGB),
     'mono16': _Encoding(1, cv2.COLOR_GRAY2RGB, depth=2),
-    **{f'bayer_{name}8': _Encoding(1, code, even='bayer') for name, code in _BAYER.items()},
     **{
-        f'bayer_{name}16': _Encoding(1, code, depth=2, even='bayer')
+        f'bayer_{name}{bits}': _Encoding(1, code, depth=bits // 8, even='bayer')
+        for bits in (8, 16)
         for name, code in _BAYER.items()
     },
     'yuv422': _UYVY,  # the old name of uyvy

@@ -27,6 +27,8 @@ from alexnet_ros.replay.replay import ReplayOptions, no_frames, replay_bag
 from alexnet_ros.report.page import index_page
 from alexnet_ros.report.write import read_report
 
+EVENTS = ('events_right', 'events_false', 'events_expected')
+
 
 @dataclass(frozen=True)
 class Task:
@@ -66,14 +68,7 @@ def run_task(task: Task) -> dict[str, Any]:
     if not run.processed:
         return {**base, 'error': no_frames(run)}
     truth = None if run.scorer is None else run.scorer.as_json(run.names, run.start_ns)
-    figures = (
-        'event_precision',
-        'event_recall',
-        'events_right',
-        'events_false',
-        'events_expected',
-        'frame_accuracy',
-    )
+    figures = (*EVENTS, 'event_precision', 'event_recall', 'frame_accuracy')
     return {
         **base,
         'complete': run.complete,
@@ -148,10 +143,7 @@ def merge(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Add the outcomes of many bags up."""
     good = [o for o in outcomes if 'error' not in o]
     truths = [o['truth'] for o in good if o['truth'] is not None]
-    total = {
-        key: sum(t[key] for t in truths)
-        for key in ('events_right', 'events_false', 'events_expected')
-    }
+    total = {key: sum(t[key] for t in truths) for key in EVENTS}
     right, expected = total['events_right'], total['events_expected']
     said = right + total['events_false']
     rates = {

@@ -27,22 +27,15 @@ class Recorded:
         self._offset_ns: int | None = None
         self._seen: set[tuple[str, str]] = set()
         with BagReader(path) as bag:
-            self._cameras = _cameras(
-                {
-                    t
-                    for t, i in bag.topics.items()
-                    if i.kind == messages.DETECTIONS and t.endswith('/detections')
-                }
-            )
+            kind_of = {topic: info.kind for topic, info in bag.topics.items()}
+            told = {t for t, kind in kind_of.items() if kind == messages.DETECTIONS}
+            self._cameras = _cameras({t for t in told if t.endswith('/detections')})
             if not self._cameras:
                 raise BagError(f"{path} has no detections: record the node's ~/detections")
-            kinds = {
-                messages.DETECTIONS,
-                messages.LABEL_INFO,
-                messages.SPEED_LIMIT,
-                messages.BOOL,
-            }  # never images
-            for message in bag.messages(t for t, i in bag.topics.items() if i.kind in kinds):
+            # Never images.
+            kinds = {messages.LABEL_INFO, messages.SPEED_LIMIT, messages.BOOL}
+            told |= {topic for topic, kind in kind_of.items() if kind in kinds}
+            for message in bag.messages(told):
                 self._take(message.topic, message.kind, message.data, message.log_ns)
 
     def _take(self, topic: str, kind: str, data: bytes, log_ns: int) -> None:
