@@ -230,7 +230,9 @@ class Camera:
         fresh, merged = [], []
         for box in boxes:
             other = self.signs.get((box.track_id, False))
-            if other is None or other is one or not other.first_s <= one.last_s <= other.last_s:
+            if box.track_id and box.track_id == one.track_id:
+                return box
+            if other is None or not other.first_s <= one.last_s <= other.last_s:
                 fresh.append(box)
                 continue
             apart = math.dist(other.middle_px, one.middle_px)
@@ -269,7 +271,7 @@ class Camera:
 
 def _importance(one: Sighting) -> tuple[bool, bool, bool, int]:
     acts = one.action.kind not in {'none', 'warn'}
-    return one.asks, acts and not one.done, one.in_view, one.last_ns
+    return one.awaited, acts and not one.done, one.in_view, one.last_ns
 
 
 class Cameras:

@@ -258,3 +258,25 @@ def test_track_that_changes_its_class_for_ever_keeps_no_chain_of_what_it_was() -
             or one.instead.instead is None
             or one.instead.instead.instead is None
         )
+
+
+def test_stop_stays_with_the_track_that_has_inherited_it() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    approach(drive, STOP, '1', 10, 14)
+    drive.see(box(YIELD, '2', 14.5))
+    for height_px in range(15, 32):  # another sign appears where it was
+        drive.see(box(YIELD, '2', height_px), box(12, '3', 14.5))
+        assert not drive.last.stop_lock
+    drive.see(box(YIELD, '2', 33), box(12, '3', 14.5))
+    assert drive.last.stop_lock
+
+
+def test_crowd_of_signs_that_slow_does_not_push_out_a_stop_sign() -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    approach(drive, STOP, '1', 10, 14)
+    drive.see(*[box(YIELD, f'y{one}', 14, 10.0 * one) for one in range(70)])
+    assert not drive.last.stop_lock  # it is only hidden for a moment
+    drive.see(box(STOP, '1', 33))
+    assert drive.last.stop_lock
