@@ -79,6 +79,8 @@ def test_repeated_or_reordered_images_do_nothing() -> None:
         sign(STOP, height_px=-1),
         sign(STOP, track_id='x' * 257),
         SignSeen('1', 40, (Score(STOP, 0.9), Score(1, math.nan))),
+        SignSeen('1', 40, (Score(STOP, 0.9),), (math.nan, 0.0)),
+        SignSeen('1', 40, (Score(STOP, 0.9),), (0.0, -math.inf)),
     ],
 )
 def test_message_with_one_impossible_value_is_refused_whole(bad: SignSeen) -> None:

@@ -5,7 +5,14 @@ import math
 import pytest
 
 from alexnet_ros.errors import ConfigError
-from alexnet_ros.navigation import find_table, read_table, restore_navigator, text_from_navigator
+from alexnet_ros.navigation import (
+    Action,
+    ActionTable,
+    find_table,
+    read_table,
+    restore_navigator,
+    text_from_navigator,
+)
 from tests.unit.navigation.harness import END_OF_ALL, LIMIT_30, STOP, YIELD, Drive, sign
 
 WHOLE = '{"version": 1, "restrictions": [%s], "stop_signs": [], "cameras": []}'
@@ -58,6 +65,23 @@ def test_a_stop_that_began_early_keeps_its_longer_time() -> None:
     first.see(sign(STOP, '2'))  # prolongs it by less
     second = successor(first)
     assert second.see(seconds=5.5).stop_lock  # and longer: nobody knows where the sign is
+    assert not second.see(seconds=0.5).stop_lock
+
+
+def test_of_two_stops_the_longer_time_is_handed_on() -> None:
+    table = ActionTable(
+        'detections',
+        {
+            60: Action(60, 'Long stop', 'stop', seconds=8.0),
+            61: Action(61, 'Short stop', 'stop', seconds=1.0),
+        },
+    )
+    first = Drive(table=table)
+    first.see(seconds=2)
+    for class_id in (60, 61):
+        first.approach(class_id, str(class_id), 20, 40)
+    second = successor(first)
+    assert second.see(seconds=7.8).stop_lock
     assert not second.see(seconds=0.5).stop_lock
 
 
