@@ -200,7 +200,7 @@ def recognition_from_detections(
                 float(r.hypothesis.score),
             )
             for r in one.results
-            if str(r.hypothesis.class_id).isdecimal()
+            if str(r.hypothesis.class_id).isdecimal() and len(r.hypothesis.class_id) < 10
         )
         box, centre = one.bbox, one.bbox.center.position
         key = (camera, one.id)

@@ -128,10 +128,10 @@ def class_id_from(text: str, where: str, classes: int | None = None) -> int:
 
     :raises DatasetError: not a number, negative or beyond the classes.
     """
-    class_id = int(text) if text.strip().isdecimal() else -1
+    class_id = int(text) if text.strip().isdecimal() and len(text) < 10 else -1
     if class_id < 0 or (classes is not None and class_id >= classes):
         limit = 'a whole number from 0' if classes is None else f'0 to {classes - 1}'
-        raise DatasetError(f'{where}: unknown label {text!r}, expected {limit}')
+        raise DatasetError(f'{where}: unknown label {text!r:.40}, expected {limit}')
     return class_id
 
 

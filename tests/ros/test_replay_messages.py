@@ -79,3 +79,7 @@ def test_recorded_detections_read_back() -> None:
     assert second.classification.unknown
     again = offline.recognition_from_detections(message, '', (640, 480), names, seen)
     assert not again.detections[0].newly_confirmed
+    for result in message.detections[0].results:
+        result.hypothesis.class_id = '9' * 5000  # more digits than Python turns into a number
+    odd = offline.recognition_from_detections(message, '', (640, 480), names, seen)
+    assert odd.detections[0].classification.unknown

@@ -124,6 +124,7 @@ def test_nothing_or_unknown_labels_are_refused(
     [
         ('missing.png,0', 'missing.png is in none'),
         ('0.png,9', "unknown label '9'"),
+        ('0.png,' + '9' * 5000, "unknown label '9999"),
         ('bad.png,0', 'unreadable image'),
     ],
 )
