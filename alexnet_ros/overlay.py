@@ -103,7 +103,8 @@ def draw(image_rgb: Image, recognition: Recognition) -> Image:
     pen = _Pen.fitting(width, height)
     boxed = []
     for detection in recognition.detections:
-        if _whole(detection.bbox_xywh, width, height):
+        x, y, wide, tall = detection.bbox_xywh
+        if x <= 1 and y <= 1 and x + wide >= width - 1 and y + tall >= height - 1:  # all of it
             _banner(canvas, detection, pen)
         else:
             boxed.append(detection)
@@ -116,11 +117,6 @@ def draw(image_rgb: Image, recognition: Recognition) -> Image:
     for detection in reversed(boxed):
         used.append(_label(canvas, detection, pen, used))
     return canvas
-
-
-def _whole(bbox: BBoxXYWH, width: int, height: int) -> bool:
-    x, y, wide, tall = bbox
-    return bool(x <= 1 and y <= 1 and x + wide >= width - 1 and y + tall >= height - 1)
 
 
 def _corners(bbox: BBoxXYWH, width: int, height: int) -> Rect:

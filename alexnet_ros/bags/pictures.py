@@ -14,7 +14,7 @@ from alexnet_ros.bags.typestore import IMAGE, typestore
 from alexnet_ros.bags.writer import BagWriter, image_message
 from alexnet_ros.errors import BagError, ImageFormatError
 from alexnet_ros.pictures import jpeg_from_rgb
-from alexnet_ros.video import VIDEOS, Media, open_media, sources_in
+from alexnet_ros.video import VIDEOS, open_media, sources_in
 
 TOPIC = '/camera/image'
 START_NS = 1_750_000_000 * 10**9  # some day; a stamp of 0 means "not set"
@@ -71,7 +71,8 @@ class MediaFile:
         if len(self._sources) == 1 and path.is_file():
             try:
                 with open_media(path) as media:
-                    frames, rate_hz = _frames_of(media), media.rate_hz
+                    # Where its header does not tell, by reading it.
+                    frames, rate_hz = media.frames or sum(1 for _ in media), media.rate_hz
             except ImageFormatError as error:
                 say(f'{path.name}: {error}')
                 frames = 0
@@ -87,11 +88,6 @@ class MediaFile:
         for stamp_ns, image_rgb in stamped_frames(self._sources, say=self._say):
             data = bytes(store.serialize_cdr(image_message(stamp_ns, image_rgb, 'camera'), IMAGE))
             yield StoredMessage(TOPIC, IMAGE, stamp_ns, data)
-
-
-def _frames_of(media: Media) -> int:
-    """Return how many frames a video has; where its header does not tell, by reading it."""
-    return media.frames or sum(1 for _ in media)
 
 
 def bag_from_sources(

@@ -167,7 +167,10 @@ def _with_reason(
         reason += f'; fastest measured at batch 1: {measured}'
     engine.info = dataclasses.replace(engine.info, reason=reason)
     chosen = f'engine {engine.info.backend} on {engine.info.device}'
-    if backend == 'auto' and _is_trouble(name, missing):
+    # A GPU that is left idle is told from a machine that simply has none.
+    broken = any(one in MODULES and is_installed(one) for one in missing)
+    idle = broken or (bool(missing) and name in {'cpu', 'openvino'})
+    if backend == 'auto' and idle and has_nvidia_gpu():
         log.warning(
             '%s, although an NVIDIA GPU is there; `alexnet_ros doctor` says what to do: %s',
             chosen,
@@ -176,9 +179,3 @@ def _with_reason(
     else:
         log.info('%s: %s', chosen, reason)
     return engine
-
-
-def _is_trouble(name: str, missing: Mapping[str, EngineUnavailableError]) -> bool:
-    """Tell a GPU that is left idle from a machine that simply has none."""
-    broken = any(one in MODULES and is_installed(one) for one in missing)
-    return has_nvidia_gpu() and (broken or (bool(missing) and name in {'cpu', 'openvino'}))

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from alexnet_ros.config import TensorRtSettings
 from alexnet_ros.engine.tensorrt.api import TensorRtApi
-from alexnet_ros.engine.tensorrt.contexts import ContextPool, NativeContexts, Slot, SlotContexts
+from alexnet_ros.engine.tensorrt.contexts import ContextPool, NativeContexts, SlotContexts
 from alexnet_ros.engine.tensorrt.cuda import Cuda, Device, DeviceBuffer, DeviceOutOfMemoryError
 from alexnet_ros.errors import (
     EngineFatalError,
@@ -130,7 +130,10 @@ class DeviceSession:
         np.copyto(image.array[:count], rows)  # (N, H, W, 3), the only copy on the host
         slot = self._contexts.slot(max(count, self.min_batch), self._bind)
         image.upload(count, stream)
-        self._launch(slot)
+        if slot.graph is not None:
+            self._cuda.call('cudaGraphLaunch', slot.graph, stream)
+        elif not slot.context.execute_async_v3(int(stream)):
+            raise self._failure(f'a batch of {slot.batch} did not run', EngineRunError)
         for buffer in wanted:
             buffer.download(count, stream)
         self._cuda.call('cudaStreamSynchronize', stream)
@@ -144,12 +147,6 @@ class DeviceSession:
             good = context.set_tensor_address(name, buffer.address) and good
         if not good:
             raise self._failure(f'TensorRT refuses a batch of {batch}', EngineRunError)
-
-    def _launch(self, slot: Slot) -> None:
-        if slot.graph is not None:
-            self._cuda.call('cudaGraphLaunch', slot.graph, self._stream)
-        elif not slot.context.execute_async_v3(int(self._stream)):
-            raise self._failure(f'a batch of {slot.batch} did not run', EngineRunError)
 
     def _failure(self, what: str, kind: type[Exception]) -> Exception:
         """Return the exception for a TensorRT call that said no, after asking CUDA why."""
