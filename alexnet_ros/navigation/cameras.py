@@ -115,15 +115,16 @@ class Camera:
         """
         Forget the signs, for their ids may mean others from here on.
 
-        What asks for less speed stays: nobody knows what became of it.
+        A stop sign that is awaited stays, and what slows if the last image showed it:
+        nobody knows what became of it.
         """
         for one in list(self.signs.values()):
-            if one.action.kind != 'stop' and not one.heir:
+            if one.action.kind != 'stop' and one.in_view and not one.heir:
                 self.disown(one.track_id)
         self.signs = {
             key: one
             for key, one in self.signs.items()
-            if one.asks and (one.heir or one.action.kind == 'stop')
+            if one.awaited or (one.asks and one.heir and one.in_view)
         }
         self.whole_s = 0.0
         self.frame.reset_streak()

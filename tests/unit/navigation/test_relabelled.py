@@ -280,3 +280,13 @@ def test_crowd_of_signs_that_slow_does_not_push_out_a_stop_sign() -> None:
     assert not drive.last.stop_lock  # it is only hidden for a moment
     drive.see(box(STOP, '1', 33))
     assert drive.last.stop_lock
+
+
+def test_end_sign_after_a_jump_of_the_clock_is_not_taken_for_a_limit_that_was_gone() -> None:
+    drive = Drive()
+    drive.see(box(LIMIT_30, '1', 60), seconds=1)
+    drive.see(seconds=0.4)
+    drive.ros_ns -= 30 * 10**9
+    drive.see(seconds=0.2)
+    drive.see(box(END_OF_ALL, '3', 60), seconds=2)
+    assert drive.last.speed_limit_mps is None
