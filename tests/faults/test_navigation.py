@@ -67,9 +67,7 @@ class Road:
 
     def end_of_all(self) -> Detection2D:
         """Return an end of all limits, too far from any other sign to be the same one misread."""
-        one = detection(END_OF_ALL, self.track())
-        one.bbox.center.position.x = 4000.0
-        return one
+        return detection(END_OF_ALL, self.track(), x_px=4000.0)
 
     def clear(self) -> None:
         """End every limit by its own means and forget what was heard."""

@@ -29,11 +29,16 @@ EVENTS = QoSProfile(depth=1000)
 
 
 def detection(
-    class_id: int | str, track_id: str = '1', height_px: float = 60.0, score: float = 0.99
+    class_id: int | str,
+    track_id: str = '1',
+    height_px: float = 60.0,
+    score: float = 0.99,
+    x_px: float = 0.0,
 ) -> Detection2D:
-    """Return one sign; an empty track id means unconfirmed."""
+    """Return one sign; an empty track id means unconfirmed, the same place the same sign."""
     one = Detection2D(id=track_id)
     one.bbox.size_x = one.bbox.size_y = float(height_px)  # an int would arrive as garbage
+    one.bbox.center.position.x = x_px
     one.results = [
         ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=str(class_id), score=score))
     ]

@@ -182,7 +182,7 @@ def test_bag_loop_forgets_signs_and_holds_limits(bench: Bench) -> None:
     said = len(ears.limits)
     bench.until('the limit is said again', lambda: len(ears.limits) > said)
     assert ears.values == [MPS_30]
-    recogniser.show(detection(END_OF_ALL, '3'))
+    recogniser.show(detection(END_OF_ALL, '3', x_px=4000.0))
     bench.until('the release', lambda: ears.values == [MPS_30, 0.0])
 
 
