@@ -31,6 +31,7 @@ from alexnet_ros.navigation import (
     restore_navigator,
     text_from_navigator,
 )
+from alexnet_ros.navigation.clocks import TOGETHER_S
 
 TABLE = read_table(find_table('sign_actions.yaml'))
 START_NS, SECOND = 1_750_000_000 * 10**9, 10**9
@@ -427,7 +428,7 @@ def faults(seed: int) -> tuple[Plan, list[str]]:
     slow_ahead = math.ceil(early_s / TICK_S) + 1
     if made.settings['velocity_source'] != 'none':
         # A stop's time counts from standstill, by images
-        early_s += made.braking_s + TICK_S + 1 / made.hz
+        early_s += made.braking_s + TOGETHER_S + TICK_S + 1 / made.hz
     stop_ahead = math.ceil(early_s / TICK_S) + 1
     # A hold that is counted by images cannot end after the last of them
     last = int((int(made.seconds * made.hz) - 1) / made.hz / TICK_S)
