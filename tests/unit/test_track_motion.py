@@ -218,3 +218,23 @@ def test_a_confirmed_sign_is_remembered_for_four_times_as_long() -> None:
         tracker._tracks = [one]
         feed(tracker, 2 * S + over_ns)
         assert tracker.count == count
+
+
+def test_a_frame_without_the_sign_counts_as_one_that_disagrees() -> None:
+    settings = TrackerSettings(confirm_hits=3, confirm_window=3, max_missed_s=1.0)
+    tracker, box = Tracker(settings), (600.0, 300.0, 60.0, 60.0)
+    told = []
+    for frame, there in enumerate((True, True, False, True, True, True)):
+        found = feed(tracker, S + frame * S // 20, *([sight(box, 2)] if there else []))
+        told += [one.newly_confirmed for one in found]
+    assert told == [False, False, False, False, True]
+
+
+def test_a_probability_rests_on_no_more_than_three_full_sights() -> None:
+    one = track()
+    row = np.log(np.array([0.2, 0.5, 0.3], np.float32))
+    for _ in range(40):
+        one.learn(row, FULL_WEIGHT_PX, known=True)
+    assert one.weight > 2 * MAX_SIGHTS
+    expected = np.exp(MAX_SIGHTS * row)
+    assert one.probabilities == pytest.approx(expected / expected.sum(), abs=1e-4)
