@@ -268,6 +268,8 @@ class Run:
             for from_s, *read_as in [] if self.whole else made.read_as.get(sign.track_id, []):
                 if from_s <= stamp_s:
                     name, class_id = read_as
+            if class_id in RAISING - {sign.class_id} and sign.track_id not in self.trace.known_s:
+                continue  # it was never read as itself: nothing contradicts that it raises
             box = None if class_id == LOST else sign.box(stamp_s, name, class_id)
             if box is not None and self.whole:  # nothing is renamed, so no sign hides another
                 box = replace(box, middle_px=(1e6 * made.signs.index(sign), 0.0))
