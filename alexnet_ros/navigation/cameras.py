@@ -24,6 +24,7 @@ ESTABLISHED = 3  # images that make a camera of a stranger
 STRANGER_S = 5.0  # a silent stranger is forgotten
 INTERVALS = 16  # of the last so many, the lower quartile is the frame period
 LOST = 1.6  # an interval of more periods has lost a frame
+CLOSE = 2.0  # heights within which a new box rather shows a sign than one that was on it
 BESIDE = 0.5  # heights between the middles of two boxes that show two signs
 LATE = 2.5  # a camera silent for more periods is late, whatever its rate
 
@@ -239,7 +240,11 @@ class Camera:
             apart = math.dist(other.middle_px, one.middle_px)
             if other.last_s == one.last_s and not apart > BESIDE * one.box_px:
                 merged.append(box)
-        return one.box_among(fresh, self.seen_s) or one.box_among(merged, self.seen_s)
+        found, on_it = one.box_among(fresh, self.seen_s), one.box_among(merged, self.seen_s)
+        if found is None or on_it is None:
+            return found or on_it
+        far = math.dist(found.middle_px, one.middle_px) > CLOSE * one.box_px
+        return on_it if far else found
 
     def _read_before(
         self, new: Sighting, box: SignSeen, before: Sighting | None
