@@ -14,6 +14,7 @@ from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.navigator_bench import (
     END_OF_ALL,
     LIMIT_30,
+    PATIENT,
     STOP,
     CalmNavigator,
     Ears,
@@ -167,7 +168,12 @@ def test_no_clock_yet_does_nothing_and_the_first_clock_is_no_jump(bench: Bench) 
 def test_bag_loop_forgets_signs_and_holds_limits(bench: Bench) -> None:
     ears = Ears(bench)
     bench.add(
-        SignNavigator, max_speed_mps=36.2, use_sim_time=True, stop_hold_s=0.4, stop_again_s=0.0
+        SignNavigator,
+        **PATIENT,
+        max_speed_mps=36.2,
+        use_sim_time=True,
+        stop_hold_s=0.4,
+        stop_again_s=0.0,
     )
     clock = SimClock(bench, 1_000)
     recogniser = Recogniser(bench)

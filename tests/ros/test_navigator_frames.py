@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from alexnet_ros.ros.sign_navigator_node import SignNavigator
 from tests.ros.navigator_bench import CalmNavigator, Ears, Recogniser
 from tests.ros.robot import Bench
 
@@ -33,7 +32,7 @@ def test_blocked_locks_and_free_lets_go(bench: Bench) -> None:
 def test_heading_follows_the_scores_and_slows_in_turns(bench: Bench) -> None:
     ears = Ears(bench)
     bench.add(
-        SignNavigator, actions='heading_actions.yaml', max_speed_mps=1.0, heading_smoothing=0.0
+        CalmNavigator, actions='heading_actions.yaml', max_speed_mps=1.0, heading_smoothing=0.0
     )
     camera = Recogniser(bench, frames=True)
     camera.scores = [(0, 0.75), (1, 0.25)]
