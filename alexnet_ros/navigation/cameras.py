@@ -231,6 +231,8 @@ class Camera:
         """Return the box that may show a sign, at last one that was on it before."""
         fresh, merged = [], []
         for box in boxes:
+            if one.action.kind != 'stop' and self._is_another(box, one):
+                continue
             other = self.signs.get((box.track_id, False))
             if box.track_id and box.track_id == one.track_id:
                 return box
@@ -245,6 +247,13 @@ class Camera:
             return found or on_it
         far = math.dist(found.middle_px, one.middle_px) > CLOSE * one.box_px
         return on_it if far else found
+
+    def _is_another(self, box: SignSeen, one: Sighting) -> bool:
+        """Tell whether a box came after a sign and is read otherwise for too long to be that."""
+        other = self.signs.get((box.track_id, False))
+        if other is None or other.action.class_id == one.action.class_id:
+            return False
+        return other.first_s > one.own_s and other.sure
 
     def _read_before(
         self, new: Sighting, box: SignSeen, before: Sighting | None

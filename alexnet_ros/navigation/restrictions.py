@@ -152,6 +152,12 @@ class Restrictions:
             new.left_s, new.left_m = max(old.left_s, new.left_s), max(old.left_m, new.left_m)
         self._now[new.name] = new
 
+    def let_go(self, cause: Sighting) -> None:
+        """Let what a sign asks for no longer be in view with the track it had."""
+        for one in self:
+            if one.cause is cause:
+                one.track_id = ''
+
     def of_title(self, title: str) -> list[Restriction]:
         """Return the restrictions that are told alike."""
         return [one for one in self if one.title == title]

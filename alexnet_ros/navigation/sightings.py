@@ -17,6 +17,8 @@ HEIGHTS_PER_S = 80.0  # and so many more for each second since
 NEAR_RATIO = 1.8  # and that was so much larger, or smaller
 GROWTH_PER_S = 8.0  # times as much more for each second since
 SPREADS_S = 0.25  # up to so many
+SURE_S = 5.0  # what is read as one class for so long is that, whatever it was read as before
+NO_PLACE = (0.0, 0.0)  # a box's middle that was not filled in: no box in an image has it there
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Sighting:
     :param last_ns: image stamp of the last sight, nanoseconds.
     :param first_s: the first sight, by the time that its camera has shown, seconds.
     :param last_s: the last sight, likewise.
+    :param own_s: the last sight as what it is, not as an heir, likewise.
     :param unseen_s: for how long since then, at most, it may have been there unseen.
     :param absent_s: for how long its camera has shown, without a lost frame,
         that it is not there; negative while it is in view.
@@ -85,6 +88,7 @@ class Sighting:
     last_ns: int
     first_s: float
     last_s: float = 0.0
+    own_s: float = 0.0
     unseen_s: float = 0.0
     absent_s: float = -1.0
     lost: bool = False
@@ -120,9 +124,16 @@ class Sighting:
         """Whether its camera's last image showed it."""
         return self.absent_s < 0
 
+    @property
+    def sure(self) -> bool:
+        """Whether its track has been read as this class, and no other, for long."""
+        return self.last_s - self.first_s > SURE_S
+
     def see(self, stamp_ns: int, seen_s: float, score: float, box: SignSeen) -> None:
         """Note that it is in an image."""
         self.last_ns, self.last_s, self.score = stamp_ns, seen_s, score
+        if not self.heir:
+            self.own_s = seen_s
         self.last_px, self.height_px = box.height_px, max(self.height_px, box.height_px)
         self.middle_px, self.box_px = box.middle_px, box.height_px
         self.absent_s, self.unseen_s, self.lost = -1.0, 0.0, False
@@ -143,6 +154,8 @@ class Sighting:
         """
         Return the box that may show it, whatever that is called: of its track, or near.
 
+        Where the middles of boxes are not filled in, the track is all there is to go by.
+
         :param seen_s: now, by the time that its camera has shown, seconds.
         """
         unseen_s = min(max(seen_s - self.last_s, self.unseen_s), SPREADS_S)
@@ -152,6 +165,8 @@ class Sighting:
         for box in boxes:
             if self.track_id and box.track_id == self.track_id:
                 return box
+            if NO_PLACE in (box.middle_px, self.middle_px):
+                continue
             apart = math.dist(box.middle_px, self.middle_px)
             ratio = box.height_px / max(self.box_px, 1e-9)
             if not apart > reach and 1 / NEAR_RATIO <= ratio <= larger:

@@ -82,6 +82,7 @@ class SignRules:
             if shown:
                 self.see(heir, camera, new=False)
             else:
+                self._restrictions.let_go(heir)
                 self.miss(heir, camera, passage)
 
     def assume(self, one: Sighting, camera: Camera, why: str) -> None:
@@ -111,7 +112,7 @@ class SignRules:
             for limit in self._restrictions.of_title(SIGN)
             if limit.sights in one.behind
             and limit.name != _limit_name(action)
-            and one.instead is None  # what its track is read as is not sure
+            and (one.instead is None or one.sure)
             and not one.heir
         ]
         if action.kind == 'stop' and not one.done:

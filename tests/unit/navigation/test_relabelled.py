@@ -1,5 +1,7 @@
 """Tracks that change their class, their number, or both: what a sign asked for stays."""
 
+from dataclasses import replace
+
 import pytest
 
 from alexnet_ros.navigation import Score, SignSeen, restore_navigator, text_from_navigator
@@ -290,3 +292,23 @@ def test_end_sign_after_a_jump_of_the_clock_is_not_taken_for_a_limit_that_was_go
     drive.see(seconds=0.2)
     drive.see(box(END_OF_ALL, '3', 60), seconds=2)
     assert drive.last.speed_limit_mps is None
+
+
+@pytest.mark.parametrize('track_id', ['1', '2'])
+def test_end_sign_held_before_the_camera_in_place_of_a_limit_ends_it_in_time(
+    track_id: str,
+) -> None:
+    drive = Drive()
+    drive.see(box(LIMIT_30, '1', 40), seconds=3)
+    drive.see(box(END_OF_ALL, track_id, 40), seconds=4.9)
+    assert drive.last.speed_limit_mps == pytest.approx(30 / 3.6)
+    assert drive.see(box(END_OF_ALL, track_id, 40), seconds=2).speed_limit_mps is None
+
+
+def test_where_middles_are_not_filled_in_another_track_is_another_sign() -> None:
+    drive = Drive()
+    nowhere = (0.0, 0.0)
+    drive.see(replace(box(LIMIT_30, '1', 40), middle_px=nowhere), seconds=3)
+    end = replace(box(END_OF_ALL, '2', 40), middle_px=nowhere)
+    assert drive.see(end, seconds=0.9).speed_limit_mps == pytest.approx(30 / 3.6)
+    assert drive.see(end, seconds=0.3).speed_limit_mps is None
