@@ -35,10 +35,10 @@ def detection(
     score: float = 0.99,
     x_px: float = 0.0,
 ) -> Detection2D:
-    """Return one sign; an empty track id means unconfirmed, the same place the same sign."""
+    """Return one sign; an empty track id means unconfirmed, x of 0 an unset place."""
     one = Detection2D(id=track_id)
     one.bbox.size_x = one.bbox.size_y = float(height_px)  # an int would arrive as garbage
-    one.bbox.center.position.x = x_px
+    one.bbox.center.position.x = float(x_px)
     one.results = [
         ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=str(class_id), score=score))
     ]

@@ -298,12 +298,12 @@ def test_stop_sign_read_otherwise_before_its_line_still_locks(
     ears = Ears(bench)
     bench.add(CalmNavigator, **CAP, stop_hold_s=0.3)
     recogniser = Recogniser(bench)
-    recogniser.show(detection(STOP, '1', 14))
+    recogniser.show(detection(STOP, '1', 14, x_px=320))
     bench.until('the sign is seen', lambda: 'seen' in ears.kinds())
-    recogniser.show(detection(class_id, track_id, 18))
+    recogniser.show(detection(class_id, track_id, 18, x_px=320))
     bench.spin_for(1.5)  # it may have stopped for a sign that was lost so soon
     bench.until('the way is free', lambda: ears.locked is False)
-    recogniser.show(detection(class_id, track_id, 33))
+    recogniser.show(detection(class_id, track_id, 33, x_px=320))
     bench.until('the stop', lambda: ears.locked)
 
 
