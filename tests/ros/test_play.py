@@ -60,7 +60,7 @@ def test_live_and_offline_results_agree(
     assert live.names == offline.names
     stamps = [START_NS + index * PERIOD_NS for index in range(len(CLASSES))]
     processed = [s for s in stamps if live.recognition('', s, (1, 1)) is not None]
-    assert len(processed) == len(live) == scored.processed >= len(CLASSES) // 2
+    assert len(processed) == len(live) == scored.processed >= len(CLASSES) // 4
     for stamp_ns in processed:
         one, two = (r.recognition('', stamp_ns, (1, 1)) for r in (live, offline))
         assert one is not None

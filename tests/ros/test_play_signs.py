@@ -85,7 +85,7 @@ def test_live_and_offline_find_the_same_signs_and_tracks(
     with BagReader(bag) as reader:
         sent = [one.stamp_ns for one in reader.images()]
     seen = [one for one in sent if live.recognition('', one, SIZE_WH) is not None]
-    assert len(live) == len(seen) >= truth.frames // 2
+    assert len(live) == len(seen) >= truth.frames // 4
 
     # Tracks depend on which frames were looked at, so replay gets those and no others.
     same = bag if seen == sent else only(bag, set(seen), tmp_path / 'same')
