@@ -1,9 +1,8 @@
 """
 Each camera for itself: its clock, its lost frames, the signs that it sees.
 
-A camera is told by the name that its images carry. A name that has brought
-fewer than three images is a stranger: it is forgotten when it falls silent,
-any other camera counts as dead then.
+A camera is told by the name that its images carry. A name with fewer than three images is a
+stranger: it is forgotten when it falls silent, any other camera counts as dead then.
 """
 
 import math
@@ -64,8 +63,7 @@ class Camera:
 
     def spare(self, steady_ns: int, spare_s: float) -> bool:
         """Tell whether it may be forgotten for the sake of another."""
-        awaited = any(one.awaited for one in self.signs.values())
-        if self.expected or self.frame.binds or awaited:
+        if self.expected or self.frame.binds or any(one.awaited for one in self.signs.values()):
             return False
         return not self.counts or self.silent_s(steady_ns) > spare_s
 
@@ -116,8 +114,7 @@ class Camera:
         """
         Forget the signs, for their ids may mean others from here on.
 
-        A stop sign that is awaited stays, and what slows if the last image showed it:
-        nobody knows what became of it.
+        A stop sign that is awaited stays, and what slows if it was in view.
         """
         for one in list(self.signs.values()):
             if one.action.kind != 'stop' and one.in_view and not one.heir:
@@ -157,12 +154,7 @@ class Camera:
     def see(
         self, box: SignSeen, stamp_ns: int, action: Action, score: float
     ) -> tuple[Sighting, bool]:
-        """
-        Note that a sign is in an image.
-
-        :returns: the sign, and whether it is new, has become another class, or is back
-            though it counted as passed without having been near: it is still to come.
-        """
+        """Note a sign in an image; return it, and whether it is new or back and still to come."""
         before = self.signs.get((box.track_id, False))
         heir = self.signs.get((box.track_id, True))
         if heir is not None and heir.action.class_id == action.class_id:
@@ -196,13 +188,7 @@ class Camera:
     def inherit(
         self, passage: Passage, boxes: Sequence[SignSeen], stamp_ns: int
     ) -> list[tuple[Sighting, bool]]:
-        """
-        Let what signs ask for go on with the boxes that stand in their places.
-
-        Whoever's own track is missed stays as it is besides: the box may be another sign.
-
-        :returns: the heirs, and whether the image shows them.
-        """
+        """Let heirs go on with the boxes in their places; tell which ones are shown."""
         for (track_id, _), one in list(self.signs.items()):
             box = None if one.heir or not one.asks else self._found.get((track_id, False))
             if box is not None and (track_id, True) not in self.signs:
@@ -214,8 +200,24 @@ class Camera:
         for key, one in list(self.signs.items()):
             if not one.heir:
                 continue
-            found = self._found
-            box = found[key] if key in found else one.box_among(boxes, self.seen_s)
+            box = self._found[key] if key in self._found else one.box_among(boxes, self.seen_s)
+            if (
+                box is not None
+                and box.track_id != one.track_id
+                and (one.track_id or not one.in_view)
+            ):
+                other, further = (
+                    self.signs.get((box.track_id, False)),
+                    box.track_id or f'{key[0]}*',
+                )
+                if (further, True) not in self.signs and not (
+                    other and other.action == one.action
+                ):
+                    heir = replace(one, track_id=box.track_id)  # besides: it may be another sign
+                    heir.see(stamp_ns, self.seen_s, one.score, box)
+                    self.signs[further, True] = heir
+                    heirs.append((heir, True))
+                box = None
             if not one.asks:
                 del self.signs[key]
             elif box is None:

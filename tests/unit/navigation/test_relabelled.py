@@ -73,7 +73,7 @@ def test_stop_sign_read_as_one_thing_after_another_stops() -> None:
     approach(drive, STOP, '1', 10, 14)
     for number, class_id in enumerate((YIELD, UNKNOWN, 12, 99, LIMIT_120)):
         track_id = str(number + 2) if number % 2 else ''
-        approach(drive, class_id, track_id, 14.5 + 3 * number, 17 + 3 * number, count=4)
+        approach(drive, class_id, track_id, 14.2 + number, 15 + number, count=4)
         drive.see()  # and seen by nobody for a moment
     assert not drive.last.stop_lock
     drive.see(box(YIELD, '9', 33))
@@ -312,3 +312,14 @@ def test_where_middles_are_not_filled_in_another_track_is_another_sign() -> None
     end = replace(box(END_OF_ALL, '2', 40), middle_px=nowhere)
     assert drive.see(end, seconds=0.9).speed_limit_mps == pytest.approx(30 / 3.6)
     assert drive.see(end, seconds=0.3).speed_limit_mps is None
+
+
+@pytest.mark.parametrize(('track_id', 'class_id'), [('1', YIELD), ('2', YIELD), ('', UNKNOWN)])
+def test_inherited_stop_does_not_move_on_to_the_next_sign(track_id: str, class_id: int) -> None:
+    drive = Drive()
+    drive.see(seconds=1)
+    approach(drive, STOP, '1', 10, 14)
+    approach(drive, class_id, track_id, 14.5, 21)
+    drive.see(seconds=0.2)
+    drive.see(box(12, '3', 14), seconds=1)  # the next one, of the same side of the road
+    assert drive.last.stop_lock
