@@ -24,6 +24,7 @@ from alexnet_ros.bench.timing import alternate, ratio
 from alexnet_ros.config import RecognizerSettings
 from alexnet_ros.recognizer import Recognizer
 from alexnet_ros.records import Frame
+from alexnet_ros.synthetic.signs import SIGNS, sign_texture
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / 'shared'
@@ -45,7 +46,7 @@ def street_frames(
 
 
 def worst_frames(size_wh: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Return pictures made to be expensive: noise, and a wallpaper of small triangles."""
+    """Return pictures made to be expensive: many signs, noise, a wallpaper of small triangles."""
     width, height = size_wh
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     wallpaper = np.full((height, width, 3), 255, np.uint8)
@@ -53,7 +54,13 @@ def worst_frames(size_wh: tuple[int, int]) -> dict[str, np.ndarray]:
         for x in range(0, width, 24):
             triangle = np.array([[x + 2, y + 21], [x + 21, y + 21], [x + 11, y + 3]], np.int32)
             cv2.polylines(wallpaper, [triangle], True, (220, 20, 20), 3)
-    return {'noise': noise, 'wallpaper': wallpaper, 'black': np.zeros_like(noise)}
+    signs = np.full((height, width, 3), 110, np.uint8)
+    for index, class_id in enumerate(SIGNS):
+        sign = cv2.resize(sign_texture(class_id), (96, 96), interpolation=cv2.INTER_AREA)
+        y, x = (height // 4 * (1 + index // 6), width // 7 * (1 + index % 6))
+        place = signs[y : y + 96, x : x + 96]
+        place[:] = sign[..., :3] + place * (1 - sign[..., 3:] / 255)
+    return {'full of signs': signs, 'noise': noise, 'wallpaper': wallpaper, 'black': 0 * noise}
 
 
 def sign_case(recognizer: Recognizer, frames: Sequence[np.ndarray]) -> Callable[[], object]:

@@ -8,6 +8,7 @@ other error reaches the caller (docs/decisions/engine-fallback.md).
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,11 @@ def open_engine(
             package, name, precision=stored, threads=threads, max_batch=size, spinning=spinning
         )
 
-    if backend != 'openvino':
-        refusal('onnxruntime')
+    with ThreadPoolExecutor(1) as beside:  # the trials of both runtimes share the cores
+        if backend == 'auto':
+            beside.submit(refusal, 'openvino')  # what it raises comes again where it is opened
+        if backend != 'openvino':
+            refusal('onnxruntime')
     missing: dict[str, EngineUnavailableError] = {}
     for name in CANDIDATES[backend]:
         times_ms: dict[str, float] = {}
