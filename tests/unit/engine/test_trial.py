@@ -151,6 +151,18 @@ def test_every_runtime_that_may_run_a_model_tries_it_first(
     assert sorted(tried) == ['onnxruntime', 'openvino']  # both at once
 
 
+def test_the_bundled_models_are_known_and_start_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial.subprocess, 'Popen', lambda *_, **__: pytest.fail('a trial'))
+    folder = Path(__file__).parents[3] / 'models'
+    packages = [ModelPackage.load(one.parent) for one in sorted(folder.glob('*/model.yaml'))]
+    networks = [one for whole in packages for one in (whole, whole.finder) if one is not None]
+    assert {one.sha256(kind) for one in networks for kind in one.files} == trial.BUNDLED_SHA256
+    for one in networks:
+        assert trial.try_model(one, 'onnxruntime', cache_dir=tmp_path) == ''
+
+
 def test_without_a_cache_folder_the_model_is_tried_and_runs(tmp_path: Path) -> None:
     (tmp_path / 'file').write_text('')
     open_engine(tiny_package(tmp_path / 'tiny'), 'cpu', cache_dir=tmp_path / 'file').close()

@@ -66,7 +66,7 @@ def test_bundled_model_runs_as_it_should(name: str, precision: str, tmp_path: Pa
 def test_bundled_finder_runs_as_it_should(name: str, precision: str, tmp_path: Path) -> None:
     finder = getattr(ModelPackage.load(name), 'finder', None) if name else None
     if finder is None:
-        pytest.skip('no model with a finder is bundled in this checkout')
+        pytest.skip(f'the bundled model {name!r} has no finder')
     found = kernels(finder, precision, tmp_path)
     (reader,) = (kernel for kernel in found if 'UInt8' in str(kernel.inputs))
     kind = {'int8': 'Int8', 'fp16': 'Half'}[precision]
