@@ -316,8 +316,8 @@ def test_jpeg_header_of_endless_parts_is_refused(part: bytes) -> None:
 
 def test_png_of_endless_chunks_is_refused() -> None:
     empty = struct.pack('>I', 0) + b'abCd' + struct.pack('>I', zlib.crc32(b'abCd'))
-    few, many = (png_of(1, 1, zlib.compress(bytes(4)), empty * n) for n in (100, 200_000))
-    assert rgb_from_compressed(Compressed('png', few)).shape == (1, 1, 3)
+    few, many = (png_of(2, 1, zlib.compress(bytes(7)), empty * n) for n in (100, 200_000))
+    assert rgb_from_compressed(Compressed('png', few)).shape == (1, 2, 3)
     assert reason(many, 'png') == 'undecodable'
 
 
@@ -325,9 +325,9 @@ def test_png_of_many_packed_texts_is_refused() -> None:
     """Each unpacks to 8 MB, which libpng throws away again."""
     body = b'zTXta\0\0' + zlib.compress(bytes(7_900_000))
     text = struct.pack('>I', len(body) - 4) + body + struct.pack('>I', zlib.crc32(body))
-    pixels = zlib.compress(bytes(4))
-    assert rgb_from_compressed(Compressed('png', png_of(1, 1, pixels, text))).shape == (1, 1, 3)
-    assert reason(png_of(1, 1, pixels, text * 60), 'png') == 'undecodable'
+    pixels = zlib.compress(bytes(7))
+    assert rgb_from_compressed(Compressed('png', png_of(2, 1, pixels, text))).shape == (1, 2, 3)
+    assert reason(png_of(2, 1, pixels, text * 60), 'png') == 'undecodable'
 
 
 def test_png_whose_data_goes_on_behind_its_pixels_is_refused() -> None:
