@@ -112,7 +112,7 @@ class SignRules:
             for limit in self._restrictions.of_title(SIGN)
             if limit.sights in one.behind
             and limit.name != _limit_name(action)
-            and (one.instead is None or one.sure)
+            and (one.instead is None or one.sure)  # else nobody knows which of the two it is
             and not one.heir
         ]
         if action.kind == 'stop' and not one.done:
