@@ -201,18 +201,11 @@ class Camera:
             if not one.heir:
                 continue
             box = self._found[key] if key in self._found else one.box_among(boxes, self.seen_s)
-            if (
-                box is not None
-                and box.track_id != one.track_id
-                and (one.track_id or not one.in_view)
-            ):
-                other, further = (
-                    self.signs.get((box.track_id, False)),
-                    box.track_id or f'{key[0]}*',
-                )
-                if (further, True) not in self.signs and not (
-                    other and other.action == one.action
-                ):
+            if box and box.track_id != one.track_id and (one.track_id or not one.in_view):
+                other = self.signs.get((box.track_id, False))
+                further = box.track_id or f'{key[0]}*'
+                same = other is not None and other.action == one.action
+                if not same and (further, True) not in self.signs:
                     heir = replace(one, track_id=box.track_id)  # besides: it may be another sign
                     heir.see(stamp_ns, self.seen_s, one.score, box)
                     self.signs[further, True] = heir
